@@ -1,0 +1,3 @@
+DROP TABLE uploads;
+DROP TABLE evidence_links;
+DROP TABLE evidence;

@@ -1,0 +1,5 @@
+DROP TABLE sessions;
+DROP TABLE devices;
+DROP TABLE users;
+DROP TABLE unit_classes;
+DROP TABLE units;

@@ -1,0 +1,75 @@
+//! The composition root: everything one running server is made of.
+
+use crate::{
+    config::Config,
+    db::{Database, OpenError, Tx},
+    env::Env,
+    error::{Error, Result},
+    identity::{actions, tokens::Keys},
+};
+use std::io;
+
+/// One server process: its database, its files, its keys, its clock.
+pub struct App {
+    /// The database.
+    pub db: Database,
+    /// Clock, ids, dice.
+    pub env: Env,
+    /// The server's own keys.
+    pub keys: Keys,
+    /// The settings it was started with.
+    pub config: Config,
+    /// The code the first administrator needs, while there is none.
+    pub setup_code: Option<String>,
+}
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A folder can't be used.
+    #[error("the data folder {path}: {error}")]
+    Folder {
+        /// Which.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
+    /// The database can't be used.
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    /// The first transaction failed.
+    #[error("the database answered: {0}")]
+    Record(#[from] Error),
+}
+
+impl App {
+    /// Opens everything; the data folder is made when it is missing.
+    ///
+    /// # Errors
+    /// [`StartError`], in words for the person who starts the server.
+    pub async fn open(config: Config, env: Env) -> Result<App, StartError> {
+        let db = App::open_for_administration(&config, env.clone()).await?;
+        let (keys, setup_code) = db.write(|tx| Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))).await?;
+        Ok(App { db, env, keys, config, setup_code })
+    }
+
+    /// Only the database: for commands that administer it beside a running server.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_for_administration(config: &Config, env: Env) -> Result<Database, StartError> {
+        for path in [&config.data, &config.blobs] {
+            std::fs::create_dir_all(path)
+                .map_err(|error| StartError::Folder { path: path.display().to_string(), error })?;
+        }
+        let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
+        let opened =
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
+        Ok(opened.map_err(Error::internal)??)
+    }
+}
+
+/// The end of every writing transaction: operations that waited for what just happened.
+fn release(_tx: &mut Tx) -> Result<()> {
+    Ok(())
+}

@@ -1,0 +1,124 @@
+//! The command line. Thin: it reads settings, opens an `App`, calls actions, prints.
+
+mod admin;
+mod serve;
+
+use crate::config::{Config, ConfigError};
+use clap::{Args, Parser, Subcommand};
+use std::{io::Write, path::PathBuf, process::ExitCode};
+
+#[derive(Parser)]
+#[command(name = "chengguan", version, about = "智慧城管 field-sync platform")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server.
+    Serve(Common),
+    /// Accounts: add, list, disable, reset a password.
+    User(admin::UserArgs),
+    /// Devices: add (prints the one-time enrolment code), list, revoke.
+    Device(admin::DeviceArgs),
+    /// Units: add, set a year's class, load the county's 32.
+    Unit(admin::UnitArgs),
+}
+
+/// Flags that every command with a server or a database takes; also `CHENGGUAN_*` and a TOML file.
+#[derive(Args, Clone, Default)]
+pub(crate) struct Common {
+    /// TOML file with the same keys [env: CHENGGUAN_CONFIG]
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Address and port to listen on [default: 127.0.0.1:8080]
+    #[arg(long)]
+    listen: Option<String>,
+    /// Folder for the embedded database, blobs and staging [default: ./data]
+    #[arg(long)]
+    data: Option<String>,
+    /// sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]
+    #[arg(long)]
+    database_url: Option<String>,
+    /// file:PATH of the evidence originals [default: file:<data>/blobs]
+    #[arg(long)]
+    blob_url: Option<String>,
+    /// Refuse to start when a migration is missing, instead of applying it
+    #[arg(long)]
+    no_migrate: bool,
+    /// Database connections, 1–200 [default: 8]
+    #[arg(long)]
+    connections: Option<String>,
+    /// HTTP worker threads, 1–64 [default: 2]
+    #[arg(long)]
+    workers: Option<String>,
+    /// Largest upload, bytes [default: 8589934592]
+    #[arg(long)]
+    max_upload_bytes: Option<String>,
+    /// Free disk space that uploads must leave, bytes [default: 268435456]
+    #[arg(long)]
+    reserve_bytes: Option<String>,
+    /// text or json [default: text]
+    #[arg(long)]
+    log_format: Option<String>,
+    /// Log filter, for example info,chengguan=debug [default: info]
+    #[arg(long)]
+    log: Option<String>,
+}
+
+impl Common {
+    /// The settings from all sources.
+    pub(crate) fn load(&self) -> Result<Config, Box<dyn std::error::Error>> {
+        let pairs = [
+            ("listen", &self.listen),
+            ("data", &self.data),
+            ("database_url", &self.database_url),
+            ("blob_url", &self.blob_url),
+            ("connections", &self.connections),
+            ("workers", &self.workers),
+            ("max_upload_bytes", &self.max_upload_bytes),
+            ("reserve_bytes", &self.reserve_bytes),
+            ("log_format", &self.log_format),
+            ("log", &self.log),
+        ];
+        let mut flags: Vec<(&str, String)> =
+            pairs.into_iter().filter_map(|(key, value)| value.clone().map(|v| (key, v))).collect();
+        if self.no_migrate {
+            flags.push(("migrate", "false".into()));
+        }
+        let path = self.config.clone().or_else(|| std::env::var_os("CHENGGUAN_CONFIG").map(PathBuf::from));
+        let text = match &path {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| ConfigError::File {
+                origin: path.display().to_string(),
+                message: e.to_string(),
+            })?),
+            None => None,
+        };
+        let name = path.map(|p| p.display().to_string()).unwrap_or_default();
+        let file = text.as_deref().map(|text| (name.as_str(), text));
+        Ok(Config::load(&flags, std::env::vars(), file)?)
+    }
+}
+
+/// Runs the command line; errors go to standard error as one line, with exit code 1.
+pub fn run() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Serve(common) => serve::run(&common),
+        Command::User(args) => admin::user(args),
+        Command::Device(args) => admin::device(args),
+        Command::Unit(args) => admin::unit(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("chengguan: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints one line to standard output. A closed pipe (`chengguan user list | head`) is not an error.
+pub(crate) fn say(line: impl std::fmt::Display) {
+    drop(writeln!(std::io::stdout(), "{line}"));
+}

@@ -1,0 +1,240 @@
+//! Settings: flags before environment (`CHENGGUAN_*`) before the TOML file before the defaults.
+//!
+//! Every source speaks in the same keys and goes through the same check, so a wrong key or value is one clear error
+//! that names the source, the key and what was expected.
+
+use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr};
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// The settings of one server process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The folder of the embedded database, the blobs and the staging files.
+    pub data: PathBuf,
+    /// `sqlite:PATH` or `postgres://…`; by default a file in `data`.
+    pub database_url: String,
+    /// The folder of the evidence originals, from a `file:` URL; by default `data/blobs`.
+    pub blobs: PathBuf,
+    /// Apply missing migrations at start.
+    pub migrate: bool,
+    /// Connections of this process to the database, 1–200.
+    pub connections: u32,
+    /// HTTP worker threads, 1–64.
+    pub workers: usize,
+    /// The largest file an upload may hold, bytes.
+    pub max_upload_bytes: u64,
+    /// Free disk space that uploads must leave, bytes.
+    pub reserve_bytes: u64,
+    /// Log line form.
+    pub log_format: LogFormat,
+    /// Log filter, `tracing` syntax.
+    pub log: String,
+}
+
+/// A setting that can't be used.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ConfigError {
+    /// No such key.
+    #[error("{origin}: unknown setting {key:?}; the settings are {known}")]
+    UnknownKey {
+        /// File name or environment.
+        origin: String,
+        /// The key as it was written.
+        key: String,
+        /// All keys.
+        known: String,
+    },
+    /// The value can't be read.
+    #[error("{origin}: setting {key}: {value:?} {expected}")]
+    Value {
+        /// File name, environment variable or flag.
+        origin: String,
+        /// The key.
+        key: String,
+        /// The value as it was written.
+        value: String,
+        /// What would do.
+        expected: String,
+    },
+    /// The file can't be read or is not TOML.
+    #[error("{origin}: {message}")]
+    File {
+        /// The path.
+        origin: String,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Every key, with the sentence that `--help` and the README show.
+pub const KEYS: &[(&str, &str)] = &[
+    ("listen", "address and port to listen on [default: 127.0.0.1:8080]"),
+    ("data", "folder for the embedded database, blobs and staging [default: ./data]"),
+    ("database_url", "sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]"),
+    ("blob_url", "file:PATH of the evidence originals [default: file:<data>/blobs]"),
+    ("migrate", "apply missing migrations at start: true or false [default: true]"),
+    ("connections", "database connections, 1–200 [default: 8]"),
+    ("workers", "HTTP worker threads, 1–64 [default: 2]"),
+    ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
+    ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("log_format", "text or json [default: text]"),
+    ("log", "log filter, for example info,chengguan=debug [default: info]"),
+];
+
+/// Variables with our prefix that are not settings of the server: the web build reads them.
+const NOT_SETTINGS: &[&str] = &["CHENGGUAN_WEB_DIST", "CHENGGUAN_WEB_SKIP", "CHENGGUAN_CONFIG"];
+
+type Values = BTreeMap<&'static str, (String, String)>;
+
+impl Config {
+    /// Reads all sources. `flags` are (key, value) pairs from the command line, `environment` the process's
+    /// variables, `file` the TOML file's path and text if there is one.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for the first setting that can't be used.
+    pub fn load(
+        flags: &[(&str, String)],
+        environment: impl IntoIterator<Item = (String, String)>,
+        file: Option<(&str, &str)>,
+    ) -> Result<Config, ConfigError> {
+        let mut values = Values::new();
+        if let Some((path, text)) = file {
+            let table: toml::Table = text
+                .parse()
+                .map_err(|e: toml::de::Error| ConfigError::File { origin: path.to_owned(), message: e.to_string() })?;
+            for (key, value) in table {
+                let text = match value {
+                    toml::Value::String(s) => s,
+                    other => other.to_string(),
+                };
+                put(&mut values, path.to_owned(), &key, text)?;
+            }
+        }
+        for (name, value) in environment {
+            let Some(key) = name.strip_prefix("CHENGGUAN_") else { continue };
+            if !NOT_SETTINGS.contains(&name.as_str()) {
+                put(&mut values, format!("environment variable {name}"), &key.to_ascii_lowercase(), value)?;
+            }
+        }
+        for (key, value) in flags {
+            put(&mut values, format!("--{}", key.replace('_', "-")), key, value.clone())?;
+        }
+        Config::from_values(&values)
+    }
+
+    fn from_values(values: &Values) -> Result<Config, ConfigError> {
+        let data: PathBuf = read(values, "data", "./data", "is not a path")?;
+        let database_url = match values.get("database_url") {
+            Some((_, url)) => {
+                check(values, "database_url", is_database_url(url), "must begin with sqlite: or postgres://")?;
+                url.clone()
+            }
+            None => format!("sqlite:{}", data.join("chengguan.db").display()),
+        };
+        let blobs = match values.get("blob_url") {
+            Some((_, url)) => {
+                let path = url.strip_prefix("file://").or_else(|| url.strip_prefix("file:")).unwrap_or_default();
+                check(values, "blob_url", !path.is_empty(), "must be file:PATH; other stores are not supported yet")?;
+                PathBuf::from(path)
+            }
+            None => data.join("blobs"),
+        };
+        let connections = read(values, "connections", "8", "is not a number")?;
+        check(values, "connections", (1..=200).contains(&connections), "must lie between 1 and 200")?;
+        let workers = read(values, "workers", "2", "is not a number")?;
+        check(values, "workers", (1..=64).contains(&workers), "must lie between 1 and 64")?;
+        let format: String = read(values, "log_format", "text", "")?;
+        check(values, "log_format", matches!(format.as_str(), "text" | "json"), "must be text or json")?;
+        Ok(Config {
+            listen: read(values, "listen", "127.0.0.1:8080", "is not an address and port such as 127.0.0.1:8080")?,
+            data,
+            database_url,
+            blobs,
+            migrate: read(values, "migrate", "true", "must be true or false")?,
+            connections,
+            workers,
+            max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
+            reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
+            log: read(values, "log", "info", "is not a filter")?,
+        })
+    }
+}
+
+fn is_database_url(url: &str) -> bool {
+    ["sqlite:", "postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme))
+}
+
+fn put(values: &mut Values, origin: String, key: &str, value: String) -> Result<(), ConfigError> {
+    let Some((name, _)) = KEYS.iter().find(|(name, _)| *name == key) else {
+        let known: Vec<&str> = KEYS.iter().map(|(name, _)| *name).collect();
+        return Err(ConfigError::UnknownKey { origin, key: key.to_owned(), known: known.join(", ") });
+    };
+    values.insert(name, (origin, value));
+    Ok(())
+}
+
+fn read<T: FromStr>(values: &Values, key: &str, default: &str, expected: &str) -> Result<T, ConfigError>
+where
+    T::Err: Display,
+{
+    let (origin, text) = values.get(key).map_or(("default", default), |(origin, text)| (origin, text));
+    text.parse().map_err(|_| ConfigError::Value {
+        origin: origin.to_owned(),
+        key: key.to_owned(),
+        value: text.to_owned(),
+        expected: expected.to_owned(),
+    })
+}
+
+fn check(values: &Values, key: &str, good: bool, expected: &str) -> Result<(), ConfigError> {
+    if good {
+        return Ok(());
+    }
+    let (origin, value) = values.get(key).cloned().unwrap_or_default();
+    Err(ConfigError::Value { origin, key: key.to_owned(), value, expected: expected.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+        let file = Some(("c.toml", "listen = \"127.0.0.1:1\"\nconnections = 3\nworkers = 4"));
+        let environment = env(&[("CHENGGUAN_LISTEN", "127.0.0.1:2"), ("CHENGGUAN_CONNECTIONS", "5"), ("PATH", "x")]);
+        let config = Config::load(&[("listen", "127.0.0.1:3".into())], environment, file).unwrap();
+        assert_eq!((config.listen.port(), config.connections, config.workers), (3, 5, 4));
+        assert_eq!(config.database_url, "sqlite:./data/chengguan.db");
+    }
+
+    #[test]
+    fn a_wrong_key_or_value_names_its_source() {
+        let error = Config::load(&[], env(&[("CHENGGUAN_LISTN", "x")]), None).unwrap_err().to_string();
+        assert!(error.contains("CHENGGUAN_LISTN") && error.contains("listn"), "{error}");
+        let error = Config::load(&[], env(&[]), Some(("c.toml", "lissten = 1"))).unwrap_err().to_string();
+        assert!(error.contains("c.toml") && error.contains("lissten"), "{error}");
+        let error = Config::load(&[("connections", "900".into())], env(&[]), None).unwrap_err().to_string();
+        assert!(error.contains("--connections") && error.contains("1 and 200"), "{error}");
+        let error = Config::load(&[("database_url", "mysql://x".into())], env(&[]), None).unwrap_err().to_string();
+        assert!(error.contains("--database-url") && error.contains("postgres://"), "{error}");
+        let error = Config::load(&[], env(&[]), Some(("c.toml", "a = [")))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("c.toml"), "{error}");
+    }
+}

@@ -1,0 +1,250 @@
+//! Every table, in the three portable types. One file on purpose: joins and the feed cross the areas.
+
+macro_rules! tables {
+    ($($name:ident ($($pk:ident),+) {$($body:tt)*})*) => {$(
+        diesel::table! {
+            use diesel::sql_types::*;
+            use crate::db::types::{Doc, Uid, Utc};
+            $name ($($pk),+) {$($body)*}
+        }
+    )*};
+}
+
+tables! {
+    sync_clock (id) {
+        id -> SmallInt,
+        n -> BigInt,
+    }
+    changes (seq) {
+        seq -> BigInt,
+        kind -> Text,
+        entity_id -> Text,
+        keys_before -> Text,
+        keys_after -> Text,
+        op_id -> Nullable<Uid>,
+        changed_at -> Utc,
+    }
+    sync_ops (op_id) {
+        op_id -> Uid,
+        device_id -> Uid,
+        epoch -> Integer,
+        seq -> BigInt,
+        actor_id -> Nullable<Uid>,
+        session_id -> Nullable<Uid>,
+        op_type -> Text,
+        op_version -> Integer,
+        target_kind -> Nullable<Text>,
+        target_id -> Nullable<Text>,
+        raw -> Binary,
+        raw_sha256 -> Binary,
+        occurred_at -> Nullable<Utc>,
+        received_at -> Utc,
+        status -> Text,
+        code -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        ver -> Nullable<BigInt>,
+        result_seq -> Nullable<BigInt>,
+        conflict_id -> Nullable<Uid>,
+        winner_op -> Nullable<Uid>,
+        waiting -> Doc,
+    }
+    sync_waits (wait_key, op_id) {
+        wait_key -> Text,
+        op_id -> Uid,
+    }
+    sync_raw (id) {
+        id -> Uid,
+        device_id -> Uid,
+        received_at -> Utc,
+        code -> Text,
+        raw -> Binary,
+        raw_sha256 -> Binary,
+    }
+    server_secrets (name) {
+        name -> Text,
+        secret -> Binary,
+        created_at -> Utc,
+    }
+    units (id) {
+        id -> Uid,
+        code -> Text,
+        name -> Text,
+        created_at -> Utc,
+    }
+    unit_classes (unit_id, year) {
+        unit_id -> Uid,
+        year -> Integer,
+        class -> Text,
+    }
+    users (id) {
+        id -> Uid,
+        username -> Text,
+        name -> Text,
+        role -> Text,
+        unit_id -> Nullable<Uid>,
+        password_hash -> Text,
+        failed_logins -> Integer,
+        locked_until -> Nullable<Utc>,
+        disabled_at -> Nullable<Utc>,
+        created_at -> Utc,
+    }
+    devices (id) {
+        id -> Uid,
+        name -> Text,
+        kind -> Text,
+        public_key -> Nullable<Binary>,
+        enrolment_code_sha256 -> Nullable<Binary>,
+        enrolment_expires_at -> Nullable<Utc>,
+        enrolled_at -> Nullable<Utc>,
+        revoked_at -> Nullable<Utc>,
+        epoch -> Integer,
+        high_seq -> BigInt,
+        outbox_depth -> Nullable<BigInt>,
+        app -> Nullable<Text>,
+        last_push_at -> Nullable<Utc>,
+        created_at -> Utc,
+    }
+    sessions (id) {
+        id -> Uid,
+        user_id -> Uid,
+        device_id -> Nullable<Uid>,
+        refresh_sha256 -> Binary,
+        previous_refresh_sha256 -> Nullable<Binary>,
+        created_at -> Utc,
+        expires_at -> Utc,
+        ended_at -> Nullable<Utc>,
+        end_reason -> Nullable<Text>,
+    }
+    evidence (id) {
+        id -> Uid,
+        sha256 -> Text,
+        size -> BigInt,
+        media_type -> Text,
+        state -> Text,
+        filename -> Nullable<Text>,
+        captured_at -> Nullable<Utc>,
+        lat -> Nullable<Double>,
+        lon -> Nullable<Double>,
+        datum -> Nullable<Text>,
+        wgs84_lat -> Nullable<Double>,
+        wgs84_lon -> Nullable<Double>,
+        accuracy_m -> Nullable<Double>,
+        fix_age_s -> Nullable<Double>,
+        position_source -> Nullable<Text>,
+        device_id -> Nullable<Uid>,
+        user_id -> Nullable<Uid>,
+        declared_at -> Utc,
+        stored_at -> Nullable<Utc>,
+        facts -> Nullable<Doc>,
+        flags -> Doc,
+    }
+    evidence_links (evidence_id, target_kind, target_id, role) {
+        evidence_id -> Uid,
+        target_kind -> Text,
+        target_id -> Text,
+        role -> Text,
+        op_id -> Nullable<Uid>,
+        user_id -> Nullable<Uid>,
+        linked_at -> Utc,
+    }
+    uploads (id) {
+        id -> Uid,
+        owner -> Text,
+        device_id -> Nullable<Uid>,
+        user_id -> Nullable<Uid>,
+        length -> Nullable<BigInt>,
+        durable_offset -> BigInt,
+        metadata -> Text,
+        declared_sha256 -> Nullable<Text>,
+        idempotency_key -> Nullable<Text>,
+        filename -> Nullable<Text>,
+        media_type -> Nullable<Text>,
+        state -> Text,
+        writer_epoch -> BigInt,
+        evidence_id -> Nullable<Uid>,
+        actual_sha256 -> Nullable<Text>,
+        created_at -> Utc,
+        progressed_at -> Utc,
+        expires_at -> Utc,
+    }
+    cases (id) {
+        id -> Uid,
+        number -> Text,
+        ver -> BigInt,
+        office_ver -> BigInt,
+        state -> Text,
+        title -> Text,
+        description -> Text,
+        class_code -> Nullable<Text>,
+        address -> Nullable<Text>,
+        lat -> Nullable<Double>,
+        lon -> Nullable<Double>,
+        datum -> Nullable<Text>,
+        unit_id -> Nullable<Uid>,
+        reported_by -> Uid,
+        reported_at -> Utc,
+        dispatched_at -> Nullable<Utc>,
+        due_at -> Nullable<Utc>,
+        handled_at -> Nullable<Utc>,
+        applied_at -> Nullable<Utc>,
+        extension_until -> Nullable<Utc>,
+        extension_reason -> Nullable<Text>,
+        extension_count -> Integer,
+        rework_count -> Integer,
+        priority -> Integer,
+        closed_at -> Nullable<Utc>,
+        timely -> Nullable<Bool>,
+        void_reason -> Nullable<Text>,
+        updated_at -> Utc,
+    }
+    case_events (id) {
+        id -> Uid,
+        case_id -> Uid,
+        ver -> Nullable<BigInt>,
+        at -> Utc,
+        occurred_at -> Utc,
+        actor_id -> Uid,
+        device_id -> Nullable<Uid>,
+        op_id -> Nullable<Uid>,
+        command -> Text,
+        outcome -> Text,
+        state -> Text,
+        note -> Nullable<Text>,
+        args -> Doc,
+    }
+    case_numbers (day) {
+        day -> Text,
+        last -> BigInt,
+    }
+    spot_sites (id) {
+        id -> Uid,
+        unit_id -> Uid,
+        kind -> Text,
+        slot -> Integer,
+        name -> Text,
+        address -> Nullable<Text>,
+        lat -> Nullable<Double>,
+        lon -> Nullable<Double>,
+        ver -> BigInt,
+        updated_at -> Utc,
+    }
+    spot_checks (id) {
+        id -> Uid,
+        site_id -> Uid,
+        unit_id -> Uid,
+        week -> Text,
+        score -> Integer,
+        items -> Doc,
+        note -> Nullable<Text>,
+        lat -> Nullable<Double>,
+        lon -> Nullable<Double>,
+        accuracy_m -> Nullable<Double>,
+        checked_at -> Utc,
+        recorded_at -> Utc,
+        actor_id -> Uid,
+        device_id -> Nullable<Uid>,
+        op_id -> Nullable<Uid>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(sync_clock, changes, sync_ops, sync_waits, sync_raw, server_secrets, units, unit_classes, users, devices, sessions, evidence, evidence_links, uploads, cases, case_events, case_numbers, spot_sites, spot_checks);

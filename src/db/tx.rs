@@ -1,0 +1,103 @@
+//! An open writing transaction, as the use cases see it.
+
+use super::{Db, feed};
+use crate::{
+    env::Env,
+    error::{Error, Result},
+};
+use chrono::{DateTime, Utc};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use uuid::Uuid;
+
+/// An open writing transaction: the connection, the moment it acts in, and what the commit will announce.
+///
+/// Use cases take `&mut Tx`, never open a transaction, and never touch the feed's tables themselves.
+pub struct Tx<'a> {
+    /// The connection, inside the transaction.
+    pub db: &'a mut Db,
+    /// The moment every row of this transaction carries.
+    pub now: DateTime<Utc>,
+    env: &'a Env,
+    pub(super) changes: Vec<feed::Change>,
+    pub(super) results: Vec<feed::OpRow>,
+    settled: Vec<String>,
+}
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(db: &'a mut Db, env: &'a Env) -> Tx<'a> {
+        Tx { now: env.now(), db, env, changes: Vec::new(), results: Vec::new(), settled: Vec::new() }
+    }
+
+    /// A fresh id, made of this `Env`'s clock and dice.
+    pub fn id(&self) -> Uuid {
+        self.env.id()
+    }
+
+    /// Randomness for secrets.
+    pub fn env(&self) -> &Env {
+        self.env
+    }
+
+    /// Announces a change; it becomes a feed row when the transaction commits.
+    pub fn announce(&mut self, change: feed::Change) {
+        self.changes.push(change);
+    }
+
+    /// Adds an operation's stored result; written with the feed rows because it carries their number.
+    pub fn record(&mut self, row: feed::OpRow) {
+        self.results.push(row);
+    }
+
+    /// Says that something others may be waiting for has happened (`op:<id>`, `evidence:<sha256>`, `login:<user>:<device>`).
+    pub fn settle(&mut self, key: String) {
+        self.settled.push(key);
+    }
+
+    /// Takes what was settled since the last call.
+    pub fn take_settled(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Runs `f` in a savepoint: when it fails, nothing of it stays, neither rows nor announcements.
+    ///
+    /// # Errors
+    /// What `f` returns, or the engine's own error.
+    pub fn savepoint<T>(&mut self, f: impl FnOnce(&mut Tx) -> Result<T>) -> Result<T> {
+        use diesel::Connection;
+        let (changes, results, settled) = (self.changes.len(), self.results.len(), self.settled.len());
+        let (env, now) = (self.env, self.now);
+        let mut inner =
+            (std::mem::take(&mut self.changes), std::mem::take(&mut self.results), std::mem::take(&mut self.settled));
+        let outcome = self.db.transaction(|db| {
+            let mut tx = Tx {
+                db,
+                now,
+                env,
+                changes: std::mem::take(&mut inner.0),
+                results: std::mem::take(&mut inner.1),
+                settled: std::mem::take(&mut inner.2),
+            };
+            // A panic must not skip the savepoint's rollback, or the connection's transaction depth would be wrong.
+            let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut tx))).unwrap_or_else(|panic| {
+                Err(Error::internal(format!("panic: {}", panic_text(&*panic))))
+            });
+            inner = (tx.changes, tx.results, tx.settled);
+            outcome
+        });
+        (self.changes, self.results, self.settled) = inner;
+        if outcome.is_err() {
+            self.changes.truncate(changes);
+            self.results.truncate(results);
+            self.settled.truncate(settled);
+        }
+        outcome
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

@@ -1,0 +1,242 @@
+//! What can go wrong, in the words of the trade: stable codes, no status numbers, no SQL.
+//!
+//! `http::problem` is the only place that turns a code into an HTTP status and a sentence for a person;
+//! `api-spec/problems.md` lists every code, and `tests/it/tidy.rs` holds the two together.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
+        /// A stable reason, the same in problem+json, in sync results and in the logs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[doc = $doc])* $variant,)* }
+
+        impl Code {
+            /// Every code there is.
+            pub const ALL: &[Code] = &[$(Code::$variant,)*];
+
+            /// The wire form, `snake_case`.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $text,)* }
+            }
+
+            /// The code with this wire form.
+            pub fn parse(text: &str) -> Option<Code> {
+                match text { $($text => Some(Code::$variant),)* _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    // -- the request itself
+    /// The body is not JSON.
+    JsonMalformed = "json_malformed",
+    /// The JSON does not have the documented shape: unknown, missing or wrong fields.
+    BodyInvalid = "body_invalid",
+    /// A text holds U+0000, which one of the two databases can't store.
+    NulCharacter = "nul_character",
+    /// A path or query value can't be read.
+    ParameterInvalid = "parameter_invalid",
+    /// The body is larger than this operation takes.
+    BodyTooLarge = "body_too_large",
+    /// The body could not be read to its end.
+    BodyInterrupted = "body_interrupted",
+    /// The media type of the body is not the one this operation takes.
+    MediaTypeUnsupported = "media_type_unsupported",
+    /// Nothing lives at this path.
+    RouteUnknown = "route_unknown",
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed",
+    /// The record does not exist, or is private to others.
+    NotFound = "not_found",
+    /// A field has a value that the rules of the trade forbid.
+    ValueInvalid = "value_invalid",
+    /// The record exists already with other content.
+    AlreadyExists = "already_exists",
+    // -- who is asking
+    /// No credentials were sent.
+    CredentialsMissing = "credentials_missing",
+    /// User name or password is wrong.
+    CredentialsWrong = "credentials_wrong",
+    /// Too many wrong passwords; try again later.
+    AccountLocked = "account_locked",
+    /// The account was disabled by an administrator.
+    AccountDisabled = "account_disabled",
+    /// The token is forged, malformed, or made for something else.
+    TokenInvalid = "token_invalid",
+    /// The token's time is over.
+    TokenExpired = "token_expired",
+    /// The session was ended.
+    SessionEnded = "session_ended",
+    /// A refresh token was used twice, so the session was ended.
+    RefreshReused = "refresh_reused",
+    /// The device is not enrolled here.
+    DeviceUnknown = "device_unknown",
+    /// The device was revoked.
+    DeviceRevoked = "device_revoked",
+    /// The one-time code is wrong, used or too old.
+    CodeWrong = "code_wrong",
+    /// The caller's role may not do this.
+    RoleForbidden = "role_forbidden",
+    /// This operation is for devices.
+    DeviceRequired = "device_required",
+    /// This operation is for signed-in people.
+    UserRequired = "user_required",
+    /// The caller belongs to another unit.
+    UnitForeign = "unit_foreign",
+    // -- the case loop
+    /// The case's stage does not allow the command.
+    StageForbids = "stage_forbids",
+    /// Somebody else moved the case on since the sender last saw it.
+    StageMoved = "stage_moved",
+    /// The record changed since the version the sender named.
+    VersionStale = "version_stale",
+    /// An extension was asked for already.
+    ExtensionPending = "extension_pending",
+    /// No extension is waiting for a decision.
+    ExtensionAbsent = "extension_absent",
+    /// The deadline must lie ahead (and an extension must move it on).
+    DueAtInvalid = "due_at_invalid",
+    // -- sync
+    /// The device's epoch is not the one the server knows.
+    EpochStale = "epoch_stale",
+    /// The operation can't be read as an operation at all; its bytes are kept.
+    OpMalformed = "op_malformed",
+    /// The operation id was used before for another payload.
+    OpIdReused = "op_id_reused",
+    /// The server does not know this operation type or version yet; it is kept.
+    OpUnsupported = "op_unsupported",
+    /// The arguments break the type's rules.
+    ArgsInvalid = "args_invalid",
+    /// An operation this one builds on has not arrived.
+    DependencyMissing = "dependency_missing",
+    /// An operation this one builds on waits for a person's decision or failed.
+    DependencyUnsettled = "dependency_unsettled",
+    /// Evidence that must be here before this step has not arrived.
+    EvidenceMissing = "evidence_missing",
+    /// The person who made the operation must sign in on this device again.
+    Reauth = "reauth",
+    /// Somebody had already brought the case to the same stage.
+    AlreadyDone = "already_done",
+    /// The sync cursor can't be read; take a new snapshot.
+    CursorInvalid = "cursor_invalid",
+    /// The cursor is older than the kept feed; take a new snapshot.
+    CursorExpired = "cursor_expired",
+    /// The server was restored; take a new snapshot.
+    GenerationChanged = "generation_changed",
+    /// The device sees other records than before; take a new snapshot.
+    ScopeChanged = "scope_changed",
+    // -- evidence and uploads
+    /// `Tus-Resumable` is missing or names another version.
+    TusVersion = "tus_version",
+    /// A tus header can't be read or two headers contradict each other.
+    TusHeaderInvalid = "tus_header_invalid",
+    /// `Upload-Offset` is not the durable offset.
+    OffsetMismatch = "offset_mismatch",
+    /// Another request took the upload over.
+    UploadTakenOver = "upload_taken_over",
+    /// More bytes than the declared length.
+    LengthExceeded = "length_exceeded",
+    /// The file is larger than the server accepts.
+    UploadTooLarge = "upload_too_large",
+    /// The disk is full; everything acknowledged is kept.
+    StorageFull = "storage_full",
+    /// The bytes' checksum differs from the declared one.
+    ChecksumMismatch = "checksum_mismatch",
+    /// The checksum algorithm is not supported.
+    ChecksumUnsupported = "checksum_unsupported",
+    /// The upload is over: rejected, expired, removed or lost.
+    UploadGone = "upload_gone",
+    /// The upload is being finished; ask again.
+    UploadFinalizing = "upload_finalizing",
+    /// The same idempotency key came with other parameters.
+    IdempotencyMismatch = "idempotency_mismatch",
+    /// Accepted evidence can't be removed this way.
+    EvidenceAccepted = "evidence_accepted",
+    /// The evidence's bytes have not arrived yet.
+    EvidenceNotStored = "evidence_not_stored",
+    /// No picture can be made of this file.
+    ThumbnailUnavailable = "thumbnail_unavailable",
+    /// The byte range lies outside the file.
+    RangeInvalid = "range_invalid",
+    // -- the server
+    /// Overloaded or contended; the same request may be sent again.
+    Busy = "busy",
+    /// A fault of the server; the log has the request id.
+    Internal = "internal",
+}
+
+impl Code {
+    /// An error of this code with a sentence of detail. Never put secrets or SQL in it: people read it.
+    pub fn with(self, detail: impl Into<String>) -> Error {
+        Error { code: self, detail: Some(detail.into()), cause: None }
+    }
+}
+
+/// A code, an optional sentence for the caller, and an internal cause that only the log sees.
+#[derive(Debug, Clone)]
+pub struct Error {
+    /// The stable reason.
+    pub code: Code,
+    /// What exactly, for the caller.
+    pub detail: Option<String>,
+    /// What happened inside; logged, never sent.
+    pub cause: Option<String>,
+}
+
+/// The result of everything below the edge.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A fault of ours; `cause` goes to the log only.
+    pub fn internal(cause: impl fmt::Display) -> Error {
+        Error { code: Code::Internal, detail: None, cause: Some(cause.to_string()) }
+    }
+
+    /// No such record, or not for this caller's eyes.
+    pub fn not_found(what: &str) -> Error {
+        Code::NotFound.with(what)
+    }
+}
+
+impl From<Code> for Error {
+    fn from(code: Code) -> Error {
+        Error { code, detail: None, cause: None }
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Error {
+        use diesel::result::{DatabaseErrorKind as Kind, Error as E};
+        let text = error.to_string();
+        // Deadlocks (40P01) and SQLite's lock errors have no kind of their own in Diesel 2.3.
+        let contended = matches!(&error, E::DatabaseError(Kind::SerializationFailure | Kind::UniqueViolation, _))
+            || text.contains("deadlock detected")
+            || text.contains("database is locked");
+        let full = text.contains("database or disk is full") || text.contains("No space left on device");
+        let code = if contended {
+            Code::Busy
+        } else if full {
+            Code::StorageFull
+        } else {
+            Code::Internal
+        };
+        Error { code, detail: None, cause: Some(text) }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.as_str())?;
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        if let Some(cause) = &self.cause {
+            write!(f, " ({cause})")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}

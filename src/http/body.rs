@@ -1,0 +1,94 @@
+//! Reading a JSON body: bounded, inflated, free of U+0000, and strict about its shape.
+
+use crate::error::{Code, Error, Result};
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::{Decompress, Payload},
+    http::header,
+};
+use futures_util::{StreamExt, future::LocalBoxFuture};
+use serde::de::DeserializeOwned;
+
+/// The largest JSON body of an ordinary operation, bytes.
+pub const ORDINARY: usize = 256 * 1024;
+
+/// A JSON body of at most `LIMIT` bytes after decompression.
+pub struct Body<T, const LIMIT: usize = ORDINARY>(pub T);
+
+impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Body<T, LIMIT> {
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        let payload = payload.take();
+        Box::pin(async move {
+            let bytes = read(&request, payload, LIMIT).await?;
+            Ok(Body(parse(&bytes)?))
+        })
+    }
+}
+
+/// Reads a JSON body's bytes.
+///
+/// # Errors
+/// `media_type_unsupported`, `body_too_large` or `body_interrupted`.
+pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Vec<u8>> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if !kind.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(Code::MediaTypeUnsupported.with("application/json"));
+    }
+    let mut stream = Decompress::from_headers(payload, request.headers());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|e| Code::BodyInterrupted.with(e.to_string()))?;
+        if bytes.len() + chunk.len() > limit {
+            return Err(Code::BodyTooLarge.with(format!("{limit} bytes at most")));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Parses JSON into the documented shape.
+///
+/// # Errors
+/// `json_malformed` when it is no JSON, `nul_character`, `body_invalid` with the field otherwise.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    if holds_nul(bytes) {
+        return Err(Code::NulCharacter.into());
+    }
+    serde_json::from_slice(bytes).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => Code::BodyInvalid.with(e.to_string()),
+        _ => Code::JsonMalformed.with(e.to_string()),
+    })
+}
+
+/// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.
+pub fn holds_nul(json: &[u8]) -> bool {
+    let escape = b"\\u0000";
+    let mut from = 0;
+    while let Some(at) = json[from..].windows(escape.len()).position(|w| w == escape) {
+        let at = from + at;
+        // An even run of backslashes before it means that this backslash is itself escaped.
+        let run = json[..at].iter().rev().take_while(|b| **b == b'\\').count();
+        if run.is_multiple_of(2) {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escaped_nul_is_found_and_an_escaped_backslash_is_not_one() {
+        assert!(holds_nul(br#"{"a":"x\u0000"}"#));
+        assert!(!holds_nul(br#"{"a":"x\\u0000"}"#));
+        assert!(holds_nul(br#"{"a":"x\\\u0000"}"#));
+        assert!(!holds_nul(b"{}"));
+    }
+}

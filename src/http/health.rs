@@ -1,0 +1,36 @@
+//! Is the process alive, can it work?
+
+use crate::{app::App, db::feed, error::Result};
+use actix_web::{HttpResponse, get, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+pub(super) fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(healthz).service(readyz);
+}
+
+#[derive(Serialize, ToSchema)]
+struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    version: &'static str,
+    server_time: chrono::DateTime<chrono::Utc>,
+}
+
+/// The process answers.
+#[utoipa::path(tag = "operation", responses((status = 200, body = Health)))]
+#[get("/healthz")]
+async fn healthz(app: web::Data<App>) -> HttpResponse {
+    let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(health)
+}
+
+/// The database answers too; 503 when it does not.
+#[utoipa::path(tag = "operation", responses((status = 200, body = Health), (status = 503)))]
+#[get("/readyz")]
+async fn readyz(app: web::Data<App>) -> Result<HttpResponse> {
+    app.db.read(feed::head).await.map_err(|e| crate::error::Error { code: crate::error::Code::Busy, ..e })?;
+    let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
+    Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(health))
+}

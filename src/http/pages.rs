@@ -1,0 +1,31 @@
+//! The web client and the API's documentation, all from the binary.
+
+use crate::error::{Code, Error, Result};
+use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+pub(super) fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::redirect("/", "/console/"))
+        .service(web::redirect("/console", "/console/"))
+        .service(web::redirect("/docs", "/docs/"))
+        .service(
+            SwaggerUi::new("/docs/{_:.*}")
+                .url("/api/v1/openapi.json", super::openapi())
+                .config(Config::default().validator_url("none")),
+        )
+        .route("/{path:(console|assets)/.*}", web::get().to(asset));
+}
+
+async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse> {
+    let path = if path.ends_with('/') { format!("{path}index.html") } else { path.into_inner() };
+    let asset = chengguan_web::asset(&path).ok_or_else(|| Error::from(Code::RouteUnknown))?;
+    let etag = format!("\"{}\"", asset.etag.trim_matches('"'));
+    let known = request.headers().get(header::IF_NONE_MATCH).is_some_and(|v| v.as_bytes() == etag.as_bytes());
+    let keep = if asset.immutable { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let mut response = if known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response.insert_header((header::ETAG, etag)).insert_header((header::CACHE_CONTROL, keep));
+    if known {
+        return Ok(response.finish());
+    }
+    Ok(response.content_type(asset.media_type).body(asset.bytes.into_owned()))
+}

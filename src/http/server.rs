@@ -1,0 +1,50 @@
+//! Binding, running and stopping the HTTP server.
+
+use super::{edge, pages, parameter_errors, routes};
+use crate::{
+    app::App,
+    error::{Code, Error},
+};
+use actix_web::{
+    HttpServer,
+    dev::Server,
+    middleware::{Compress, from_fn},
+    web,
+};
+use std::{net::SocketAddr, time::Duration};
+use utoipa_actix_web::AppExt;
+
+/// A bound server: its address, and the future that runs it until a signal or `handle().stop(true)`.
+pub struct Bound {
+    /// Where it listens; with port 0 in the settings, this is the real one.
+    pub address: SocketAddr,
+    /// Runs the server.
+    pub server: Server,
+}
+
+/// Binds the address of the settings. SIGINT and SIGTERM stop it gracefully: open requests have 30 s.
+///
+/// # Errors
+/// When the address is taken or not ours.
+pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
+    let (listen, workers) = (app.config.listen, app.config.workers);
+    let server = HttpServer::new(move || {
+        let (actix, _) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
+        actix
+            .app_data(app.clone())
+            .configure(parameter_errors)
+            .configure(pages::routes)
+            .default_service(web::to(|| async { Err::<String, _>(Error::from(Code::RouteUnknown)) }))
+            .wrap(from_fn(edge::edge))
+            .wrap(Compress::default())
+    })
+    .workers(workers)
+    .client_request_timeout(Duration::from_secs(10))
+    // A slow link must still get an early answer to a large body.
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(30)
+    .bind(listen)?;
+    let address = server.addrs()[0];
+    Ok(Bound { address, server: server.run() })
+}

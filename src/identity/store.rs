@@ -1,0 +1,266 @@
+//! Rows of units, people, sessions, devices and the server's secrets.
+
+use crate::{
+    db::{
+        Db, Each,
+        schema::{devices, server_secrets, sessions, unit_classes, units, users},
+        types::{At, DeviceId, SessionId, UnitId, UserId},
+    },
+    error::Result,
+};
+use diesel::prelude::*;
+
+/// A unit.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = units)]
+pub struct UnitRow {
+    /// Its id.
+    pub id: UnitId,
+    /// Short code, `A01`.
+    pub code: String,
+    /// Full name.
+    pub name: String,
+    /// When it was entered.
+    pub created_at: At,
+}
+
+/// A person's account.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = users, treat_none_as_null = true)]
+pub struct UserRow {
+    /// Its id.
+    pub id: UserId,
+    /// The name to sign in with.
+    pub username: String,
+    /// The person's name.
+    pub name: String,
+    /// See `rules::Role`.
+    pub role: String,
+    /// The person's unit.
+    pub unit_id: Option<UnitId>,
+    /// PHC string.
+    pub password_hash: String,
+    /// Wrong passwords in a row.
+    pub failed_logins: i32,
+    /// Locked until then.
+    pub locked_until: Option<At>,
+    /// Disabled since then.
+    pub disabled_at: Option<At>,
+    /// When it was made.
+    pub created_at: At,
+}
+
+/// A device.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = devices, treat_none_as_null = true)]
+pub struct DeviceRow {
+    /// Its id.
+    pub id: DeviceId,
+    /// The label on it.
+    pub name: String,
+    /// See `rules::DeviceKind`.
+    pub kind: String,
+    /// SEC 1 point of its P-256 key, once enrolled.
+    pub public_key: Option<Vec<u8>>,
+    /// Hash of the one-time code, until used.
+    pub enrolment_code_sha256: Option<Vec<u8>>,
+    /// The code works until then.
+    pub enrolment_expires_at: Option<At>,
+    /// When it was enrolled.
+    pub enrolled_at: Option<At>,
+    /// When it was revoked.
+    pub revoked_at: Option<At>,
+    /// Rises with each install or restore of its client.
+    pub epoch: i32,
+    /// Highest sequence number it ever spoke of, in this epoch.
+    pub high_seq: i64,
+    /// Operations that waited on it at its last push.
+    pub outbox_depth: Option<i64>,
+    /// Name and version of its client.
+    pub app: Option<String>,
+    /// When it last pushed.
+    pub last_push_at: Option<At>,
+    /// When it was entered.
+    pub created_at: At,
+}
+
+/// One sign-in.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = sessions, treat_none_as_null = true)]
+pub struct SessionRow {
+    /// Its id.
+    pub id: SessionId,
+    /// Who signed in.
+    pub user_id: UserId,
+    /// On which device, when it proved one.
+    pub device_id: Option<DeviceId>,
+    /// Hash of the refresh token that works.
+    pub refresh_sha256: Vec<u8>,
+    /// Hash of the one before: its second use ends the session.
+    pub previous_refresh_sha256: Option<Vec<u8>>,
+    /// When it began.
+    pub created_at: At,
+    /// It can't be refreshed after that.
+    pub expires_at: At,
+    /// When it ended.
+    pub ended_at: Option<At>,
+    /// Why it ended.
+    pub end_reason: Option<String>,
+}
+
+pub(super) fn unit_add(db: &mut Db, row: &UnitRow) -> Result<()> {
+    diesel::insert_into(units::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn unit_class_set(db: &mut Db, unit: UnitId, year: i32, class: &str) -> Result<()> {
+    let values = (unit_classes::unit_id.eq(unit), unit_classes::year.eq(year), unit_classes::class.eq(class));
+    Each(
+        diesel::insert_into(unit_classes::table)
+            .values(values)
+            .on_conflict((unit_classes::unit_id, unit_classes::year))
+            .do_update()
+            .set(unit_classes::class.eq(class)),
+    )
+    .execute(db)?;
+    Ok(())
+}
+
+pub(super) fn unit_by_code(db: &mut Db, code: &str) -> Result<Option<UnitRow>> {
+    Ok(units::table.filter(units::code.eq(code)).select(UnitRow::as_select()).first(db).optional()?)
+}
+
+pub(super) fn unit_get(db: &mut Db, id: UnitId) -> Result<Option<UnitRow>> {
+    Ok(units::table.find(id).select(UnitRow::as_select()).first(db).optional()?)
+}
+
+/// All units by code, each with the class of the newest year up to `year`.
+pub(super) fn unit_list(db: &mut Db, year: i32) -> Result<Vec<(UnitRow, Option<String>)>> {
+    let all: Vec<UnitRow> = units::table.order(units::code.asc()).select(UnitRow::as_select()).load(db)?;
+    let classes: Vec<(UnitId, String)> = unit_classes::table
+        .filter(unit_classes::year.le(year))
+        .order(unit_classes::year.asc())
+        .select((unit_classes::unit_id, unit_classes::class))
+        .load(db)?;
+    let newest: std::collections::HashMap<UnitId, String> = classes.into_iter().collect();
+    Ok(all.into_iter().map(|unit| (unit.clone(), newest.get(&unit.id).cloned())).collect())
+}
+
+pub(super) fn user_add(db: &mut Db, row: &UserRow) -> Result<()> {
+    diesel::insert_into(users::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn user_save(db: &mut Db, row: &UserRow) -> Result<()> {
+    diesel::update(users::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn user_get(db: &mut Db, id: UserId) -> Result<Option<UserRow>> {
+    Ok(users::table.find(id).select(UserRow::as_select()).first(db).optional()?)
+}
+
+pub(super) fn user_by_username(db: &mut Db, username: &str) -> Result<Option<UserRow>> {
+    Ok(users::table.filter(users::username.eq(username)).select(UserRow::as_select()).first(db).optional()?)
+}
+
+pub(super) fn user_list(db: &mut Db) -> Result<Vec<UserRow>> {
+    Ok(users::table.order(users::username.asc()).select(UserRow::as_select()).load(db)?)
+}
+
+pub(super) fn user_names(db: &mut Db, ids: &[UserId]) -> Result<Vec<(UserId, String)>> {
+    Ok(users::table.filter(users::id.eq_any(ids)).select((users::id, users::name)).load(db)?)
+}
+
+pub(super) fn admin_exists(db: &mut Db) -> Result<bool> {
+    let admins = users::table.filter(users::role.eq("admin")).filter(users::disabled_at.is_null());
+    Ok(admins.count().get_result::<i64>(db)? > 0)
+}
+
+pub(super) fn session_add(db: &mut Db, row: &SessionRow) -> Result<()> {
+    diesel::insert_into(sessions::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn session_save(db: &mut Db, row: &SessionRow) -> Result<()> {
+    diesel::update(sessions::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn session_get(db: &mut Db, id: SessionId) -> Result<Option<(SessionRow, UserRow)>> {
+    Ok(sessions::table
+        .inner_join(users::table.on(users::id.eq(sessions::user_id)))
+        .filter(sessions::id.eq(id))
+        .select((SessionRow::as_select(), UserRow::as_select()))
+        .first(db)
+        .optional()?)
+}
+
+pub(super) fn sessions_end(db: &mut Db, user: UserId, at: At, reason: &str) -> Result<()> {
+    diesel::update(sessions::table.filter(sessions::user_id.eq(user)).filter(sessions::ended_at.is_null()))
+        .set((sessions::ended_at.eq(Some(at)), sessions::end_reason.eq(Some(reason))))
+        .execute(db)?;
+    Ok(())
+}
+
+pub(super) fn device_add(db: &mut Db, row: &DeviceRow) -> Result<()> {
+    diesel::insert_into(devices::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn device_save(db: &mut Db, row: &DeviceRow) -> Result<()> {
+    diesel::update(devices::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn device_get(db: &mut Db, id: DeviceId) -> Result<Option<DeviceRow>> {
+    Ok(devices::table.find(id).select(DeviceRow::as_select()).first(db).optional()?)
+}
+
+/// The device with its row locked until the transaction ends, so that two pushes of one device take turns.
+pub(super) fn device_locked(db: &mut Db, id: DeviceId) -> Result<Option<DeviceRow>> {
+    if let Db::Postgres(c) = db {
+        return Ok(devices::table.find(id).select(DeviceRow::as_select()).for_update().first(c).optional()?);
+    }
+    // SQLite has one writer: the transaction itself is the lock.
+    device_get(db, id)
+}
+
+pub(super) fn device_by_name(db: &mut Db, name: &str) -> Result<Option<DeviceRow>> {
+    Ok(devices::table.filter(devices::name.eq(name)).select(DeviceRow::as_select()).first(db).optional()?)
+}
+
+pub(super) fn device_by_code(db: &mut Db, code_sha256: &[u8]) -> Result<Option<DeviceRow>> {
+    Ok(devices::table
+        .filter(devices::enrolment_code_sha256.eq(code_sha256))
+        .select(DeviceRow::as_select())
+        .first(db)
+        .optional()?)
+}
+
+pub(super) fn device_list(db: &mut Db) -> Result<Vec<DeviceRow>> {
+    Ok(devices::table.order(devices::name.asc()).select(DeviceRow::as_select()).load(db)?)
+}
+
+pub(super) fn secret_get(db: &mut Db, name: &str) -> Result<Option<Vec<u8>>> {
+    Ok(server_secrets::table.find(name).select(server_secrets::secret).first(db).optional()?)
+}
+
+pub(super) fn secret_set(db: &mut Db, name: &str, secret: &[u8], at: At) -> Result<()> {
+    let values =
+        (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
+    Each(
+        diesel::insert_into(server_secrets::table)
+            .values(values)
+            .on_conflict(server_secrets::name)
+            .do_update()
+            .set((server_secrets::secret.eq(secret), server_secrets::created_at.eq(at))),
+    )
+    .execute(db)?;
+    Ok(())
+}
+
+pub(super) fn secret_remove(db: &mut Db, name: &str) -> Result<()> {
+    diesel::delete(server_secrets::table.find(name)).execute(db)?;
+    Ok(())
+}

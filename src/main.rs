@@ -1,0 +1,5 @@
+//! Parses arguments and calls `cli`; nothing else.
+
+fn main() -> std::process::ExitCode {
+    chengguan::cli::run()
+}

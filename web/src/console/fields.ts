@@ -1,0 +1,66 @@
+import { localTime } from '../lib/time'
+import type { Case, TimelineEntry } from '../lib/types'
+
+const DATUMS: Record<string, string> = {
+  wgs84: 'WGS-84',
+  cgcs2000: 'CGCS2000',
+  gcj02: 'GCJ-02',
+  bd09: 'BD-09',
+}
+
+const EXTENSION_LABELS: Record<string, string> = {
+  until: '至',
+  reason: '理由',
+  count: '次数',
+  state: '审批',
+  requested_at: '申请于',
+  granted_at: '批准于',
+}
+
+const TIME = /^\d{4}-\d\d-\d\dT/
+
+/** What the detail lists below the title, in the order in which it is asked for on the telephone. */
+export function caseFields(
+  found: Case,
+  unitNames: Map<string, string>,
+  timeline: TimelineEntry[] | null,
+): [label: string, value: string][] {
+  const rows: [string, string][] = [
+    ['责任单位', found.unit_id === null ? '未指定' : (unitNames.get(found.unit_id) ?? found.unit_id)],
+    ['截止时间', localTime(found.due_at)],
+  ]
+  const extension = extensionText(found.extension)
+  if (extension !== '') rows.push(['延期', extension])
+  rows.push(
+    ['地址', found.address ?? '未填写'],
+    ['坐标', positionText(found.position)],
+    ['问题类别', found.class_code ?? '未分类'],
+    ['上报时间', localTime(found.reported_at)],
+    ['上报人', reporterName(found, timeline)],
+  )
+  if (found.closed_at !== null) rows.push(['结案时间', localTime(found.closed_at)])
+  rows.push(['优先级', found.priority === 0 ? '普通' : String(found.priority)], ['版本', String(found.ver)])
+  return rows
+}
+
+function positionText(position: Case['position']): string {
+  if (position === null) return '无定位'
+  const datum = DATUMS[position.datum.toLowerCase().replace(/[-_]/g, '')] ?? position.datum
+  return `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}（${datum}）`
+}
+
+/** The case names its reporter by id only; the timeline, once it is here, knows the name. */
+function reporterName(found: Case, timeline: TimelineEntry[] | null): string {
+  return timeline?.find((entry) => entry.actor_id === found.reported_by)?.actor_name ?? found.reported_by
+}
+
+function extensionText(extension: Case['extension']): string {
+  if (extension === null) return ''
+  return Object.entries(extension)
+    .filter(([, value]) => value !== null && typeof value !== 'object')
+    .map(([name, value]) => {
+      const text = String(value)
+      return `${EXTENSION_LABELS[name] ?? name} ${TIME.test(text) ? localTime(text) : text}`
+    })
+    .join('；')
+}

@@ -1,0 +1,7 @@
+import { createApp } from 'vue'
+import App from './App.vue'
+import './styles/base.css'
+import './styles/list.css'
+import './styles/detail.css'
+
+createApp(App).mount('#app')

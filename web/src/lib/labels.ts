@@ -1,0 +1,103 @@
+// The words people see. One set everywhere, after the county's own process documents.
+
+import type { CaseState, Role } from './types'
+
+const STATES: Record<CaseState, string> = {
+  reported: '待派遣',
+  dispatched: '待处置',
+  handled: '已处置待申请',
+  closing_applied: '待审核结案',
+  verifying: '市级核查中',
+  verified: '待确认结案',
+  closed: '已结案',
+  void: '作废',
+  returned: '已退回待重派',
+}
+
+const ROLES: Record<Role, string> = {
+  inspector: '信息采集员',
+  officer: '执法队员',
+  spot_checker: '抽检人员',
+  liaison: '智慧城管专干',
+  dispatcher: '派遣员',
+  verifier: '市采集员',
+  supervisor: '督查室',
+  admin: '系统管理员',
+}
+
+const COMMANDS: Record<string, string> = {
+  report: '上报',
+  dispatch: '派遣',
+  redispatch: '重新派遣',
+  return: '退回',
+  handle: '处置',
+  feedback: '处置反馈',
+  apply_closing: '申请结案',
+  refuse_closing: '驳回结案申请',
+  request_verification: '申请市级核查',
+  verify: '市级核查',
+  verify_passed: '核查通过',
+  verify_failed: '核查不通过',
+  pass: '核查通过',
+  fail: '核查不通过',
+  close: '确认结案',
+  confirm_closing: '确认结案',
+  void: '作废',
+  request_extension: '申请延期',
+  grant_extension: '批准延期',
+  refuse_extension: '不予延期',
+  edit: '修改信息',
+  set_priority: '调整优先级',
+  comment: '备注',
+  note: '备注',
+  attach_evidence: '补充证据',
+}
+
+const EVIDENCE_ROLES: Record<string, string> = {
+  before: '处置前',
+  after: '处置后',
+  report: '上报',
+  handle: '处置',
+  closing: '结案',
+  verification: '核查',
+  verify: '核查',
+  other: '其他',
+}
+
+// A newer server may know words that this page does not: the raw word is better than nothing.
+export const stateLabel = (state: string): string => STATES[state as CaseState] ?? state
+export const roleLabel = (role: string): string => ROLES[role as Role] ?? role
+export const evidenceRoleLabel = (role: string | null): string =>
+  role === null ? '' : (EVIDENCE_ROLES[role] ?? role)
+
+/** Commands may come with their area in front: `case.dispatch`. */
+export const commandLabel = (command: string): string =>
+  COMMANDS[command.slice(command.lastIndexOf('.') + 1)] ?? command
+
+/** How the page groups states by colour: whose turn it is. */
+export function stateTone(state: string): 'centre' | 'unit' | 'city' | 'ended' {
+  switch (state) {
+    case 'dispatched':
+    case 'handled':
+      return 'unit'
+    case 'verifying':
+      return 'city'
+    case 'closed':
+    case 'void':
+      return 'ended'
+    default:
+      return 'centre'
+  }
+}
+
+export function sizeLabel(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`
+  const units = ['KB', 'MB', 'GB']
+  let value = bytes / 1024
+  let unit = 0
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[unit]}`
+}

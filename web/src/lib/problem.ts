@@ -1,0 +1,93 @@
+// Every failure of a call becomes one ApiError that a page can show as it is: what happened, and the
+// request id that lets an administrator find the call in the server's log.
+
+export interface ApiErrorParts {
+  /** 0 when no answer arrived. */
+  status: number
+  title: string
+  detail?: string | null
+  /** A stable code of the server's problem catalogue, or one of ours: `network`, `timeout`, `unreadable`. */
+  code: string
+  requestId?: string | null
+}
+
+export class ApiError extends Error {
+  readonly status: number
+  readonly title: string
+  readonly detail: string | null
+  readonly code: string
+  readonly requestId: string | null
+
+  constructor(parts: ApiErrorParts) {
+    super(parts.title)
+    this.name = 'ApiError'
+    this.status = parts.status
+    this.title = parts.title
+    this.detail = parts.detail ?? null
+    this.code = parts.code
+    this.requestId = parts.requestId ?? null
+  }
+}
+
+/**
+ * Reads a refused answer. A reverse proxy answers HTML and a broken server may answer anything, so
+ * nothing about the body is taken for granted.
+ */
+export async function problemOf(response: Response): Promise<ApiError> {
+  const requestId = response.headers.get('x-request-id')
+  const type = response.headers.get('content-type') ?? ''
+  let body: unknown = null
+  if (type.includes('json')) {
+    body = await response.json().catch(() => null)
+  }
+  if (typeof body !== 'object' || body === null) {
+    return new ApiError({
+      status: response.status,
+      title: `服务器应答异常（HTTP ${response.status}）`,
+      detail: '应答不是本系统的格式，可能来自中间的代理。请稍后重试。',
+      code: 'unreadable',
+      requestId,
+    })
+  }
+  const field = (name: string): string | null => {
+    const value = (body as Record<string, unknown>)[name]
+    return typeof value === 'string' && value !== '' ? value : null
+  }
+  return new ApiError({
+    status: response.status,
+    title: field('title') ?? `请求未成功（HTTP ${response.status}）`,
+    detail: field('detail'),
+    code: field('code') ?? 'unknown',
+    requestId: field('request_id') ?? requestId,
+  })
+}
+
+export function networkError(): ApiError {
+  return new ApiError({
+    status: 0,
+    title: '无法连接服务器',
+    detail: '请检查网络后重试。',
+    code: 'network',
+  })
+}
+
+export function timeoutError(seconds: number): ApiError {
+  return new ApiError({
+    status: 0,
+    title: '服务器没有及时应答',
+    detail: `等待超过 ${seconds} 秒，请重试。`,
+    code: 'timeout',
+  })
+}
+
+/** A call that its own page gave up (another filter, another case) is no failure to show. */
+export function isAbort(error: unknown): boolean {
+  return error instanceof DOMException && error.name === 'AbortError'
+}
+
+/** For `catch (error)`: what was thrown, as something that can be shown. */
+export function shown(error: unknown): ApiError {
+  if (error instanceof ApiError) return error
+  console.error(error)
+  return new ApiError({ status: 0, title: '页面出错', detail: String(error), code: 'page' })
+}
