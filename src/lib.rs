@@ -8,3 +8,4 @@ pub mod env;
 pub mod error;
 pub mod http;
 pub mod identity;
+pub mod sync;
