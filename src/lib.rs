@@ -1,11 +1,13 @@
 //! `chengguan`: the field-sync platform of a county's urban management (智慧城管).
 
 pub mod app;
+pub mod blob;
 pub mod cli;
 pub mod config;
 pub mod db;
 pub mod env;
 pub mod error;
+pub mod evidence;
 pub mod http;
 pub mod identity;
 pub mod sync;
