@@ -1,6 +1,7 @@
 //! Every test that needs more than a pure function, in one binary: one link instead of twenty.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
 
+mod authorisation;
 mod identity;
 mod migrations;
 mod openapi;

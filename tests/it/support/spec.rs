@@ -55,6 +55,11 @@ impl Operation {
         self.node["tags"].as_array().is_some_and(|tags| !tags.is_empty())
     }
 
+    /// Whether the document says that it takes a token.
+    pub fn needs_token(&self) -> bool {
+        self.node["security"].as_array().is_some_and(|security| !security.is_empty())
+    }
+
     /// The schema of its JSON body, when it takes one.
     pub fn json_body(&self) -> Option<&'static Value> {
         self.node.pointer("/requestBody/content/application~1json/schema")
@@ -234,6 +239,14 @@ pub fn sample(schema: &'static Value) -> Value {
     }
     if let Some(first) = list(schema, "enum").first() {
         return first.clone();
+    }
+    let parts = list(schema, "allOf");
+    if !parts.is_empty() {
+        let members = parts.iter().flat_map(|part| match sample(part) {
+            Value::Object(members) => members,
+            other => panic!("a part of an object is no object: {other}"),
+        });
+        return members.collect::<Map<_, _>>().into();
     }
     match types(schema).into_iter().find(|kind| *kind != "null") {
         Some("string") => match schema["format"].as_str() {
