@@ -7,6 +7,7 @@ pub mod config;
 pub mod db;
 pub mod env;
 pub mod error;
+pub mod evidence;
 pub mod http;
 pub mod identity;
 pub mod spotchecks;

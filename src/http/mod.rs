@@ -28,6 +28,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::sync::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.

@@ -354,13 +354,7 @@ pub fn unit_add(tx: &mut Tx, code: &str, name: &str, year: i32, class: UnitClass
     let row = UnitRow { id: UnitId(tx.id()), code: code.into(), name: name.into(), created_at: At(tx.now) };
     store::unit_add(tx.db, &row)?;
     store::unit_class_set(tx.db, row.id, year, class.as_str())?;
-    tx.announce(Change {
-        kind: "unit",
-        id: row.id.to_string(),
-        before: vec![],
-        after: vec!["all".into()],
-        op: None,
-    });
+    tx.announce(Change { kind: "unit", id: row.id.to_string(), before: vec![], after: vec!["all".into()], op: None });
     Ok(row)
 }
 

@@ -251,8 +251,7 @@ pub(super) fn secret_get(db: &mut Db, name: &str) -> Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn secret_set(db: &mut Db, name: &str, secret: &[u8], at: At) -> Result<()> {
-    let values =
-        (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
+    let values = (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
     Each(
         diesel::insert_into(server_secrets::table)
             .values(values)
