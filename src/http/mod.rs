@@ -7,6 +7,7 @@ mod health;
 mod pages;
 pub mod problem;
 pub mod server;
+mod unknown;
 
 use crate::error::{Code, Error};
 use actix_web::web;

@@ -7,12 +7,19 @@ use crate::support::{
     world::{Device, Person, World, read},
 };
 use chengguan::{
+    cases::actions::Cause,
+    db::types::SpotCheckId,
     error::Code,
     identity::rules::{DeviceKind, Role},
+    spotchecks,
 };
 use serde_json::{Value, json};
 
-on_both_engines!(every_operation_lets_in_whom_its_row_says, a_record_of_another_unit_is_not_there);
+on_both_engines!(
+    every_operation_lets_in_whom_its_row_says,
+    a_case_of_another_unit_is_not_there,
+    a_spot_check_is_for_its_unit_its_checkers_and_the_centre,
+);
 
 /// `y` is let in (what it answers then is another test's business), `n` is refused, `h` is told that nothing is there.
 const COLUMNS: [&str; 10] = [
@@ -55,6 +62,10 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/sites",                       "y y y y y y y y  n n"),
     ("PUT /api/v1/sites",                       "n n n n y n n y  n n"),
     ("GET /api/v1/spot-checks",                 "y y y y y y y y  n n"),
+    // A revoked device still brings its work home; a person will look at it.
+    ("POST /api/v1/sync/push",                  "n n n n n n n n  y y"),
+    ("GET /api/v1/sync/changes",                "y y y y y y y y  n n"),
+    ("GET /api/v1/sync/snapshot",               "y y y y y y y y  n n"),
     // Last, because it ends the callers' sessions.
     ("POST /api/v1/auth/logout",                "y y y y y y y y  n n"),
 ];
@@ -63,6 +74,7 @@ const ROWS: &[(&str, &str)] = &[
 pub struct Cast {
     tokens: Vec<String>,
     case: String,
+    unit: String,
     device: String,
 }
 
@@ -72,13 +84,14 @@ impl Cast {
         let people: Vec<Person> = Role::ALL.iter().map(|role| world.person(*role)).collect();
         assert!(people.iter().map(|p| p.role.as_str()).eq(COLUMNS[..8].iter().copied()), "the columns are the roles");
         let of = |role: Role| people.iter().find(|person| person.role == role).unwrap();
-        let case = dispatched_case(world, of(Role::Dispatcher), of(Role::Liaison).unit.as_deref().unwrap());
+        let unit = of(Role::Liaison).unit.clone().unwrap();
+        let case = dispatched_case(world, of(Role::Dispatcher), &unit);
         let (device, revoked): (Device, Device) =
             (world.device(DeviceKind::Handheld), world.device(DeviceKind::Handheld));
         world.revoke(&revoked);
         let mut tokens: Vec<String> = people.into_iter().map(|person| person.token).collect();
         tokens.extend([world.device_token(&device), world.device_token(&revoked)]);
-        Cast { tokens, case, device: world.device(DeviceKind::Camera).id.to_string() }
+        Cast { tokens, case, unit, device: world.device(DeviceKind::Camera).id.to_string() }
     }
 
     /// A caller whom the operation lets in; none for an operation without token.
@@ -94,13 +107,25 @@ impl Cast {
             Some("devices") => &self.device,
             _ => "01900000-0000-7000-8000-000000000001",
         };
-        operation.path_with(id)
+        let needed = operation.required_query();
+        let query: Vec<String> = needed.iter().map(|name| format!("{name}=x")).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{}", operation.path_with(id), query.join("&"))
+    }
+
+    /// A body the operation takes, about things that exist where it makes a difference.
+    pub fn body(&self, operation: &Operation) -> Option<Value> {
+        let mut body = spec::sample(operation.json_body()?);
+        if let Some(unit) = body.pointer_mut("/args/unit_id") {
+            *unit = json!(self.unit);
+        }
+        Some(body)
     }
 
     fn call(&self, world: &World, operation: &Operation, token: Option<&str>) -> Reply {
         let call = world.call(operation.method, &self.path(operation)).by_some(token);
-        match operation.json_body() {
-            Some(schema) => call.json(&spec::sample(schema)).send(),
+        match self.body(operation) {
+            Some(body) => call.json(&body).send(),
             None => call.send(),
         }
     }
@@ -179,7 +204,7 @@ fn every_operation_lets_in_whom_its_row_says(world: &World) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-fn a_record_of_another_unit_is_not_there(world: &World) {
+fn a_case_of_another_unit_is_not_there(world: &World) {
     let (ours, theirs) = (world.person(Role::Liaison), world.person(Role::Liaison));
     let dispatcher = world.person(Role::Dispatcher);
     let case = dispatched_case(world, &dispatcher, ours.unit.as_deref().unwrap());
@@ -205,4 +230,36 @@ fn a_record_of_another_unit_is_not_there(world: &World) {
     let stray = world.person_of(Role::Officer, None);
     world.get(&path).by(&stray.token).send().refused(Code::NotFound);
     assert_eq!((list(&stray, ""), list(&stray, &by_unit)), (Some(0), Some(0)));
+}
+
+fn a_spot_check_is_for_its_unit_its_checkers_and_the_centre(world: &World) {
+    let people = |role: Role| world.person(role);
+    let (ours, theirs, checker) = (people(Role::Liaison), people(Role::Liaison), people(Role::SpotChecker));
+    let site = json!({"unit_id": ours.unit, "slot": 1, "name": "人民路"});
+    let site = world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
+    let items = json!([{"code": "1.1", "text": "果皮箱满溢", "deduction": 500}]);
+    let record = spotchecks::rules::Record {
+        site_id: read(&site["id"]),
+        week: "2026-W48".into(),
+        items: read(&items),
+        note: None,
+    };
+    let (who, at) = (checker.actor(), world.now());
+    world.write(move |tx| {
+        let cause = Cause { op: None, device: None, occurred_at: at };
+        let id = SpotCheckId(tx.id());
+        spotchecks::actions::check_record(tx, &who, id, &record, None, cause)
+    });
+    let seen = |person: &Person, query: &str| {
+        let page = world.get(&format!("/api/v1/spot-checks{query}")).by(&person.token).send().expect(200);
+        page["items"].as_array().map(Vec::len).unwrap()
+    };
+    let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
+    for person in [&ours, &checker, &people(Role::Supervisor), &people(Role::SpotChecker)] {
+        assert_eq!((seen(person, ""), seen(person, &by_unit)), (1, 1), "{:?}", person.role);
+    }
+    // An officer without a unit belongs to none, not to all.
+    for person in [&theirs, &people(Role::Inspector), &people(Role::Officer), &world.person_of(Role::Officer, None)] {
+        assert_eq!((seen(person, ""), seen(person, &by_unit)), (0, 0), "{:?}", person.role);
+    }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
 
 mod authorisation;
+mod bad_input;
 mod identity;
 mod migrations;
 mod openapi;

@@ -71,6 +71,13 @@ impl Operation {
         all.iter().filter(|p| p["in"] == kind).filter_map(|p| p["name"].as_str()).collect()
     }
 
+    /// The names of the query parameters it can't do without.
+    pub fn required_query(&self) -> Vec<&'static str> {
+        let all = self.node["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let needed = all.iter().filter(|p| p["in"] == "query" && p["required"] == true);
+        needed.filter_map(|p| p["name"].as_str()).collect()
+    }
+
     /// Its path with every parameter replaced.
     pub fn path_with(&self, value: &str) -> String {
         let segments = self.path.split('/').map(|segment| if segment.starts_with('{') { value } else { segment });
@@ -169,6 +176,12 @@ pub fn properties(schema: &'static Value) -> (Vec<(&'static str, &'static Value)
         required.extend(needed);
     }
     (found, required)
+}
+
+/// Whether a schema allows values of a type.
+pub fn takes(schema: &'static Value, kind: &str) -> bool {
+    let schema = resolve(schema);
+    types(schema).contains(&kind) || alternatives(schema).into_iter().any(|choice| takes(choice, kind))
 }
 
 fn conforms(schema: &'static Value, value: &Value, at: &str) -> Result<(), String> {
