@@ -3,8 +3,11 @@
 
 mod authorisation;
 mod bad_input;
+mod cases;
 mod identity;
 mod migrations;
 mod openapi;
+mod spotchecks;
 mod support;
+mod sync;
 mod tidy;
