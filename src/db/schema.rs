@@ -131,6 +131,7 @@ tables! {
         accuracy_m -> Nullable<Double>,
         fix_age_s -> Nullable<Double>,
         position_source -> Nullable<Text>,
+        role -> Nullable<Text>,
         device_id -> Nullable<Uid>,
         user_id -> Nullable<Uid>,
         declared_at -> Utc,

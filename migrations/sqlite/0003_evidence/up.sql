@@ -15,6 +15,7 @@ CREATE TABLE evidence (
   accuracy_m REAL,
   fix_age_s REAL,
   position_source TEXT,
+  role TEXT,
   device_id TEXT REFERENCES devices (id),
   user_id TEXT REFERENCES users (id),
   declared_at INTEGER NOT NULL,
@@ -57,3 +58,5 @@ CREATE TABLE uploads (
   UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE INDEX uploads_state ON uploads (state, expires_at);
+CREATE INDEX uploads_digest ON uploads (owner, declared_sha256);
+CREATE INDEX uploads_evidence ON uploads (evidence_id);
