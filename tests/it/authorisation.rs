@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 on_both_engines!(
     every_operation_lets_in_whom_its_row_says,
     a_case_of_another_unit_is_not_there,
-    a_spot_check_is_for_its_unit_its_checkers_and_the_centre,
+    a_spot_check_is_for_its_unit_its_maker_and_the_centre,
 );
 
 /// `y` is let in (what it answers then is another test's business), `n` is refused, `h` is told that nothing is there.
@@ -232,7 +232,7 @@ fn a_case_of_another_unit_is_not_there(world: &World) {
     assert_eq!((list(&stray, ""), list(&stray, &by_unit)), (Some(0), Some(0)));
 }
 
-fn a_spot_check_is_for_its_unit_its_checkers_and_the_centre(world: &World) {
+fn a_spot_check_is_for_its_unit_its_maker_and_the_centre(world: &World) {
     let people = |role: Role| world.person(role);
     let (ours, theirs, checker) = (people(Role::Liaison), people(Role::Liaison), people(Role::SpotChecker));
     let site = json!({"unit_id": ours.unit, "slot": 1, "name": "人民路"});
@@ -255,11 +255,12 @@ fn a_spot_check_is_for_its_unit_its_checkers_and_the_centre(world: &World) {
         page["items"].as_array().map(Vec::len).unwrap()
     };
     let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
-    for person in [&ours, &checker, &people(Role::Supervisor), &people(Role::SpotChecker)] {
+    for person in [&ours, &checker, &people(Role::Supervisor), &people(Role::Dispatcher)] {
         assert_eq!((seen(person, ""), seen(person, &by_unit)), (1, 1), "{:?}", person.role);
     }
     // An officer without a unit belongs to none, not to all.
-    for person in [&theirs, &people(Role::Inspector), &people(Role::Officer), &world.person_of(Role::Officer, None)] {
+    let stray = world.person_of(Role::Officer, None);
+    for person in [&theirs, &stray, &people(Role::Inspector), &people(Role::SpotChecker), &people(Role::Officer)] {
         assert_eq!((seen(person, ""), seen(person, &by_unit)), (0, 0), "{:?}", person.role);
     }
 }
