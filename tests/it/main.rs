@@ -4,6 +4,7 @@
 mod authorisation;
 mod bad_input;
 mod cases;
+mod crash;
 mod identity;
 mod migrations;
 mod openapi;
