@@ -9,6 +9,7 @@ mod identity;
 mod migrations;
 mod openapi;
 mod spotchecks;
+mod stock_clients;
 mod support;
 mod sync;
 mod tidy;
