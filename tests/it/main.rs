@@ -4,10 +4,12 @@
 mod authorisation;
 mod bad_input;
 mod cases;
+mod crash;
 mod identity;
 mod migrations;
 mod openapi;
 mod spotchecks;
+mod stock_clients;
 mod support;
 mod sync;
 mod tidy;
