@@ -1,6 +1,7 @@
 //! `chengguan`: the field-sync platform of a county's urban management (智慧城管).
 
 pub mod app;
+pub mod cases;
 pub mod cli;
 pub mod client;
 pub mod config;
@@ -9,4 +10,5 @@ pub mod env;
 pub mod error;
 pub mod http;
 pub mod identity;
+pub mod spotchecks;
 pub mod sync;

@@ -11,6 +11,8 @@ export default defineConfig({
   root: at('./src'),
   base: '/',
   publicDir: false,
+  // Not under `root`: build.rs watches `src`, and a cache there would rebuild for ever.
+  cacheDir: at('./node_modules/.vite'),
   plugins: [vue()],
   build: {
     // Only for `npm run build` by hand; build.rs passes its own --outDir.

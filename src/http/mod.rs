@@ -23,6 +23,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
+    crate::cases::routes::routes(cfg);
+    crate::spotchecks::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.
