@@ -1,6 +1,7 @@
 //! The command line. Thin: it reads settings, opens an `App`, calls actions, prints.
 
 mod admin;
+mod dock;
 mod serve;
 
 use crate::config::{Config, ConfigError};
@@ -22,6 +23,8 @@ enum Command {
     User(admin::UserArgs),
     /// Devices: add (prints the one-time enrolment code), list, revoke.
     Device(admin::DeviceArgs),
+    /// Send body cameras' files to the server, resumably, with receipts.
+    Dock(dock::DockArgs),
     /// Units: add, set a year's class, load the county's 32.
     Unit(admin::UnitArgs),
 }
@@ -107,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Serve(common) => serve::run(&common),
         Command::User(args) => admin::user(args),
         Command::Device(args) => admin::device(args),
+        Command::Dock(args) => dock::run(args),
         Command::Unit(args) => admin::unit(args),
     };
     match outcome {

@@ -1,9 +1,8 @@
 //! One HTTP exchange: blocking, with limits on silence, and with "no answer" apart from every answer.
 
 use super::{ClientError, Result};
-use crate::http::problem::Problem;
 use chrono::{DateTime, Utc};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{io::Read, sync::Arc, time::Duration};
 use ureq::{
     Agent, SendBody,
@@ -106,6 +105,13 @@ impl Answer {
     pub fn date(&self) -> Option<DateTime<Utc>> {
         DateTime::parse_from_rfc2822(self.header("date")?).ok().map(|at| at.to_utc())
     }
+}
+
+/// The members of a problem (RFC 9457) that a client acts on.
+#[derive(Deserialize)]
+struct Problem {
+    code: String,
+    detail: Option<String>,
 }
 
 /// What goes out with a request.

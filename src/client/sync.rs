@@ -363,6 +363,7 @@ impl Client {
             mime: media.mime,
             filename: media.filename,
             captured_at: media.captured_at,
+            captured_from: None,
         };
         let (identity, offset) = (self.store.identity()?, self.store.offset()?);
         let (api, env) = (self.api.clone(), self.env.clone());

@@ -45,6 +45,8 @@ pub struct Item {
     pub filename: String,
     /// When it was taken.
     pub captured_at: Option<DateTime<Utc>>,
+    /// Who says when: the device that made it, the file itself, or the file system.
+    pub captured_from: Option<String>,
 }
 
 impl Item {
@@ -54,6 +56,9 @@ impl Item {
             vec![("filename", self.filename.clone()), ("filetype", self.mime.clone()), ("sha256", self.sha256.clone())];
         if let Some(at) = self.captured_at {
             pairs.push(("captured_at", at.to_rfc3339_opts(SecondsFormat::Micros, true)));
+        }
+        if let Some(source) = &self.captured_from {
+            pairs.push(("captured_from", source.clone()));
         }
         let pairs: Vec<String> =
             pairs.into_iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
@@ -138,6 +143,8 @@ pub fn after(step: &Step, answer: Option<&Answer>, item: &Item) -> After {
     let offset = || answer.header("upload-offset").and_then(|v| v.trim().parse::<u64>().ok());
     match (step, answer.status) {
         (_, 408 | 423 | 425 | 429 | 500..=599) => After::Wait(retry(step), answer.retry_after(), said(answer)),
+        // HEAD has no body to say why; creation does, and finds the same upload again if there is no reason.
+        (Step::Ask { .. }, 401 | 403) => After::Do(Step::Create),
         (_, 401) => After::Blocked(said(answer)),
         (Step::Create, 200 | 201) => match answer.header("location") {
             Some(url) => onward(url, offset().unwrap_or(0), item),
@@ -469,6 +476,7 @@ mod tests {
             mime: "video/mp4".into(),
             filename: "执法 1.mp4".into(),
             captured_at: DateTime::from_timestamp(1_790_000_000, 0),
+            captured_from: None,
         }
     }
 

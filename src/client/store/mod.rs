@@ -152,6 +152,22 @@ impl Store {
         }
     }
 
+    /// A note of the caller's own.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub fn note(&mut self, name: &str) -> Result<Option<String>> {
+        self.get(&format!("note:{name}"))
+    }
+
+    /// Keeps a note of the caller's own.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub fn set_note(&mut self, name: &str, value: &str) -> Result<()> {
+        put(&mut self.db, &format!("note:{name}"), &value)
+    }
+
     pub(super) fn get<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>> {
         get(&mut self.db, name)
     }

@@ -1,0 +1,2 @@
+//! temporary head
+pub mod media;
