@@ -84,8 +84,7 @@ pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: 
     let day = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d").to_string();
     let count = store::number_next(tx.db, &day)?;
     let args = serde_json::to_value(&report).map_err(Error::internal)?;
-    let (lat, lon, datum) =
-        report.position.map_or((None, None, None), |p| (Some(p.lat), Some(p.lon), Some(p.datum)));
+    let (lat, lon, datum) = report.position.map_or((None, None, None), |p| (Some(p.lat), Some(p.lon), Some(p.datum)));
     let row = CaseRow {
         id,
         number: format!("{REGION}{day}{count:04}"),

@@ -320,9 +320,7 @@ impl Command {
             }
             Command::ApplyClosing(n) => who.must_be(&[Liaison, Officer]).and_then(|()| text("note", &n.note, 2000)),
             Command::Return(r) => who.must_be(&[Liaison, Officer]).and_then(|()| text("reason", &r.reason, 2000)),
-            Command::RequestExtension(e) => {
-                who.must_be(&[Liaison]).and_then(|()| text("reason", &e.reason, 2000))
-            }
+            Command::RequestExtension(e) => who.must_be(&[Liaison]).and_then(|()| text("reason", &e.reason, 2000)),
             Command::Verify(v) => {
                 who.must_be(&[Verifier, Dispatcher])?;
                 if v.note.is_empty() { Ok(()) } else { text("note", &v.note, 2000) }
@@ -368,7 +366,11 @@ pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) 
         (Command::RefuseClosing(_), State::InHand(ClosingApplied, a)) => rework(a),
         (Command::RequestVerification(_), State::InHand(ClosingApplied, a)) => next(State::InHand(Verifying, a)),
         (Command::Verify(v), State::InHand(Verifying, a)) if !a.passed => {
-            if v.passed { next(State::InHand(Verifying, Assignment { passed: true, ..a })) } else { rework(a) }
+            if v.passed {
+                next(State::InHand(Verifying, Assignment { passed: true, ..a }))
+            } else {
+                rework(a)
+            }
         }
         (Command::NotifyClosing(_), State::InHand(Verifying, a)) if a.passed => next(State::InHand(Verified, a)),
         (Command::ConfirmClosing(_), State::InHand(Verified, a)) => {
@@ -437,10 +439,9 @@ fn reached(state: &State, command: &Command) -> bool {
         Command::ConfirmClosing(_) => &[Closed],
         Command::Return(_) => &[Returned],
         Command::Void(_) => &[Void],
-        Command::RefuseClosing(_)
-        | Command::RequestExtension(_)
-        | Command::DecideExtension(_)
-        | Command::Note(_) => &[],
+        Command::RefuseClosing(_) | Command::RequestExtension(_) | Command::DecideExtension(_) | Command::Note(_) => {
+            &[]
+        }
     };
     debug_assert!(!past.contains(&Dispatched), "a dispatch is compared by its unit");
     past.contains(&stage)

@@ -3,13 +3,16 @@
 use super::rules::{Assignment, Extension, Stage, State};
 use crate::{
     db::{
-        Db, Each,
+        Db, Each, MultiBackend,
         schema::{case_events, case_numbers, cases},
         types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId, UserId},
     },
     error::{Error, Result},
 };
-use diesel::prelude::*;
+use diesel::{
+    dsl::{AsSelect, SqlTypeOf},
+    prelude::*,
+};
 
 /// A case.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -130,9 +133,7 @@ impl CaseRow {
         Ok(match stage {
             Stage::Reported => State::Reported,
             Stage::Returned => State::Returned { unit_id: self.unit_id.ok_or_else(broken)? },
-            Stage::Void => {
-                State::Void(self.void_reason.as_deref().and_then(|r| r.parse().ok()).ok_or_else(broken)?)
-            }
+            Stage::Void => State::Void(self.void_reason.as_deref().and_then(|r| r.parse().ok()).ok_or_else(broken)?),
             Stage::Closed => State::Closed {
                 assignment: assignment()?,
                 closed_at: self.closed_at.ok_or_else(broken)?.0,
@@ -226,13 +227,7 @@ pub struct Page {
 }
 
 pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
-    let mut query = cases::table.select(CaseRow::as_select()).into_boxed();
-    if let Sight::UnitOr(unit, user) = page.sight {
-        query = match unit {
-            Some(unit) => query.filter(cases::unit_id.eq(unit).or(cases::reported_by.eq(user))),
-            None => query.filter(cases::reported_by.eq(user)),
-        };
-    }
+    let mut query = seen(&page.sight);
     if let Some(state) = page.state {
         query = query.filter(cases::state.eq(state.as_str()));
     }
@@ -247,17 +242,22 @@ pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
 
 /// All cases of a sight by id, for a snapshot.
 pub(super) fn case_after(db: &mut Db, sight: &Sight, after: Option<CaseId>, limit: i64) -> Result<Vec<CaseRow>> {
-    let mut query = cases::table.select(CaseRow::as_select()).into_boxed();
-    if let Sight::UnitOr(unit, user) = sight {
-        query = match unit {
-            Some(unit) => query.filter(cases::unit_id.eq(*unit).or(cases::reported_by.eq(*user))),
-            None => query.filter(cases::reported_by.eq(*user)),
-        };
-    }
+    let mut query = seen(sight);
     if let Some(after) = after {
         query = query.filter(cases::id.gt(after));
     }
     Ok(query.order(cases::id.asc()).limit(limit).load(db)?)
+}
+
+type Boxed = cases::BoxedQuery<'static, MultiBackend, SqlTypeOf<AsSelect<CaseRow, MultiBackend>>>;
+
+fn seen(sight: &Sight) -> Boxed {
+    let query = cases::table.select(CaseRow::as_select()).into_boxed();
+    match *sight {
+        Sight::All => query,
+        Sight::UnitOr(Some(unit), user) => query.filter(cases::unit_id.eq(unit).or(cases::reported_by.eq(user))),
+        Sight::UnitOr(None, user) => query.filter(cases::reported_by.eq(user)),
+    }
 }
 
 pub(super) fn event_add(db: &mut Db, row: &EventRow) -> Result<()> {
@@ -266,8 +266,7 @@ pub(super) fn event_add(db: &mut Db, row: &EventRow) -> Result<()> {
 }
 
 pub(super) fn event_page(db: &mut Db, case: CaseId, after: Option<EventId>, limit: i64) -> Result<Vec<EventRow>> {
-    let mut query =
-        case_events::table.filter(case_events::case_id.eq(case)).select(EventRow::as_select()).into_boxed();
+    let mut query = case_events::table.filter(case_events::case_id.eq(case)).select(EventRow::as_select()).into_boxed();
     if let Some(after) = after {
         query = query.filter(case_events::id.gt(after));
     }

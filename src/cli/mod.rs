@@ -92,10 +92,10 @@ impl Common {
         }
         let path = self.config.clone().or_else(|| std::env::var_os("CHENGGUAN_CONFIG").map(PathBuf::from));
         let text = match &path {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| ConfigError::File {
-                origin: path.display().to_string(),
-                message: e.to_string(),
-            })?),
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .map_err(|e| ConfigError::File { origin: path.display().to_string(), message: e.to_string() })?,
+            ),
             None => None,
         };
         let name = path.map(|p| p.display().to_string()).unwrap_or_default();

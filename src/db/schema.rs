@@ -247,4 +247,24 @@ tables! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(sync_clock, changes, sync_ops, sync_waits, sync_raw, server_secrets, units, unit_classes, users, devices, sessions, evidence, evidence_links, uploads, cases, case_events, case_numbers, spot_sites, spot_checks);
+diesel::allow_tables_to_appear_in_same_query!(
+    sync_clock,
+    changes,
+    sync_ops,
+    sync_waits,
+    sync_raw,
+    server_secrets,
+    units,
+    unit_classes,
+    users,
+    devices,
+    sessions,
+    evidence,
+    evidence_links,
+    uploads,
+    cases,
+    case_events,
+    case_numbers,
+    spot_sites,
+    spot_checks
+);

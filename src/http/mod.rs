@@ -25,6 +25,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::sync::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.
@@ -46,7 +47,6 @@ pub fn openapi() -> OpenApi {
 /// Bare paths, wrong parameters: our problems instead of the framework's text.
 fn parameter_errors(cfg: &mut web::ServiceConfig) {
     cfg.app_data(web::PathConfig::default().error_handler(|_, _| Error::from(Code::NotFound).into())).app_data(
-        web::QueryConfig::default()
-            .error_handler(|error, _| Code::ParameterInvalid.with(error.to_string()).into()),
+        web::QueryConfig::default().error_handler(|error, _| Code::ParameterInvalid.with(error.to_string()).into()),
     );
 }

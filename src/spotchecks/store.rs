@@ -2,13 +2,16 @@
 
 use crate::{
     db::{
-        Db,
+        Db, MultiBackend,
         schema::{spot_checks, spot_sites},
         types::{At, DeviceId, Json, OpId, SiteId, SpotCheckId, UnitId, UserId},
     },
     error::Result,
 };
-use diesel::prelude::*;
+use diesel::{
+    dsl::{AsSelect, SqlTypeOf},
+    prelude::*,
+};
 
 /// A site of the sample library.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -136,6 +139,25 @@ pub struct Wanted {
 }
 
 pub(super) fn check_page(db: &mut Db, wanted: &Wanted) -> Result<Vec<SpotCheckRow>> {
+    let mut query = filtered(wanted);
+    if let Some(after) = wanted.after {
+        query = query.filter(spot_checks::id.lt(after));
+    }
+    Ok(query.order(spot_checks::id.desc()).limit(wanted.limit).load(db)?)
+}
+
+/// The same records by rising id, for a snapshot.
+pub(super) fn check_after(db: &mut Db, wanted: &Wanted) -> Result<Vec<SpotCheckRow>> {
+    let mut query = filtered(wanted);
+    if let Some(after) = wanted.after {
+        query = query.filter(spot_checks::id.gt(after));
+    }
+    Ok(query.order(spot_checks::id.asc()).limit(wanted.limit).load(db)?)
+}
+
+type Boxed<'a> = spot_checks::BoxedQuery<'a, MultiBackend, SqlTypeOf<AsSelect<SpotCheckRow, MultiBackend>>>;
+
+fn filtered(wanted: &Wanted) -> Boxed<'_> {
     let mut query = spot_checks::table.select(SpotCheckRow::as_select()).into_boxed();
     if let Some(week) = &wanted.week {
         query = query.filter(spot_checks::week.eq(week));
@@ -146,8 +168,5 @@ pub(super) fn check_page(db: &mut Db, wanted: &Wanted) -> Result<Vec<SpotCheckRo
     if let Some(actor) = wanted.actor_id {
         query = query.filter(spot_checks::actor_id.eq(actor));
     }
-    if let Some(after) = wanted.after {
-        query = query.filter(spot_checks::id.lt(after));
-    }
-    Ok(query.order(spot_checks::id.desc()).limit(wanted.limit).load(db)?)
+    query
 }

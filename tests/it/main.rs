@@ -1,1 +1,8 @@
-fn main(){}
+//! Every test that needs more than a pure function, in one binary: one link instead of twenty.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
+
+mod identity;
+mod migrations;
+mod openapi;
+mod support;
+mod tidy;

@@ -49,7 +49,8 @@ fn walk(commands: &[(Command, Actor)]) -> Next {
     let mut next = Next { state: State::Reported, rework: 0, extended: 0 };
     for (hour, (command, actor)) in commands.iter().enumerate() {
         command.check(actor).unwrap();
-        let n = decide(next.state.clone(), command, actor, at(hour as i64)).unwrap_or_else(|e| panic!("{command:?}: {e:?}"));
+        let n = decide(next.state.clone(), command, actor, at(hour as i64))
+            .unwrap_or_else(|e| panic!("{command:?}: {e:?}"));
         next = Next { state: n.state, rework: next.rework + n.rework, extended: next.extended + n.extended };
     }
     next
@@ -164,7 +165,10 @@ fn only_the_own_unit_and_the_right_role_may_act() {
     let refusal = decide(state, &Command::Handle(note()), &stranger, at(1)).unwrap_err();
     assert!(matches!(refusal, Refusal::Never(e) if e.code == Code::UnitForeign));
     assert_eq!(dispatch().check(&liaison()).unwrap_err().code, Code::RoleForbidden);
-    assert_eq!(Command::ConfirmClosing(Nothing {}).check(&who(Role::Admin, None)).unwrap_err().code, Code::RoleForbidden);
+    assert_eq!(
+        Command::ConfirmClosing(Nothing {}).check(&who(Role::Admin, None)).unwrap_err().code,
+        Code::RoleForbidden
+    );
     assert_eq!(Command::Handle(Note { note: " ".into() }).check(&liaison()).unwrap_err().code, Code::ValueInvalid);
 }
 

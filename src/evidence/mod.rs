@@ -1,0 +1,4 @@
+//! Photos and video.
+pub mod datum;
+pub mod media;
+pub mod thumbnail;

@@ -1,0 +1,23 @@
+//! What the scenarios stand on: a real server on either engine, people and devices, and a client that checks answers.
+
+pub mod http;
+pub mod pg;
+pub mod process;
+pub mod scratch;
+pub mod spec;
+pub mod world;
+
+/// Makes `sqlite::name` and `postgres::name` of scenarios `fn name(world: &World)`.
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            use $crate::support::world::{Engine, World};
+            $(#[test] fn $name() { World::run(Engine::Sqlite, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
+        }
+        mod postgres {
+            use $crate::support::world::{Engine, World};
+            $(#[test] fn $name() { World::run(Engine::Postgres, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
+        }
+    };
+}
+pub(crate) use on_both_engines;
