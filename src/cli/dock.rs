@@ -47,8 +47,8 @@ pub(crate) struct DockArgs {
     /// Stop when everything that is there has been sent; exit 0 only if all of it is safe on the server
     #[arg(long)]
     once: bool,
-    /// Files sent at the same time, 1–16
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=16))]
+    /// Files sent at the same time, 1–4
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=4))]
     jobs: u8,
     /// A file is complete when it has not changed for so many seconds
     #[arg(long, default_value_t = 5)]

@@ -107,8 +107,10 @@ pub enum Step {
     },
     /// GET: is it stored, and is it this file?
     Confirm {
-        /// The upload, when there was one.
+        /// The upload.
         url: String,
+        /// The evidence it became, once that is known.
+        evidence: Option<String>,
     },
 }
 
@@ -125,6 +127,12 @@ pub enum After {
     Blocked(String),
     /// It is there.
     Stored(Stored),
+}
+
+/// The part of an upload's status that leads to its evidence.
+#[derive(Deserialize)]
+struct Status {
+    evidence_id: Option<EvidenceId>,
 }
 
 /// The part of the server's evidence record that a receipt stands on.
@@ -147,15 +155,15 @@ pub fn after(step: &Step, answer: Option<&Answer>, item: &Item) -> After {
         (Step::Ask { .. }, 401 | 403) => After::Do(Step::Create),
         (_, 401) => After::Blocked(said(answer)),
         (Step::Create, 200 | 201) => match answer.header("location") {
-            Some(url) => onward(url, offset().unwrap_or(0), item),
+            Some(url) => onward(url, offset().unwrap_or(0), item, answer),
             None => After::Blocked("the server named no upload".into()),
         },
         (Step::Ask { url }, 200 | 204) => match offset() {
-            Some(offset) if offset <= item.size => onward(url, offset, item),
+            Some(offset) if offset <= item.size => onward(url, offset, item, answer),
             _ => After::Do(Step::Create),
         },
         (Step::Send { url, offset: before }, 204) => match offset() {
-            Some(offset) if offset > *before && offset <= item.size => onward(url, offset, item),
+            Some(offset) if offset > *before && offset <= item.size => onward(url, offset, item, answer),
             // Also a proxy that swallowed the header: ask.
             _ => After::Wait(Step::Ask { url: url.clone() }, None, "no progress".into()),
         },
@@ -167,13 +175,17 @@ pub fn after(step: &Step, answer: Option<&Answer>, item: &Item) -> After {
             After::Wait(Step::Ask { url: url.clone() }, None, said(answer))
         }
         (Step::Ask { url }, 409) => After::Wait(Step::Ask { url: url.clone() }, None, said(answer)),
-        (Step::Confirm { url }, 200) => match stored(answer, item) {
-            Some(stored) => After::Stored(stored),
-            None => After::Wait(Step::Ask { url: url.clone() }, None, "the server does not have the file yet".into()),
-        },
-        (Step::Confirm { url }, 404) => {
-            After::Wait(Step::Ask { url: url.clone() }, None, "the server does not have the file yet".into())
+        (Step::Confirm { url, evidence: None }, 200) => {
+            match answer.json::<Status>().ok().and_then(|s| s.evidence_id) {
+                Some(id) => After::Do(confirm(url, Some(format!("/api/v1/evidence/{id}")))),
+                None => missing(url),
+            }
         }
+        (Step::Confirm { url, evidence: Some(_) }, 200) => match stored(answer, item) {
+            Some(stored) => After::Stored(stored),
+            None => missing(url),
+        },
+        (Step::Confirm { url, .. }, 404 | 410) => missing(url),
         (_, 403) => After::Blocked(said(answer)),
         _ => After::Refused(said(answer)),
     }
@@ -187,9 +199,19 @@ fn retry(step: &Step) -> Step {
     }
 }
 
-fn onward(url: &str, offset: u64, item: &Item) -> After {
-    let url = url.to_owned();
-    After::Do(if offset >= item.size { Step::Confirm { url } } else { Step::Send { url, offset } })
+fn onward(url: &str, offset: u64, item: &Item, answer: &Answer) -> After {
+    if offset < item.size {
+        return After::Do(Step::Send { url: url.to_owned(), offset });
+    }
+    After::Do(confirm(url, answer.header("content-location").map(str::to_owned)))
+}
+
+fn confirm(url: &str, evidence: Option<String>) -> Step {
+    Step::Confirm { url: url.to_owned(), evidence }
+}
+
+fn missing(url: &str) -> After {
+    After::Wait(Step::Ask { url: url.to_owned() }, None, "the server does not have the file yet".into())
 }
 
 fn said(answer: &Answer) -> String {
@@ -335,7 +357,7 @@ impl Upload<'_> {
                 }
             };
             match (&step, &next) {
-                (Step::Create, Step::Send { url, .. } | Step::Confirm { url }) => watch.moved(Some(url))?,
+                (Step::Create, Step::Send { url, .. } | Step::Confirm { url, .. }) => watch.moved(Some(url))?,
                 (Step::Ask { .. } | Step::Send { .. }, Step::Create) => watch.moved(None)?,
                 (Step::Ask { .. }, Step::Send { offset, .. }) if broken && *offset > 0 => self.cost.resumed += 1,
                 _ => {}
@@ -365,8 +387,8 @@ impl Upload<'_> {
                 send(Method::POST, "/api/v1/uploads", &headers, Content::Empty)
             }
             Step::Ask { url } => send(Method::HEAD, url, &[tus], Content::Empty),
-            Step::Confirm { .. } => {
-                send(Method::GET, &format!("/api/v1/evidence/by-sha256/{}", item.sha256), &[], Content::Empty)
+            Step::Confirm { url, evidence } => {
+                send(Method::GET, evidence.as_deref().unwrap_or(url), &[], Content::Empty)
             }
             Step::Send { url, offset } => {
                 let length = (item.size - offset).min(SEGMENT);
@@ -493,7 +515,7 @@ mod tests {
     }
 
     fn confirm() -> Step {
-        Step::Confirm { url: url() }
+        Step::Confirm { url: url(), evidence: Some("/api/v1/evidence/e".into()) }
     }
 
     fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
@@ -505,7 +527,13 @@ mod tests {
         let begun = answer(201, &[("location", "/api/v1/uploads/u")]);
         assert_eq!(after(&Step::Create, Some(&begun), &item()), After::Do(send(0)));
         let known = answer(201, &[("location", "/api/v1/uploads/u"), ("upload-offset", "100")]);
-        assert_eq!(after(&Step::Create, Some(&known), &item()), After::Do(confirm()));
+        let unnamed = Step::Confirm { url: url(), evidence: None };
+        assert_eq!(after(&Step::Create, Some(&known), &item()), After::Do(unnamed.clone()));
+        let status = Answer::made(200, &[], r#"{"evidence_id":"00000000-0000-0000-0000-000000000001"}"#);
+        let After::Do(Step::Confirm { evidence: Some(path), .. }) = after(&unnamed, Some(&status), &item()) else {
+            panic!("the status names the evidence")
+        };
+        assert_eq!(path, "/api/v1/evidence/00000000-0000-0000-0000-000000000001");
         assert!(matches!(after(&Step::Create, None, &item()), After::Wait(Step::Create, ..)));
         assert!(matches!(after(&Step::Create, Some(&answer(413, &[])), &item()), After::Refused(_)));
         assert!(matches!(after(&Step::Create, Some(&answer(507, &[])), &item()), After::Wait(Step::Create, ..)));
