@@ -89,6 +89,7 @@ pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: 
         id,
         number: format!("{REGION}{day}{count:04}"),
         ver: 1,
+        lines: 1,
         state: Stage::Reported.to_string(),
         title: report.title,
         description: report.description,
@@ -140,7 +141,7 @@ pub fn cases_lock(tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
 /// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`, `evidence_missing`.
 pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cause: Cause) -> Result<Outcome> {
     let mut rows = store::cases_locked(tx.db, &[id])?;
-    let row = rows.pop().filter(|row| visible(row, who)).ok_or_else(|| Error::not_found("case"))?;
+    let mut row = rows.pop().filter(|row| visible(row, who)).ok_or_else(|| Error::not_found("case"))?;
     command.check(who)?;
     if let Command::Dispatch(d) = command {
         identity::actions::unit_get(tx.db, d.unit_id)?;
@@ -158,14 +159,13 @@ pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cau
     let note = command.words().map(str::to_owned);
     if matches!(command, Command::Note(_)) {
         let line = Line { command: command.name(), outcome: "applied", note, args, ver: None };
-        timeline(tx, &row, who, cause, line)?;
-        announce(tx, keys(&row), &row, cause.op);
+        remark(tx, &mut row, who, cause, line)?;
         return Ok(Outcome::Applied(Box::new(row)));
     }
     let before = keys(&row);
-    let mut row = row;
     row.put(&next.state);
     row.ver += 1;
+    row.lines += 1;
     row.rework_count += next.rework;
     row.extension_count += next.extended;
     row.updated_at = At(tx.now);
@@ -179,13 +179,21 @@ pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cau
     Ok(Outcome::Applied(Box::new(row)))
 }
 
-fn superseded(tx: &mut Tx, who: &Actor, row: CaseRow, command: &Command, cause: Cause) -> Result<Outcome> {
+fn superseded(tx: &mut Tx, who: &Actor, mut row: CaseRow, command: &Command, cause: Cause) -> Result<Outcome> {
     let winner = store::event_with(tx.db, row.id, command.name())?.and_then(|event| event.op_id);
     let note = command.words().map(str::to_owned);
     let line = Line { command: command.name(), outcome: "superseded", note, args: arguments(command)?, ver: None };
-    timeline(tx, &row, who, cause, line)?;
-    announce(tx, keys(&row), &row, cause.op);
+    remark(tx, &mut row, who, cause, line)?;
     Ok(Outcome::Superseded { case: Box::new(row), winner })
+}
+
+/// A line that leaves the case's version as it is.
+fn remark(tx: &mut Tx, row: &mut CaseRow, who: &Actor, cause: Cause, line: Line) -> Result<()> {
+    row.lines += 1;
+    store::case_save(tx.db, row)?;
+    timeline(tx, row, who, cause, line)?;
+    announce(tx, keys(row), row, cause.op);
+    Ok(())
 }
 
 fn arguments(command: &Command) -> Result<serde_json::Value> {
@@ -205,6 +213,7 @@ fn timeline(tx: &mut Tx, case: &CaseRow, who: &Actor, cause: Cause, line: Line) 
     let event = EventRow {
         id: EventId(tx.id()),
         case_id: case.id,
+        seq: case.lines,
         ver: line.ver,
         at: At(tx.now),
         occurred_at: At(cause.occurred_at),
@@ -260,13 +269,7 @@ pub fn case_after(db: &mut Db, sight: &Sight, after: Option<CaseId>, limit: i64)
 ///
 /// # Errors
 /// `not_found`.
-pub fn case_timeline(
-    db: &mut Db,
-    who: &Actor,
-    id: CaseId,
-    after: Option<EventId>,
-    limit: i64,
-) -> Result<Vec<(EventRow, String)>> {
+pub fn case_timeline(db: &mut Db, who: &Actor, id: CaseId, after: i64, limit: i64) -> Result<Vec<(EventRow, String)>> {
     case_get(db, who, id)?;
     let events = store::event_page(db, id, after, limit)?;
     let ids: Vec<_> = events.iter().map(|event| event.actor_id).collect();

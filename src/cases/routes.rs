@@ -186,6 +186,8 @@ async fn case_get(app: web::Data<App>, caller: Caller, id: web::Path<CaseId>) ->
 #[derive(Serialize, ToSchema)]
 struct Event {
     id: EventId,
+    /// Its place in the timeline, from 1, dense.
+    seq: i64,
     /// The version it made; none for a remark or a step that somebody had already taken.
     ver: Option<i64>,
     at: DateTime<Utc>,
@@ -209,6 +211,7 @@ impl Event {
     fn new((row, actor_name): (EventRow, String)) -> Event {
         Event {
             id: row.id,
+            seq: row.seq,
             ver: row.ver,
             at: row.at.0,
             occurred_at: row.occurred_at.0,
@@ -231,13 +234,13 @@ struct TimelineFilter {
     /// 1–200, 50 by default.
     limit: Option<i64>,
     /// `next` of the page before.
-    cursor: Option<EventId>,
+    cursor: Option<i64>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Timeline {
     items: Vec<Event>,
-    next: Option<EventId>,
+    next: Option<i64>,
 }
 
 /// What happened to a case, oldest first.
@@ -251,9 +254,9 @@ async fn case_timeline(
 ) -> Result<web::Json<Timeline>> {
     let who = caller.user()?;
     let limit = page_limit(filter.limit)?;
-    let after = filter.cursor;
+    let after = filter.cursor.unwrap_or(0);
     let rows = app.db.read(move |db| actions::case_timeline(db, &who, *id, after, limit)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.0.id)).flatten();
+    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.0.seq)).flatten();
     Ok(web::Json(Timeline { items: rows.into_iter().map(Event::new).collect(), next }))
 }
 

@@ -24,6 +24,8 @@ pub struct CaseRow {
     pub number: String,
     /// Rises by one with each change.
     pub ver: i64,
+    /// Lines of its timeline so far.
+    pub lines: i64,
     /// See `rules::Stage`.
     pub state: String,
     /// Short words.
@@ -80,10 +82,12 @@ pub struct CaseRow {
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = case_events)]
 pub struct EventRow {
-    /// Its id; sorts by time.
+    /// Its id.
     pub id: EventId,
     /// The case.
     pub case_id: CaseId,
+    /// Its place in the timeline, from 1, dense.
+    pub seq: i64,
     /// The version it made; none for what changed nothing.
     pub ver: Option<i64>,
     /// When the server decided.
@@ -265,12 +269,14 @@ pub(super) fn event_add(db: &mut Db, row: &EventRow) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn event_page(db: &mut Db, case: CaseId, after: Option<EventId>, limit: i64) -> Result<Vec<EventRow>> {
-    let mut query = case_events::table.filter(case_events::case_id.eq(case)).select(EventRow::as_select()).into_boxed();
-    if let Some(after) = after {
-        query = query.filter(case_events::id.gt(after));
-    }
-    Ok(query.order(case_events::id.asc()).limit(limit).load(db)?)
+pub(super) fn event_page(db: &mut Db, case: CaseId, after: i64, limit: i64) -> Result<Vec<EventRow>> {
+    Ok(case_events::table
+        .filter(case_events::case_id.eq(case))
+        .filter(case_events::seq.gt(after))
+        .order(case_events::seq.asc())
+        .limit(limit)
+        .select(EventRow::as_select())
+        .load(db)?)
 }
 
 /// The newest line that changed the case.

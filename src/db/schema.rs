@@ -171,6 +171,7 @@ tables! {
         id -> Uid,
         number -> Text,
         ver -> BigInt,
+        lines -> BigInt,
         state -> Text,
         title -> Text,
         description -> Text,
@@ -200,6 +201,7 @@ tables! {
     case_events (id) {
         id -> Uid,
         case_id -> Uid,
+        seq -> BigInt,
         ver -> Nullable<BigInt>,
         at -> Utc,
         occurred_at -> Utc,

@@ -83,10 +83,7 @@ fn newest_seq(ops: &[Vec<u8>]) -> i64 {
 
 fn envelope(bytes: &[u8]) -> Result<PushRequest> {
     // U+0000 inside an operation refuses that operation alone, so the envelope is parsed without that check.
-    let push: PushRequest = serde_json::from_slice(bytes).map_err(|e| match e.classify() {
-        serde_json::error::Category::Data => Code::BodyInvalid.with(e.to_string()),
-        _ => Code::JsonMalformed.with(e.to_string()),
-    })?;
+    let push: PushRequest = body::shape(bytes)?;
     if push.protocol != PROTOCOL {
         return Err(Code::BodyInvalid.with(format!("protocol: this server speaks {PROTOCOL}")));
     }

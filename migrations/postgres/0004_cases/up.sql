@@ -2,6 +2,7 @@ CREATE TABLE cases (
   id UUID NOT NULL PRIMARY KEY,
   number TEXT NOT NULL UNIQUE,
   ver BIGINT NOT NULL,
+  lines BIGINT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('reported','dispatched','handled','closing_applied','verifying','verified','closed','void','returned')),
   title TEXT NOT NULL,
   description TEXT NOT NULL,
@@ -36,6 +37,7 @@ CREATE INDEX cases_due ON cases (due_at);
 CREATE TABLE case_events (
   id UUID NOT NULL PRIMARY KEY,
   case_id UUID NOT NULL REFERENCES cases (id),
+  seq BIGINT NOT NULL,
   ver BIGINT,
   at TIMESTAMPTZ NOT NULL,
   occurred_at TIMESTAMPTZ NOT NULL,
@@ -47,9 +49,9 @@ CREATE TABLE case_events (
   state TEXT NOT NULL,
   note TEXT,
   args JSONB NOT NULL,
+  UNIQUE (case_id, seq),
   UNIQUE (case_id, ver)
 );
-CREATE INDEX case_events_case ON case_events (case_id, id);
 CREATE TABLE case_numbers (
   day TEXT NOT NULL PRIMARY KEY,
   last BIGINT NOT NULL

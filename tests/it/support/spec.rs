@@ -55,6 +55,11 @@ impl Operation {
         self.node["tags"].as_array().is_some_and(|tags| !tags.is_empty())
     }
 
+    /// Whether the document says that it takes a token.
+    pub fn needs_token(&self) -> bool {
+        self.node["security"].as_array().is_some_and(|security| !security.is_empty())
+    }
+
     /// The schema of its JSON body, when it takes one.
     pub fn json_body(&self) -> Option<&'static Value> {
         self.node.pointer("/requestBody/content/application~1json/schema")
@@ -64,6 +69,13 @@ impl Operation {
     pub fn parameters(&self, kind: &str) -> Vec<&'static str> {
         let all = self.node["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
         all.iter().filter(|p| p["in"] == kind).filter_map(|p| p["name"].as_str()).collect()
+    }
+
+    /// The names of the query parameters it can't do without.
+    pub fn required_query(&self) -> Vec<&'static str> {
+        let all = self.node["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let needed = all.iter().filter(|p| p["in"] == "query" && p["required"] == true);
+        needed.filter_map(|p| p["name"].as_str()).collect()
     }
 
     /// Its path with every parameter replaced.
@@ -166,6 +178,12 @@ pub fn properties(schema: &'static Value) -> (Vec<(&'static str, &'static Value)
     (found, required)
 }
 
+/// Whether a schema allows values of a type.
+pub fn takes(schema: &'static Value, kind: &str) -> bool {
+    let schema = resolve(schema);
+    types(schema).contains(&kind) || alternatives(schema).into_iter().any(|choice| takes(choice, kind))
+}
+
 fn conforms(schema: &'static Value, value: &Value, at: &str) -> Result<(), String> {
     let schema = resolve(schema);
     let choices = alternatives(schema);
@@ -234,6 +252,14 @@ pub fn sample(schema: &'static Value) -> Value {
     }
     if let Some(first) = list(schema, "enum").first() {
         return first.clone();
+    }
+    let parts = list(schema, "allOf");
+    if !parts.is_empty() {
+        let members = parts.iter().flat_map(|part| match sample(part) {
+            Value::Object(members) => members,
+            other => panic!("a part of an object is no object: {other}"),
+        });
+        return members.collect::<Map<_, _>>().into();
     }
     match types(schema).into_iter().find(|kind| *kind != "null") {
         Some("string") => match schema["format"].as_str() {

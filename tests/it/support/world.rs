@@ -14,7 +14,7 @@ use chengguan::{
     http::server,
     identity::{
         passwords,
-        rules::{DeviceKind, Role},
+        rules::{Actor, DeviceKind, Role},
         tokens::{self, PublicJwk},
     },
 };
@@ -114,6 +114,20 @@ pub struct Person {
     pub session: SessionId,
 }
 
+impl Person {
+    /// What the use cases know of this person.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            user_id: self.id,
+            name: self.username.clone(),
+            role: self.role,
+            unit_id: self.unit.as_deref().map(|unit| unit.parse().expect("a unit's id is one")),
+            session_id: self.session,
+            device_id: None,
+        }
+    }
+}
+
 /// A device with its own key.
 #[derive(Debug, Clone)]
 pub struct Device {
@@ -185,6 +199,11 @@ impl World {
     /// A POST request.
     pub fn post(&self, path: &str) -> Call {
         self.call("POST", path)
+    }
+
+    /// A PUT request.
+    pub fn put(&self, path: &str) -> Call {
+        self.call("PUT", path)
     }
 
     /// A name nobody has here yet.
