@@ -46,7 +46,7 @@ const CLIENTS: usize = 20;
 const BATCH: usize = 100;
 const FILE_BYTES: u64 = 256 * 1024 * 1024;
 
-type Outcome_<T = ()> = Result<T, Box<dyn std::error::Error>>;
+type Done<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 struct Options {
     postgres_url: Option<String>,
@@ -54,7 +54,7 @@ struct Options {
     dir: PathBuf,
 }
 
-fn main() -> Outcome_ {
+fn main() -> Done {
     let options = options()?;
     std::fs::create_dir_all(&options.dir)?;
     let mut databases = vec![("SQLite, synchronous=FULL", None)];
@@ -83,7 +83,7 @@ fn main() -> Outcome_ {
     Ok(())
 }
 
-fn options() -> Outcome_<Options> {
+fn options() -> Done<Options> {
     let env = Env::system();
     let mut options = Options {
         postgres_url: None,
@@ -129,7 +129,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(data: &Path, url: Option<&str>) -> Outcome_<Running> {
+    fn start(data: &Path, url: Option<&str>) -> Done<Running> {
         let mut flags = vec![
             ("listen", "127.0.0.1:0".to_owned()),
             ("data", data.display().to_string()),
@@ -150,19 +150,19 @@ impl Running {
         Ok(Running { address, app, handle, thread })
     }
 
-    fn api(&self) -> Outcome_<Api> {
+    fn api(&self) -> Done<Api> {
         Ok(Api::new(&format!("http://{}", self.address), Patience::default())?)
     }
 
     fn write<T: Send + 'static>(
         &self,
         f: impl FnOnce(&mut chengguan::db::Tx) -> chengguan::error::Result<T> + Send + 'static,
-    ) -> Outcome_<T> {
+    ) -> Done<T> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         Ok(runtime.block_on(self.app.db.write(f))?)
     }
 
-    fn stop(self) -> Outcome_ {
+    fn stop(self) -> Done {
         drop(self.handle.stop(false));
         self.thread.join().map_err(|_| "the server's thread failed")?;
         Ok(())
@@ -170,7 +170,7 @@ impl Running {
 }
 
 /// A device that a dispatcher signed in on.
-fn client(server: &Running, folder: &Path, n: usize, hash: &str, password: &str) -> Outcome_<Client> {
+fn client(server: &Running, folder: &Path, n: usize, hash: &str, password: &str) -> Done<Client> {
     let env = Env::system();
     let name = format!("bench-{}-{n}", env.id());
     let (username, password_hash, device) = (format!("b-{n}-{}", env.below(u32::MAX)), hash.to_owned(), name);
@@ -193,7 +193,7 @@ fn client(server: &Running, folder: &Path, n: usize, hash: &str, password: &str)
 }
 
 /// 25 cases of four steps each, every step built on the one before: reported, dispatched, handled, remarked.
-fn work(client: &mut Client, unit: UnitId) -> Outcome_<Vec<Queued>> {
+fn work(client: &mut Client, unit: UnitId) -> Done<Vec<Queued>> {
     for _ in 0..BATCH / 4 {
         let env = client.env().clone();
         let target = Target::case(CaseId(env.id()));
@@ -207,7 +207,7 @@ fn work(client: &mut Client, unit: UnitId) -> Outcome_<Vec<Queued>> {
     Ok(client.store.waiting(BATCH)?)
 }
 
-fn save(client: &mut Client, kind: &str, target: &Target, base: Option<OpId>, args: Value) -> Outcome_<OpId> {
+fn save(client: &mut Client, kind: &str, target: &Target, base: Option<OpId>, args: Value) -> Done<OpId> {
     let session = client.store.session()?;
     let op_id = client.op_id();
     let occurred_at = client.env().now();
@@ -229,7 +229,7 @@ fn save(client: &mut Client, kind: &str, target: &Target, base: Option<OpId>, ar
 }
 
 /// Operations a second of each round. The clients' own bookkeeping is outside of the measured time.
-fn pushes(options: &Options, url: Option<&str>) -> Outcome_<Vec<f64>> {
+fn pushes(options: &Options, url: Option<&str>) -> Done<Vec<f64>> {
     let folder = options.dir.join(if url.is_some() { "postgres" } else { "sqlite" });
     let server = Running::start(&folder.join("data"), url)?;
     let env = Env::system();
@@ -292,7 +292,7 @@ impl Watch for Unwatched {
 type Rates = Vec<f64>;
 
 /// Megabytes a second of uploads, of `dd` and of `sha256sum`, each round with its own bytes.
-fn uploads(options: &Options) -> Outcome_<(Rates, Rates, Rates)> {
+fn uploads(options: &Options) -> Done<(Rates, Rates, Rates)> {
     let folder = options.dir.join("uploads");
     let server = Running::start(&folder.join("data"), None)?;
     let (api, env) = (server.api()?, Env::system());
@@ -329,7 +329,7 @@ fn upload(
     env: &Env,
     item: &Item,
     offset: chengguan::client::device::ClockOffset,
-) -> Outcome_ {
+) -> Done {
     let mut upload = Upload {
         api,
         identity,
@@ -345,14 +345,14 @@ fn upload(
     }
 }
 
-fn rate(f: impl FnOnce() -> Outcome_) -> Outcome_<f64> {
+fn rate(f: impl FnOnce() -> Done) -> Done<f64> {
     let started = Instant::now();
     f()?;
     Ok(FILE_BYTES as f64 / 1e6 / started.elapsed().as_secs_f64())
 }
 
 /// Bytes that nothing compresses and no round repeats.
-fn write_bytes(path: &Path, env: &Env) -> Outcome_ {
+fn write_bytes(path: &Path, env: &Env) -> Done {
     let mut file = File::create(path)?;
     let mut block = vec![0u8; 1024 * 1024];
     for (n, chunk) in block.chunks_exact_mut(32).enumerate() {
@@ -368,12 +368,12 @@ fn write_bytes(path: &Path, env: &Env) -> Outcome_ {
     Ok(())
 }
 
-fn dd(from: &Path, to: &Path) -> Outcome_ {
+fn dd(from: &Path, to: &Path) -> Done {
     let (from, to) = (format!("if={}", from.display()), format!("of={}", to.display()));
     run(Command::new("dd").args([&from, &to]).args(["bs=1M", "conv=fsync", "status=none"]))
 }
 
-fn run(command: &mut Command) -> Outcome_ {
+fn run(command: &mut Command) -> Done {
     let output = command.output()?;
     if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned().into()) }
 }
