@@ -1,6 +1,8 @@
 //! The command line. Thin: it reads settings, opens an `App`, calls actions, prints.
 
 mod admin;
+mod demo;
+mod dock;
 mod serve;
 
 use crate::config::{Config, ConfigError};
@@ -18,10 +20,14 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Common),
+    /// Show it: a server and a simulated county in one process, checked at the end.
+    Demo(demo::DemoArgs),
     /// Accounts: add, list, disable, reset a password.
     User(admin::UserArgs),
     /// Devices: add (prints the one-time enrolment code), list, revoke.
     Device(admin::DeviceArgs),
+    /// Send body cameras' files to the server, resumably, with receipts.
+    Dock(dock::DockArgs),
     /// Units: add, set a year's class, load the county's 32.
     Unit(admin::UnitArgs),
 }
@@ -107,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Serve(common) => serve::run(&common),
         Command::User(args) => admin::user(args),
         Command::Device(args) => admin::device(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Dock(args) => dock::run(args),
         Command::Unit(args) => admin::unit(args),
     };
     match outcome {
