@@ -3,11 +3,12 @@
 use crate::{
     blob::Disk,
     config::Config,
-    db::{Database, OpenError, Tx},
+    db::{Database, OpenError},
     env::Env,
     error::{Error, Result},
     evidence::uploads::Uploads,
     identity::{actions, tokens::Keys},
+    sync,
 };
 use std::io;
 
@@ -55,7 +56,12 @@ impl App {
     /// [`StartError`], in words for the person who starts the server.
     pub async fn open(config: Config, env: Env) -> Result<App, StartError> {
         let db = App::open_for_administration(&config, env.clone()).await?;
-        let (keys, setup_code) = db.write(|tx| Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))).await?;
+        let (keys, setup_code) = db
+            .write(|tx| {
+                sync::push::settle_types(tx);
+                Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))
+            })
+            .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         Ok(App { db, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
@@ -72,12 +78,8 @@ impl App {
         }
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
-            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, sync::push::release))
+                .await;
         Ok(opened.map_err(Error::internal)??)
     }
-}
-
-/// The end of every writing transaction: operations that waited for what just happened.
-fn release(_tx: &mut Tx) -> Result<()> {
-    Ok(())
 }

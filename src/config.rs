@@ -232,9 +232,7 @@ mod tests {
         assert!(error.contains("--connections") && error.contains("1 and 200"), "{error}");
         let error = Config::load(&[("database_url", "mysql://x".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--database-url") && error.contains("postgres://"), "{error}");
-        let error = Config::load(&[], env(&[]), Some(("c.toml", "a = [")))
-            .unwrap_err()
-            .to_string();
+        let error = Config::load(&[], env(&[]), Some(("c.toml", "a = ["))).unwrap_err().to_string();
         assert!(error.starts_with("c.toml"), "{error}");
     }
 }

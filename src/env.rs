@@ -35,6 +35,11 @@ impl Env {
         Env { clock: Arc::new(SystemClock), dice: Arc::new(SystemDice) }
     }
 
+    /// The same dice with another clock: for a simulated device whose clock is wrong.
+    pub fn with_clock(&self, clock: Arc<dyn Clock>) -> Env {
+        Env { clock, dice: self.dice.clone() }
+    }
+
     /// An `Env` for tests and simulations: time starts at `start` and moves only by [`SimClock::advance`].
     pub fn simulated(start: DateTime<Utc>, seed: u64) -> (Env, Arc<SimClock>) {
         let clock = Arc::new(SimClock(Mutex::new(start.trunc_subsecs(6))));

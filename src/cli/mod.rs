@@ -1,6 +1,8 @@
 //! The command line. Thin: it reads settings, opens an `App`, calls actions, prints.
 
 mod admin;
+mod demo;
+mod dock;
 mod serve;
 
 use crate::config::{Config, ConfigError};
@@ -18,10 +20,14 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Common),
+    /// Show it: a server and a simulated county in one process, checked at the end.
+    Demo(demo::DemoArgs),
     /// Accounts: add, list, disable, reset a password.
     User(admin::UserArgs),
     /// Devices: add (prints the one-time enrolment code), list, revoke.
     Device(admin::DeviceArgs),
+    /// Send body cameras' files to the server, resumably, with receipts.
+    Dock(dock::DockArgs),
     /// Units: add, set a year's class, load the county's 32.
     Unit(admin::UnitArgs),
 }
@@ -89,10 +95,10 @@ impl Common {
         }
         let path = self.config.clone().or_else(|| std::env::var_os("CHENGGUAN_CONFIG").map(PathBuf::from));
         let text = match &path {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| ConfigError::File {
-                origin: path.display().to_string(),
-                message: e.to_string(),
-            })?),
+            Some(path) => Some(
+                std::fs::read_to_string(path)
+                    .map_err(|e| ConfigError::File { origin: path.display().to_string(), message: e.to_string() })?,
+            ),
             None => None,
         };
         let name = path.map(|p| p.display().to_string()).unwrap_or_default();
@@ -107,6 +113,8 @@ pub fn run() -> ExitCode {
         Command::Serve(common) => serve::run(&common),
         Command::User(args) => admin::user(args),
         Command::Device(args) => admin::device(args),
+        Command::Demo(args) => demo::run(args),
+        Command::Dock(args) => dock::run(args),
         Command::Unit(args) => admin::unit(args),
     };
     match outcome {

@@ -13,6 +13,15 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 pub fn check(db: &mut Db, apply: bool) -> Result<(), OpenError> {
     let fail = |e: &dyn std::fmt::Display| OpenError::Schema(format!("the database schema could not be updated: {e}"));
     match db {
+        Db::Sqlite(c) if apply => {
+            // Several processes may start at once on one file: the write lock makes them take turns, and the second
+            // then finds nothing pending.
+            use diesel::connection::{AnsiTransactionManager as Ansi, TransactionManager};
+            Ansi::begin_transaction_sql(c, "BEGIN IMMEDIATE").map_err(|e| fail(&e))?;
+            let outcome = run(c, SQLITE, apply);
+            let ended = if outcome.is_ok() { Ansi::commit_transaction(c) } else { Ansi::rollback_transaction(c) };
+            outcome.and(ended.map_err(|e| fail(&e)))
+        }
         Db::Sqlite(c) => run(c, SQLITE, apply),
         Db::Postgres(c) => {
             // Several processes may start at once on one database; the lock ends with the session's unlock below.

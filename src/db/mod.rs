@@ -118,10 +118,9 @@ impl Db {
     fn begin_snapshot(&mut self) -> QueryResult<()> {
         match self {
             Db::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, "BEGIN"),
-            Db::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(
-                c,
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            ),
+            Db::Postgres(c) => {
+                AnsiTransactionManager::begin_transaction_sql(c, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            }
         }
     }
 

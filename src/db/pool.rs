@@ -60,7 +60,9 @@ impl Database {
         let mut first = Db::open(url, Purpose::Write)?;
         migrate::check(&mut first, migrate)?;
         let writer = match first {
-            Db::Sqlite(_) => Some(Writer::start(first, env.clone(), release).map_err(|e| OpenError::Pool(e.to_string()))?),
+            Db::Sqlite(_) => {
+                Some(Writer::start(first, env.clone(), release).map_err(|e| OpenError::Pool(e.to_string()))?)
+            }
             Db::Postgres(_) => None,
         };
         let purpose = if writer.is_some() { Purpose::Read } else { Purpose::Write };
@@ -80,10 +82,7 @@ impl Database {
     /// # Errors
     /// What `f` returns (nothing is written then), `busy` when no connection is free in time or the engine asks for
     /// a retry, `internal` otherwise.
-    pub async fn write<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    pub async fn write<T: Send + 'static>(&self, f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
         if let Some(writer) = &self.inner.writer {
             return writer.write(f).await;
         }
@@ -95,17 +94,11 @@ impl Database {
     ///
     /// # Errors
     /// What `f` returns, or `busy`.
-    pub async fn read<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    pub async fn read<T: Send + 'static>(&self, f: impl FnOnce(&mut Db) -> Result<T> + Send + 'static) -> Result<T> {
         self.blocking(f).await
     }
 
-    async fn blocking<T: Send + 'static>(
-        &self,
-        f: impl FnOnce(&mut Db) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
+    async fn blocking<T: Send + 'static>(&self, f: impl FnOnce(&mut Db) -> Result<T> + Send + 'static) -> Result<T> {
         // Waiting here and not in the pool keeps the blocking threads free for those who have a connection.
         let place = tokio::time::timeout(PATIENCE, self.inner.places.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(Code::Busy.into()) };

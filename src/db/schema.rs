@@ -144,6 +144,7 @@ tables! {
         target_kind -> Text,
         target_id -> Text,
         role -> Text,
+        need -> Text,
         op_id -> Nullable<Uid>,
         user_id -> Nullable<Uid>,
         linked_at -> Utc,
@@ -172,7 +173,7 @@ tables! {
         id -> Uid,
         number -> Text,
         ver -> BigInt,
-        office_ver -> BigInt,
+        lines -> BigInt,
         state -> Text,
         title -> Text,
         description -> Text,
@@ -188,6 +189,7 @@ tables! {
         due_at -> Nullable<Utc>,
         handled_at -> Nullable<Utc>,
         applied_at -> Nullable<Utc>,
+        passed -> Bool,
         extension_until -> Nullable<Utc>,
         extension_reason -> Nullable<Text>,
         extension_count -> Integer,
@@ -201,6 +203,7 @@ tables! {
     case_events (id) {
         id -> Uid,
         case_id -> Uid,
+        seq -> BigInt,
         ver -> Nullable<BigInt>,
         at -> Utc,
         occurred_at -> Utc,
@@ -248,4 +251,24 @@ tables! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(sync_clock, changes, sync_ops, sync_waits, sync_raw, server_secrets, units, unit_classes, users, devices, sessions, evidence, evidence_links, uploads, cases, case_events, case_numbers, spot_sites, spot_checks);
+diesel::allow_tables_to_appear_in_same_query!(
+    sync_clock,
+    changes,
+    sync_ops,
+    sync_waits,
+    sync_raw,
+    server_secrets,
+    units,
+    unit_classes,
+    users,
+    devices,
+    sessions,
+    evidence,
+    evidence_links,
+    uploads,
+    cases,
+    case_events,
+    case_numbers,
+    spot_sites,
+    spot_checks
+);

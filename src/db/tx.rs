@@ -19,13 +19,12 @@ pub struct Tx<'a> {
     pub now: DateTime<Utc>,
     env: &'a Env,
     pub(super) changes: Vec<feed::Change>,
-    pub(super) results: Vec<feed::OpRow>,
     settled: Vec<String>,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(db: &'a mut Db, env: &'a Env) -> Tx<'a> {
-        Tx { now: env.now(), db, env, changes: Vec::new(), results: Vec::new(), settled: Vec::new() }
+        Tx { now: env.now(), db, env, changes: Vec::new(), settled: Vec::new() }
     }
 
     /// A fresh id, made of this `Env`'s clock and dice.
@@ -41,11 +40,6 @@ impl<'a> Tx<'a> {
     /// Announces a change; it becomes a feed row when the transaction commits.
     pub fn announce(&mut self, change: feed::Change) {
         self.changes.push(change);
-    }
-
-    /// Adds an operation's stored result; written with the feed rows because it carries their number.
-    pub fn record(&mut self, row: feed::OpRow) {
-        self.results.push(row);
     }
 
     /// Says that something others may be waiting for has happened (`op:<id>`, `evidence:<sha256>`, `login:<user>:<device>`).
@@ -64,30 +58,21 @@ impl<'a> Tx<'a> {
     /// What `f` returns, or the engine's own error.
     pub fn savepoint<T>(&mut self, f: impl FnOnce(&mut Tx) -> Result<T>) -> Result<T> {
         use diesel::Connection;
-        let (changes, results, settled) = (self.changes.len(), self.results.len(), self.settled.len());
+        let (changes, settled) = (self.changes.len(), self.settled.len());
         let (env, now) = (self.env, self.now);
-        let mut inner =
-            (std::mem::take(&mut self.changes), std::mem::take(&mut self.results), std::mem::take(&mut self.settled));
+        let mut inner = (std::mem::take(&mut self.changes), std::mem::take(&mut self.settled));
         let outcome = self.db.transaction(|db| {
-            let mut tx = Tx {
-                db,
-                now,
-                env,
-                changes: std::mem::take(&mut inner.0),
-                results: std::mem::take(&mut inner.1),
-                settled: std::mem::take(&mut inner.2),
-            };
+            let mut tx =
+                Tx { db, now, env, changes: std::mem::take(&mut inner.0), settled: std::mem::take(&mut inner.1) };
             // A panic must not skip the savepoint's rollback, or the connection's transaction depth would be wrong.
-            let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut tx))).unwrap_or_else(|panic| {
-                Err(Error::internal(format!("panic: {}", panic_text(&*panic))))
-            });
-            inner = (tx.changes, tx.results, tx.settled);
+            let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut tx)))
+                .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_text(&*panic)))));
+            inner = (tx.changes, tx.settled);
             outcome
         });
-        (self.changes, self.results, self.settled) = inner;
+        (self.changes, self.settled) = inner;
         if outcome.is_err() {
             self.changes.truncate(changes);
-            self.results.truncate(results);
             self.settled.truncate(settled);
         }
         outcome

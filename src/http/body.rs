@@ -58,9 +58,22 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if holds_nul(bytes) {
         return Err(Code::NulCharacter.into());
     }
-    serde_json::from_slice(bytes).map_err(|e| match e.classify() {
-        serde_json::error::Category::Data => Code::BodyInvalid.with(e.to_string()),
-        _ => Code::JsonMalformed.with(e.to_string()),
+    shape(bytes)
+}
+
+/// Parses JSON into the documented shape, U+0000 or not.
+///
+/// # Errors
+/// `json_malformed` when it is no JSON, `body_invalid` with the field otherwise.
+pub fn shape<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    // Serde would read a struct from a list of its values too; no document of ours allows that.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Code::BodyInvalid.with("must be an object"));
+    }
+    // serde_json calls a list in place of a word a syntax error; whatever is JSON at all has only the wrong shape.
+    serde_json::from_slice(bytes).map_err(|e| match serde_json::from_slice::<serde::de::IgnoredAny>(bytes) {
+        Ok(_) => Code::BodyInvalid.with(e.to_string()),
+        Err(_) => Code::JsonMalformed.with(e.to_string()),
     })
 }
 

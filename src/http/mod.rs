@@ -7,12 +7,16 @@ mod health;
 mod pages;
 pub mod problem;
 pub mod server;
+mod unknown;
 
 use crate::error::{Code, Error};
 use actix_web::web;
-use utoipa::openapi::{
-    OpenApi,
-    security::{Http, HttpAuthScheme, SecurityScheme},
+use utoipa::{
+    PartialSchema,
+    openapi::{
+        Content, OpenApi, Ref, ResponseBuilder,
+        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+    },
 };
 use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
@@ -23,6 +27,9 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
+    crate::cases::routes::routes(cfg);
+    crate::spotchecks::routes::routes(cfg);
+    crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
 }
 
@@ -38,14 +45,30 @@ pub fn openapi() -> OpenApi {
         ))
         .build();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    api.components.get_or_insert_default().security_schemes.insert("bearer".to_owned(), bearer.into());
+    let components = api.components.get_or_insert_default();
+    components.security_schemes.insert("bearer".to_owned(), bearer.into());
+    components.schemas.insert("Problem".to_owned(), problem::Problem::schema());
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let refusal = ResponseBuilder::new().description("A refusal").content("application/problem+json", content).build();
+    for item in api.paths.paths.values_mut() {
+        let operations =
+            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.head, &mut item.patch];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".to_owned(), refusal.clone().into());
+            if !operation.operation_id.as_deref().is_some_and(|name| PUBLIC.contains(&name)) {
+                operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
+            }
+        }
+    }
     api
 }
+
+/// The operations that take no token: those that give one, and the two that a supervisor of processes asks.
+const PUBLIC: &[&str] = &["setup", "login", "refresh", "device_enrol", "healthz", "readyz"];
 
 /// Bare paths, wrong parameters: our problems instead of the framework's text.
 fn parameter_errors(cfg: &mut web::ServiceConfig) {
     cfg.app_data(web::PathConfig::default().error_handler(|_, _| Error::from(Code::NotFound).into())).app_data(
-        web::QueryConfig::default()
-            .error_handler(|error, _| Code::ParameterInvalid.with(error.to_string()).into()),
+        web::QueryConfig::default().error_handler(|error, _| Code::ParameterInvalid.with(error.to_string()).into()),
     );
 }

@@ -1,10 +1,7 @@
 //! Binding, running and stopping the HTTP server.
 
-use super::{edge, pages, parameter_errors, routes};
-use crate::{
-    app::App,
-    error::{Code, Error},
-};
+use super::{edge, pages, parameter_errors, routes, unknown};
+use crate::app::App;
 use actix_web::{
     HttpServer,
     dev::Server,
@@ -34,7 +31,7 @@ pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
             .app_data(app.clone())
             .configure(parameter_errors)
             .configure(pages::routes)
-            .default_service(web::to(|| async { Err::<String, _>(Error::from(Code::RouteUnknown)) }))
+            .default_service(web::to(unknown::unknown))
             .wrap(from_fn(edge::edge))
             .wrap(Compress::default())
     })

@@ -348,16 +348,13 @@ pub fn unit_add(tx: &mut Tx, code: &str, name: &str, year: i32, class: UnitClass
     if store::unit_by_code(tx.db, code)?.is_some() {
         return Err(Code::AlreadyExists.with("code"));
     }
+    if store::unit_name_taken(tx.db, name)? {
+        return Err(Code::AlreadyExists.with("name"));
+    }
     let row = UnitRow { id: UnitId(tx.id()), code: code.into(), name: name.into(), created_at: At(tx.now) };
     store::unit_add(tx.db, &row)?;
     store::unit_class_set(tx.db, row.id, year, class.as_str())?;
-    tx.announce(Change {
-        kind: "unit",
-        id: row.id.to_string(),
-        before: vec![],
-        after: vec!["all".into()],
-        op: None,
-    });
+    tx.announce(Change { kind: "unit", id: row.id.to_string(), before: vec![], after: vec!["all".into()], op: None });
     Ok(row)
 }
 

@@ -2,7 +2,6 @@
 
 use super::rules::UnitClass;
 
-
 /// Region code of 中方县 (GB/T 2260).
 pub const REGION: &str = "431221";
 
@@ -21,7 +20,8 @@ const B: [&str; 14] = [
 
 /// All 32, class A first, with codes `A01`–`A18` and `B01`–`B14`.
 pub fn units() -> Vec<(String, &'static str, UnitClass)> {
-    let name = |class: UnitClass| move |(i, name): (usize, &&'static str)| (format!("{class}{:02}", i + 1), *name, class);
+    let name =
+        |class: UnitClass| move |(i, name): (usize, &&'static str)| (format!("{class}{:02}", i + 1), *name, class);
     A.iter().enumerate().map(name(UnitClass::A)).chain(B.iter().enumerate().map(name(UnitClass::B))).collect()
 }
 

@@ -81,8 +81,7 @@ struct Setup {
 async fn setup(app: web::Data<App>, body: Body<Setup>) -> Result<HttpResponse> {
     let body = body.0;
     let password_hash = hashed(&app, body.password).await?;
-    let user =
-        NewUser { username: body.username, name: body.name, role: Role::Admin, unit_id: None, password_hash };
+    let user = NewUser { username: body.username, name: body.name, role: Role::Admin, unit_id: None, password_hash };
     let row = app.db.write(move |tx| actions::setup(tx, &body.code, user)).await?;
     Ok(HttpResponse::Created().json(User::from(row)))
 }
@@ -223,8 +222,7 @@ async fn unit_list(app: web::Data<App>, caller: Caller) -> Result<web::Json<Unit
     caller.not_revoked()?;
     let year = app.env.now().with_timezone(&chrono_tz::Asia::Shanghai).year();
     let rows = app.db.read(move |db| actions::unit_list(db, year)).await?;
-    let items =
-        rows.into_iter().map(|(u, class)| Unit { id: u.id, code: u.code, name: u.name, class }).collect();
+    let items = rows.into_iter().map(|(u, class)| Unit { id: u.id, code: u.code, name: u.name, class }).collect();
     Ok(web::Json(Units { items }))
 }
 
@@ -281,13 +279,8 @@ async fn user_add(app: web::Data<App>, caller: Caller, body: Body<UserToAdd>) ->
     caller.role(&[Role::Admin])?;
     let body = body.0;
     let password_hash = hashed(&app, body.password).await?;
-    let new = NewUser {
-        username: body.username,
-        name: body.name,
-        role: body.role,
-        unit_id: body.unit_id,
-        password_hash,
-    };
+    let new =
+        NewUser { username: body.username, name: body.name, role: body.role, unit_id: body.unit_id, password_hash };
     let row = app.db.write(move |tx| actions::user_add(tx, new)).await?;
     Ok(HttpResponse::Created().json(User::from(row)))
 }

@@ -7,7 +7,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 macro_rules! text_enum {
-    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $text:literal,)* }) => {
+    ($(#[doc = $doc:literal])* $name:ident { $($(#[doc = $vdoc:literal])* $variant:ident = $text:tt,)* }) => {
         $(#[doc = $doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
         pub enum $name { $($(#[doc = $vdoc])* #[serde(rename = $text)] $variant,)* }
@@ -208,6 +208,8 @@ mod tests {
     fn names_and_passwords_have_bounds() {
         assert!(username("a").is_err() && username("zhang.wei-2").is_ok() && username("张伟").is_err());
         assert!(password("short").is_err() && password("一二三四五六七八九十").is_ok());
-        assert!(text("title", " \n", 9).is_err() && text("title", "a\u{7}b", 9).is_err() && text("t", "井盖", 2).is_ok());
+        assert!(
+            text("title", " \n", 9).is_err() && text("title", "a\u{7}b", 9).is_err() && text("t", "井盖", 2).is_ok()
+        );
     }
 }

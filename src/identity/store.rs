@@ -134,6 +134,10 @@ pub(super) fn unit_get(db: &mut Db, id: UnitId) -> Result<Option<UnitRow>> {
     Ok(units::table.find(id).select(UnitRow::as_select()).first(db).optional()?)
 }
 
+pub(super) fn unit_name_taken(db: &mut Db, name: &str) -> Result<bool> {
+    Ok(diesel::select(diesel::dsl::exists(units::table.filter(units::name.eq(name)))).get_result(db)?)
+}
+
 /// All units by code, each with the class of the newest year up to `year`.
 pub(super) fn unit_list(db: &mut Db, year: i32) -> Result<Vec<(UnitRow, Option<String>)>> {
     let all: Vec<UnitRow> = units::table.order(units::code.asc()).select(UnitRow::as_select()).load(db)?;
@@ -247,8 +251,7 @@ pub(super) fn secret_get(db: &mut Db, name: &str) -> Result<Option<Vec<u8>>> {
 }
 
 pub(super) fn secret_set(db: &mut Db, name: &str, secret: &[u8], at: At) -> Result<()> {
-    let values =
-        (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
+    let values = (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
     Each(
         diesel::insert_into(server_secrets::table)
             .values(values)

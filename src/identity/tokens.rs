@@ -172,17 +172,10 @@ pub fn verify_device(token: &str, device: DeviceId, public_key: &[u8], now: Date
 /// # Errors
 /// `internal`, when the key is damaged.
 pub fn sign_device(pkcs8: &[u8], device: DeviceId, now: DateTime<Utc>, life: TimeDelta) -> Result<String> {
-    let claims = DeviceClaims {
-        iss: device,
-        iat: now.timestamp(),
-        exp: (now + life).timestamp(),
-        aud: AUDIENCE.into(),
-    };
-    let header = Header {
-        typ: Some(DEVICE_TYPE.into()),
-        kid: Some(device.to_string()),
-        ..Header::new(Algorithm::ES256)
-    };
+    let claims =
+        DeviceClaims { iss: device, iat: now.timestamp(), exp: (now + life).timestamp(), aud: AUDIENCE.into() };
+    let header =
+        Header { typ: Some(DEVICE_TYPE.into()), kid: Some(device.to_string()), ..Header::new(Algorithm::ES256) };
     jsonwebtoken::encode(&header, &claims, &EncodingKey::from_ec_der(pkcs8)).map_err(Error::internal)
 }
 
@@ -200,8 +193,8 @@ fn verify<T: DeserializeOwned>(token: &str, key: &DecodingKey) -> Result<T> {
 /// # Errors
 /// `internal`.
 pub fn fresh_pkcs8() -> Result<Vec<u8>> {
-    let document =
-        EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new()).map_err(Error::internal)?;
+    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
+        .map_err(Error::internal)?;
     Ok(document.as_ref().to_vec())
 }
 
@@ -253,10 +246,7 @@ impl PublicJwk {
             return Err(wrong());
         }
         let point = [&[4u8][..], &x, &y].concat();
-        let key = aws_lc_rs::signature::ParsedPublicKey::new(
-            &aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED,
-            &point,
-        );
+        let key = aws_lc_rs::signature::ParsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, &point);
         key.map(|_| point).map_err(|_| wrong())
     }
 }

@@ -10,4 +10,9 @@
 //! * push needs the device's key and nothing else; reading needs a person who is signed in;
 //! * no reader gets a record outside their audience, and each is told when one leaves it.
 
+pub mod pull;
+pub mod push;
+pub mod routes;
+pub mod store;
+pub mod verdict;
 pub mod wire;

@@ -23,6 +23,7 @@ pub const MAX_PUSH_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct PushRequest {
     /// [`PROTOCOL`].
+    #[schema(minimum = 1, maximum = 1)]
     pub protocol: u32,
     /// Name and version of the client, `pwa/2.4.1`.
     pub app: String,

@@ -1,1 +1,15 @@
-fn main(){}
+//! Every test that needs more than a pure function, in one binary: one link instead of twenty.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
+
+mod authorisation;
+mod bad_input;
+mod cases;
+mod crash;
+mod identity;
+mod migrations;
+mod openapi;
+mod spotchecks;
+mod stock_clients;
+mod support;
+mod sync;
+mod tidy;

@@ -13,6 +13,7 @@ CREATE TABLE changes (
   op_id UUID,
   changed_at TIMESTAMPTZ NOT NULL
 );
+CREATE INDEX changes_op ON changes (op_id, seq) WHERE op_id IS NOT NULL;
 CREATE TABLE sync_ops (
   op_id UUID NOT NULL PRIMARY KEY,
   device_id UUID NOT NULL,

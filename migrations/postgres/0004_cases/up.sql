@@ -2,7 +2,7 @@ CREATE TABLE cases (
   id UUID NOT NULL PRIMARY KEY,
   number TEXT NOT NULL UNIQUE,
   ver BIGINT NOT NULL,
-  office_ver BIGINT NOT NULL,
+  lines BIGINT NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('reported','dispatched','handled','closing_applied','verifying','verified','closed','void','returned')),
   title TEXT NOT NULL,
   description TEXT NOT NULL,
@@ -18,6 +18,7 @@ CREATE TABLE cases (
   due_at TIMESTAMPTZ,
   handled_at TIMESTAMPTZ,
   applied_at TIMESTAMPTZ,
+  passed BOOLEAN NOT NULL DEFAULT FALSE,
   extension_until TIMESTAMPTZ,
   extension_reason TEXT,
   extension_count INT NOT NULL DEFAULT 0,
@@ -36,6 +37,7 @@ CREATE INDEX cases_due ON cases (due_at);
 CREATE TABLE case_events (
   id UUID NOT NULL PRIMARY KEY,
   case_id UUID NOT NULL REFERENCES cases (id),
+  seq BIGINT NOT NULL,
   ver BIGINT,
   at TIMESTAMPTZ NOT NULL,
   occurred_at TIMESTAMPTZ NOT NULL,
@@ -47,9 +49,9 @@ CREATE TABLE case_events (
   state TEXT NOT NULL,
   note TEXT,
   args JSONB NOT NULL,
+  UNIQUE (case_id, seq),
   UNIQUE (case_id, ver)
 );
-CREATE INDEX case_events_case ON case_events (case_id, id);
 CREATE TABLE case_numbers (
   day TEXT NOT NULL PRIMARY KEY,
   last BIGINT NOT NULL

@@ -13,6 +13,7 @@ CREATE TABLE changes (
   op_id TEXT,
   changed_at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX changes_op ON changes (op_id, seq) WHERE op_id IS NOT NULL;
 CREATE TABLE sync_ops (
   op_id TEXT NOT NULL PRIMARY KEY,
   device_id TEXT NOT NULL,

@@ -2,7 +2,7 @@ CREATE TABLE cases (
   id TEXT NOT NULL PRIMARY KEY,
   number TEXT NOT NULL UNIQUE,
   ver INTEGER NOT NULL,
-  office_ver INTEGER NOT NULL,
+  lines INTEGER NOT NULL,
   state TEXT NOT NULL CHECK (state IN ('reported','dispatched','handled','closing_applied','verifying','verified','closed','void','returned')),
   title TEXT NOT NULL,
   description TEXT NOT NULL,
@@ -18,6 +18,7 @@ CREATE TABLE cases (
   due_at INTEGER,
   handled_at INTEGER,
   applied_at INTEGER,
+  passed INTEGER NOT NULL DEFAULT FALSE,
   extension_until INTEGER,
   extension_reason TEXT,
   extension_count INTEGER NOT NULL DEFAULT 0,
@@ -36,6 +37,7 @@ CREATE INDEX cases_due ON cases (due_at);
 CREATE TABLE case_events (
   id TEXT NOT NULL PRIMARY KEY,
   case_id TEXT NOT NULL REFERENCES cases (id),
+  seq INTEGER NOT NULL,
   ver INTEGER,
   at INTEGER NOT NULL,
   occurred_at INTEGER NOT NULL,
@@ -47,9 +49,9 @@ CREATE TABLE case_events (
   state TEXT NOT NULL,
   note TEXT,
   args TEXT NOT NULL CHECK (json_valid(args)),
+  UNIQUE (case_id, seq),
   UNIQUE (case_id, ver)
 ) STRICT;
-CREATE INDEX case_events_case ON case_events (case_id, id);
 CREATE TABLE case_numbers (
   day TEXT NOT NULL PRIMARY KEY,
   last INTEGER NOT NULL

@@ -1,3 +1,4 @@
+import { priorityLabel } from '../lib/labels'
 import { localTime } from '../lib/time'
 import type { Case, TimelineEntry } from '../lib/types'
 
@@ -7,17 +8,6 @@ const DATUMS: Record<string, string> = {
   gcj02: 'GCJ-02',
   bd09: 'BD-09',
 }
-
-const EXTENSION_LABELS: Record<string, string> = {
-  until: '至',
-  reason: '理由',
-  count: '次数',
-  state: '审批',
-  requested_at: '申请于',
-  granted_at: '批准于',
-}
-
-const TIME = /^\d{4}-\d\d-\d\dT/
 
 /** What the detail lists below the title, in the order in which it is asked for on the telephone. */
 export function caseFields(
@@ -39,7 +29,7 @@ export function caseFields(
     ['上报人', reporterName(found, timeline)],
   )
   if (found.closed_at !== null) rows.push(['结案时间', localTime(found.closed_at)])
-  rows.push(['优先级', found.priority === 0 ? '普通' : String(found.priority)], ['版本', String(found.ver)])
+  rows.push(['优先级', priorityLabel(found.priority)], ['版本', String(found.ver)])
   return rows
 }
 
@@ -55,12 +45,5 @@ function reporterName(found: Case, timeline: TimelineEntry[] | null): string {
 }
 
 function extensionText(extension: Case['extension']): string {
-  if (extension === null) return ''
-  return Object.entries(extension)
-    .filter(([, value]) => value !== null && typeof value !== 'object')
-    .map(([name, value]) => {
-      const text = String(value)
-      return `${EXTENSION_LABELS[name] ?? name} ${TIME.test(text) ? localTime(text) : text}`
-    })
-    .join('；')
+  return extension === null ? '' : `申请至 ${localTime(extension.until)}，理由：${extension.reason}`
 }

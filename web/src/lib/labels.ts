@@ -25,43 +25,31 @@ const ROLES: Record<Role, string> = {
   admin: '系统管理员',
 }
 
+// The commands of src/cases/rules.rs.
 const COMMANDS: Record<string, string> = {
   report: '上报',
   dispatch: '派遣',
-  redispatch: '重新派遣',
-  return: '退回',
   handle: '处置',
-  feedback: '处置反馈',
   apply_closing: '申请结案',
   refuse_closing: '驳回结案申请',
   request_verification: '申请市级核查',
   verify: '市级核查',
-  verify_passed: '核查通过',
-  verify_failed: '核查不通过',
-  pass: '核查通过',
-  fail: '核查不通过',
-  close: '确认结案',
+  notify_closing: '结案通知',
   confirm_closing: '确认结案',
-  void: '作废',
+  return: '退回',
   request_extension: '申请延期',
-  grant_extension: '批准延期',
-  refuse_extension: '不予延期',
-  edit: '修改信息',
-  set_priority: '调整优先级',
-  comment: '备注',
+  decide_extension: '延期审批',
+  void: '作废',
   note: '备注',
-  attach_evidence: '补充证据',
 }
 
+const PRIORITIES = ['普通', '紧急', '特急']
+
 const EVIDENCE_ROLES: Record<string, string> = {
+  scene: '现场',
   before: '处置前',
   after: '处置后',
-  report: '上报',
-  handle: '处置',
-  closing: '结案',
-  verification: '核查',
-  verify: '核查',
-  other: '其他',
+  attachment: '附件',
 }
 
 // A newer server may know words that this page does not: the raw word is better than nothing.
@@ -70,9 +58,9 @@ export const roleLabel = (role: string): string => ROLES[role as Role] ?? role
 export const evidenceRoleLabel = (role: string | null): string =>
   role === null ? '' : (EVIDENCE_ROLES[role] ?? role)
 
-/** Commands may come with their area in front: `case.dispatch`. */
-export const commandLabel = (command: string): string =>
-  COMMANDS[command.slice(command.lastIndexOf('.') + 1)] ?? command
+export const priorityLabel = (priority: number): string => PRIORITIES[priority] ?? String(priority)
+
+export const commandLabel = (command: string): string => COMMANDS[command] ?? command
 
 /** How the page groups states by colour: whose turn it is. */
 export function stateTone(state: string): 'centre' | 'unit' | 'city' | 'ended' {

@@ -67,7 +67,8 @@ export interface Case {
   reported_at: string
   reported_by: string
   due_at: string | null
-  extension: Record<string, unknown> | null
+  /** An extension that waits for a decision. */
+  extension: { until: string; reason: string } | null
   rework_count: number
   closed_at: string | null
   priority: number
@@ -83,6 +84,8 @@ export interface TimelineEntry {
   command: string
   state: CaseState
   note: string | null
+  /** `superseded`: somebody had done it already. */
+  outcome: 'applied' | 'superseded'
   /** Set when the entry came from a handheld's queue. */
   op_id: string | null
 }

@@ -1,0 +1,308 @@
+//! Cases over HTTP: report, command, list, look at.
+
+use super::{
+    actions::{self, Cause, Outcome},
+    rules::{Command, Position, Report, Stage},
+    store::{CaseRow, EventRow, Page},
+};
+use crate::{
+    app::App,
+    db::types::{CaseId, DeviceId, EventId, OpId, UnitId, UserId},
+    error::{Code, Result},
+    http::{auth::Caller, body::Body},
+};
+use actix_web::{HttpResponse, get, post, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Mounts the area under `/api/v1`.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(case_report).service(case_page).service(case_get).service(case_timeline).service(case_command);
+}
+
+/// A case as people and devices see it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Case {
+    id: CaseId,
+    number: String,
+    ver: i64,
+    #[schema(value_type = Stage)]
+    state: String,
+    title: String,
+    description: String,
+    class_code: Option<String>,
+    address: Option<String>,
+    position: Option<Position>,
+    unit_id: Option<UnitId>,
+    reported_by: UserId,
+    reported_at: DateTime<Utc>,
+    dispatched_at: Option<DateTime<Utc>>,
+    due_at: Option<DateTime<Utc>>,
+    handled_at: Option<DateTime<Utc>>,
+    applied_at: Option<DateTime<Utc>>,
+    /// The city's collector found it solved.
+    passed: bool,
+    /// An extension that waits for a decision.
+    extension: Option<Extension>,
+    extension_count: i32,
+    rework_count: i32,
+    /// 0 普通, 1 紧急, 2 特急.
+    priority: i32,
+    closed_at: Option<DateTime<Utc>>,
+    /// Closed before its deadline.
+    timely: Option<bool>,
+    void_reason: Option<String>,
+    updated_at: DateTime<Utc>,
+    /// Past its deadline and not closed, at the moment of the answer.
+    overdue: bool,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+struct Extension {
+    until: DateTime<Utc>,
+    reason: String,
+}
+
+impl Case {
+    /// The view of a row at a moment.
+    pub fn new(row: CaseRow, now: DateTime<Utc>) -> Case {
+        let overdue = actions::overdue(&row, now);
+        let position = match (row.lat, row.lon, row.datum) {
+            (Some(lat), Some(lon), Some(datum)) => Some(Position { lat, lon, datum }),
+            _ => None,
+        };
+        let reason = row.extension_reason.unwrap_or_default();
+        Case {
+            id: row.id,
+            number: row.number,
+            ver: row.ver,
+            state: row.state,
+            title: row.title,
+            description: row.description,
+            class_code: row.class_code,
+            address: row.address,
+            position,
+            unit_id: row.unit_id,
+            reported_by: row.reported_by,
+            reported_at: row.reported_at.0,
+            dispatched_at: row.dispatched_at.map(|at| at.0),
+            due_at: row.due_at.map(|at| at.0),
+            handled_at: row.handled_at.map(|at| at.0),
+            applied_at: row.applied_at.map(|at| at.0),
+            passed: row.passed,
+            extension: row.extension_until.map(|until| Extension { until: until.0, reason }),
+            extension_count: row.extension_count,
+            rework_count: row.rework_count,
+            priority: row.priority,
+            closed_at: row.closed_at.map(|at| at.0),
+            timely: row.timely,
+            void_reason: row.void_reason,
+            updated_at: row.updated_at.0,
+            overdue,
+        }
+    }
+}
+
+/// A report; the id may be made by the sender, so that a repeat can be told from a second report.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewCase {
+    id: Option<CaseId>,
+    #[serde(flatten)]
+    #[schema(inline)]
+    report: Report,
+}
+
+/// Report a case.
+#[utoipa::path(tag = "cases", request_body = NewCase, responses((status = 201, body = Case)))]
+#[post("/cases")]
+async fn case_report(app: web::Data<App>, caller: Caller, body: Body<NewCase>) -> Result<HttpResponse> {
+    let who = caller.user()?;
+    let NewCase { id, report } = body.0;
+    let now = app.env.now();
+    let id = id.unwrap_or_else(|| CaseId(app.env.id()));
+    let cause = Cause { op: None, device: who.device_id, occurred_at: now };
+    let row = app.db.write(move |tx| actions::case_report(tx, &who, id, report, cause)).await?;
+    Ok(HttpResponse::Created().json(Case::new(row, now)))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct Filter {
+    /// Only in this stage.
+    state: Option<Stage>,
+    /// Only of this unit.
+    unit_id: Option<UnitId>,
+    /// 1–200, 50 by default.
+    limit: Option<i64>,
+    /// `next` of the page before.
+    cursor: Option<CaseId>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Cases {
+    items: Vec<Case>,
+    /// Give it as `cursor` for the next page; absent on the last.
+    next: Option<CaseId>,
+}
+
+/// The cases the caller may see, newest first.
+#[utoipa::path(tag = "cases", params(Filter), responses((status = 200, body = Cases)))]
+#[get("/cases")]
+async fn case_page(app: web::Data<App>, caller: Caller, filter: web::Query<Filter>) -> Result<web::Json<Cases>> {
+    let who = caller.user()?;
+    let Filter { state, unit_id, limit, cursor } = filter.into_inner();
+    let limit = page_limit(limit)?;
+    let page = Page { sight: actions::sight(&who), state, unit_id, after: cursor, limit };
+    let rows = app.db.read(move |db| actions::case_page(db, &page)).await?;
+    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
+    let now = app.env.now();
+    Ok(web::Json(Cases { items: rows.into_iter().map(|row| Case::new(row, now)).collect(), next }))
+}
+
+/// The size of a page: 50 unless told, 1–200.
+///
+/// # Errors
+/// `parameter_invalid`.
+pub fn page_limit(limit: Option<i64>) -> Result<i64> {
+    match limit.unwrap_or(50) {
+        n @ 1..=200 => Ok(n),
+        _ => Err(Code::ParameterInvalid.with("limit: 1–200")),
+    }
+}
+
+/// One case.
+#[utoipa::path(tag = "cases", params(("id" = CaseId, Path)), responses((status = 200, body = Case)))]
+#[get("/cases/{id}")]
+async fn case_get(app: web::Data<App>, caller: Caller, id: web::Path<CaseId>) -> Result<web::Json<Case>> {
+    let who = caller.user()?;
+    let row = app.db.read(move |db| actions::case_get(db, &who, *id)).await?;
+    Ok(web::Json(Case::new(row, app.env.now())))
+}
+
+/// One line of a timeline.
+#[derive(Serialize, ToSchema)]
+struct Event {
+    id: EventId,
+    /// Its place in the timeline, from 1, dense.
+    seq: i64,
+    /// The version it made; none for a remark or a step that somebody had already taken.
+    ver: Option<i64>,
+    at: DateTime<Utc>,
+    /// When the person acted, by the device's clock.
+    occurred_at: DateTime<Utc>,
+    actor_id: UserId,
+    actor_name: String,
+    device_id: Option<DeviceId>,
+    op_id: Option<OpId>,
+    command: String,
+    /// `applied` or `superseded`.
+    outcome: String,
+    #[schema(value_type = Stage)]
+    state: String,
+    note: Option<String>,
+    #[schema(value_type = Object)]
+    args: serde_json::Value,
+}
+
+impl Event {
+    fn new((row, actor_name): (EventRow, String)) -> Event {
+        Event {
+            id: row.id,
+            seq: row.seq,
+            ver: row.ver,
+            at: row.at.0,
+            occurred_at: row.occurred_at.0,
+            actor_id: row.actor_id,
+            actor_name,
+            device_id: row.device_id,
+            op_id: row.op_id,
+            command: row.command,
+            outcome: row.outcome,
+            state: row.state,
+            note: row.note,
+            args: row.args.0,
+        }
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+struct TimelineFilter {
+    /// 1–200, 50 by default.
+    limit: Option<i64>,
+    /// `next` of the page before.
+    cursor: Option<i64>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Timeline {
+    items: Vec<Event>,
+    next: Option<i64>,
+}
+
+/// What happened to a case, oldest first.
+#[utoipa::path(tag = "cases", params(("id" = CaseId, Path), TimelineFilter), responses((status = 200, body = Timeline)))]
+#[get("/cases/{id}/timeline")]
+async fn case_timeline(
+    app: web::Data<App>,
+    caller: Caller,
+    id: web::Path<CaseId>,
+    filter: web::Query<TimelineFilter>,
+) -> Result<web::Json<Timeline>> {
+    let who = caller.user()?;
+    let limit = page_limit(filter.limit)?;
+    let after = filter.cursor.unwrap_or(0);
+    let rows = app.db.read(move |db| actions::case_timeline(db, &who, *id, after, limit)).await?;
+    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.0.seq)).flatten();
+    Ok(web::Json(Timeline { items: rows.into_iter().map(Event::new).collect(), next }))
+}
+
+/// A command and the version the sender saw.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CaseCommand {
+    #[serde(flatten)]
+    #[schema(inline)]
+    command: Command,
+    /// Refuse with `version_stale` when the case has another version by now.
+    base_ver: Option<i64>,
+}
+
+/// Do something with a case: the same commands as in sync, without `case.`.
+#[utoipa::path(
+    tag = "cases",
+    params(("id" = CaseId, Path)),
+    request_body = CaseCommand,
+    responses((status = 200, body = Case))
+)]
+#[post("/cases/{id}/commands")]
+async fn case_command(
+    app: web::Data<App>,
+    caller: Caller,
+    id: web::Path<CaseId>,
+    body: Body<CaseCommand>,
+) -> Result<web::Json<Case>> {
+    let who = caller.user()?;
+    let CaseCommand { command, base_ver } = body.0;
+    let now = app.env.now();
+    let cause = Cause { op: None, device: who.device_id, occurred_at: now };
+    let row = app
+        .db
+        .write(move |tx| {
+            if base_ver.is_some_and(|ver| actions::case_get(tx.db, &who, *id).is_ok_and(|row| row.ver != ver)) {
+                return Err(Code::VersionStale.into());
+            }
+            match actions::case_command(tx, &who, *id, &command, cause)? {
+                Outcome::Applied(row) => Ok(row),
+                // Somebody at a screen is told; only offline work is kept as superseded.
+                Outcome::Superseded { .. } => Err(Code::AlreadyDone.into()),
+                Outcome::Waits { evidence } => Err(Code::EvidenceMissing.with(evidence.join(" "))),
+                Outcome::Refused { case, .. } => Err(Code::StageForbids.with(case.state)),
+            }
+        })
+        .await?;
+    Ok(web::Json(Case::new(*row, now)))
+}

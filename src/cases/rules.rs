@@ -1,0 +1,526 @@
+//! The loop as values: a stage carries its data, a command consumes it and gives the next stage or a reason why not.
+//!
+//! Steps are numbered as in the county's own report (三、项目产出情况); the side paths are what real life has besides.
+
+use crate::{
+    db::types::UnitId,
+    error::{Code, Error, Result},
+    identity::rules::{Actor, Role, text, text_enum},
+};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+text_enum! {
+    /// Where a case stands.
+    Stage {
+        /// 待派遣.
+        Reported = "reported",
+        /// 待处置, step 1 done.
+        Dispatched = "dispatched",
+        /// 已处置, step 2 done.
+        Handled = "handled",
+        /// 待审核, step 3 done: the unit asked for closing.
+        ClosingApplied = "closing_applied",
+        /// 核查中, step 4 done: the city was asked to verify.
+        Verifying = "verifying",
+        /// 待结案, step 6 done: the city sent its closing notice.
+        Verified = "verified",
+        /// 已结案, step 7 done.
+        Closed = "closed",
+        /// 作废: never dispatched.
+        Void = "void",
+        /// 已退回: not the unit's own, waits for a new dispatch.
+        Returned = "returned",
+    }
+}
+
+text_enum! {
+    /// Why a case ends without being dispatched.
+    VoidReason {
+        /// 现场处置: solved on the spot.
+        HandledOnSpot = "handled_on_spot",
+        /// 无效.
+        Invalid = "void",
+        /// 重复.
+        Duplicate = "duplicate",
+    }
+}
+
+/// A case's place in the loop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Waits for its first dispatch.
+    Reported,
+    /// A unit has it; `stage` is one of dispatched … verified.
+    InHand(Stage, Assignment),
+    /// The unit sent it back.
+    Returned {
+        /// Which unit.
+        unit_id: UnitId,
+    },
+    /// The end of the loop.
+    Closed {
+        /// Who solved it, by when.
+        assignment: Assignment,
+        /// When it was confirmed.
+        closed_at: DateTime<Utc>,
+        /// Through the whole process before the deadline.
+        timely: bool,
+    },
+    /// Never dispatched.
+    Void(VoidReason),
+}
+
+/// A unit's charge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// The unit.
+    pub unit_id: UnitId,
+    /// Since when.
+    pub dispatched_at: DateTime<Utc>,
+    /// Until when (截止时间), after granted extensions.
+    pub due_at: DateTime<Utc>,
+    /// An extension that waits for a decision.
+    pub extension: Option<Extension>,
+    /// When the unit said it was done.
+    pub handled_at: Option<DateTime<Utc>>,
+    /// When it applied for closing.
+    pub applied_at: Option<DateTime<Utc>>,
+    /// The city's collector found it solved (step 5).
+    pub passed: bool,
+}
+
+/// An asked-for extension (延期).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The deadline that is asked for.
+    pub until: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
+}
+
+impl State {
+    /// The word for it.
+    pub fn stage(&self) -> Stage {
+        match self {
+            State::Reported => Stage::Reported,
+            State::InHand(stage, _) => *stage,
+            State::Returned { .. } => Stage::Returned,
+            State::Closed { .. } => Stage::Closed,
+            State::Void(_) => Stage::Void,
+        }
+    }
+
+    /// The unit it concerns.
+    pub fn unit_id(&self) -> Option<UnitId> {
+        match self {
+            State::InHand(_, a) | State::Closed { assignment: a, .. } => Some(a.unit_id),
+            State::Returned { unit_id } => Some(*unit_id),
+            State::Reported | State::Void(_) => None,
+        }
+    }
+}
+
+/// What can be asked of an existing case. The wire form is `{"type":"dispatch","args":{…}}`, in sync `case.dispatch`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "type", content = "args", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Step 1: give it to a unit, with a deadline.
+    Dispatch(Dispatch),
+    /// Step 2: the unit solved it.
+    Handle(Note),
+    /// Step 3: the unit asks for closing.
+    ApplyClosing(Note),
+    /// The Centre is not satisfied.
+    RefuseClosing(Reason),
+    /// Step 4: ask the city to verify.
+    RequestVerification(Nothing),
+    /// Step 5: what the city's collector found.
+    Verify(Verify),
+    /// Step 6: the city's closing notice.
+    NotifyClosing(Nothing),
+    /// Step 7: the Centre confirms.
+    ConfirmClosing(Nothing),
+    /// Not this unit's own.
+    Return(Reason),
+    /// Ask for a later deadline.
+    RequestExtension(ExtensionRequest),
+    /// Grant or refuse it.
+    DecideExtension(ExtensionDecision),
+    /// End it without dispatch.
+    Void(VoidArgs),
+    /// Add a remark; changes nothing else.
+    Note(Text),
+}
+
+macro_rules! args {
+    ($($(#[doc = $doc:literal])* $name:ident { $($(#[$meta:meta])* $field:ident: $type:ty,)* })*) => {$(
+        $(#[doc = $doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($(#[$meta])* pub $field: $type,)* }
+    )*};
+}
+
+args! {
+    /// No arguments.
+    Nothing {}
+    /// Words on what was done.
+    Note {
+        /// 1–2000 characters.
+        note: String,
+    }
+    /// A remark.
+    Text {
+        /// 1–2000 characters.
+        text: String,
+    }
+    /// Why not.
+    Reason {
+        /// 1–2000 characters.
+        reason: String,
+    }
+    /// A finding on the spot.
+    Verify {
+        /// Whether the problem is solved.
+        passed: bool,
+        /// What was seen.
+        #[serde(default)]
+        note: String,
+    }
+    /// A later deadline, asked for.
+    ExtensionRequest {
+        /// The deadline that is asked for.
+        until: DateTime<Utc>,
+        /// 1–2000 characters.
+        reason: String,
+    }
+    /// The Centre's word on it.
+    ExtensionDecision {
+        /// Granted or refused.
+        granted: bool,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    }
+}
+
+/// To whom, until when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Dispatch {
+    /// The unit.
+    pub unit_id: UnitId,
+    /// The deadline; must lie ahead.
+    pub due_at: DateTime<Utc>,
+    /// 0 普通, 1 紧急, 2 特急.
+    #[serde(default)]
+    pub priority: i32,
+}
+
+/// Why it is void.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoidArgs {
+    /// The sort.
+    pub reason: VoidReason,
+    /// Words.
+    #[serde(default)]
+    pub note: String,
+}
+
+/// How a command can fail: by form, by right, or because the case stands elsewhere.
+#[derive(Debug, Clone)]
+pub enum Refusal {
+    /// Wrong at any stage: arguments, role, unit.
+    Never(Error),
+    /// The stage does not allow it; `reached` says that the case is already where the command leads.
+    Stage {
+        /// Somebody had done the same.
+        reached: bool,
+    },
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Never(error)
+    }
+}
+
+/// The number of reworks a command adds and the state it leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Next {
+    /// The state.
+    pub state: State,
+    /// 1 when the case goes back for rework.
+    pub rework: i32,
+    /// 1 when a deadline was moved.
+    pub extended: i32,
+}
+
+impl Command {
+    /// The word in the timeline and, after `case.`, in sync.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Command::Dispatch(_) => "dispatch",
+            Command::Handle(_) => "handle",
+            Command::ApplyClosing(_) => "apply_closing",
+            Command::RefuseClosing(_) => "refuse_closing",
+            Command::RequestVerification(_) => "request_verification",
+            Command::Verify(_) => "verify",
+            Command::NotifyClosing(_) => "notify_closing",
+            Command::ConfirmClosing(_) => "confirm_closing",
+            Command::Return(_) => "return",
+            Command::RequestExtension(_) => "request_extension",
+            Command::DecideExtension(_) => "decide_extension",
+            Command::Void(_) => "void",
+            Command::Note(_) => "note",
+        }
+    }
+
+    /// The words a person wrote with it.
+    pub fn words(&self) -> Option<&str> {
+        let words = match self {
+            Command::Handle(n) | Command::ApplyClosing(n) => n.note.as_str(),
+            Command::RefuseClosing(r) | Command::Return(r) => r.reason.as_str(),
+            Command::Verify(v) => v.note.as_str(),
+            Command::RequestExtension(e) => e.reason.as_str(),
+            Command::DecideExtension(d) => d.reason.as_str(),
+            Command::Void(v) => v.note.as_str(),
+            Command::Note(t) => t.text.as_str(),
+            _ => "",
+        };
+        (!words.is_empty()).then_some(words)
+    }
+
+    /// Checks form and role: what no stage of the case can mend.
+    ///
+    /// # Errors
+    /// `value_invalid`, `role_forbidden`.
+    pub fn check(&self, who: &Actor) -> Result<()> {
+        use Role::{Dispatcher, Liaison, Officer, Verifier};
+        match self {
+            Command::Dispatch(d) => {
+                who.must_be(&[Dispatcher])?;
+                if (0..=2).contains(&d.priority) { Ok(()) } else { Err(Code::ValueInvalid.with("priority: 0, 1 or 2")) }
+            }
+            Command::RequestVerification(_) | Command::ConfirmClosing(_) => who.must_be(&[Dispatcher]),
+            Command::RefuseClosing(r) => who.must_be(&[Dispatcher]).and_then(|()| text("reason", &r.reason, 2000)),
+            Command::DecideExtension(d) => {
+                who.must_be(&[Dispatcher])?;
+                if d.reason.is_empty() { Ok(()) } else { text("reason", &d.reason, 2000) }
+            }
+            Command::Void(v) => {
+                who.must_be(&[Dispatcher])?;
+                if v.note.is_empty() { Ok(()) } else { text("note", &v.note, 2000) }
+            }
+            Command::Handle(n) => {
+                who.must_be(&[Liaison, Officer, Dispatcher]).and_then(|()| text("note", &n.note, 2000))
+            }
+            Command::ApplyClosing(n) => who.must_be(&[Liaison, Officer]).and_then(|()| text("note", &n.note, 2000)),
+            Command::Return(r) => who.must_be(&[Liaison, Officer]).and_then(|()| text("reason", &r.reason, 2000)),
+            Command::RequestExtension(e) => who.must_be(&[Liaison]).and_then(|()| text("reason", &e.reason, 2000)),
+            Command::Verify(v) => {
+                who.must_be(&[Verifier, Dispatcher])?;
+                if v.note.is_empty() { Ok(()) } else { text("note", &v.note, 2000) }
+            }
+            Command::NotifyClosing(_) => who.must_be(&[Verifier, Dispatcher]),
+            Command::Note(t) => text("text", &t.text, 2000),
+        }
+    }
+}
+
+/// Applies a command whose form and role were checked. `now` is when the server decides.
+///
+/// # Errors
+/// [`Refusal`].
+pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) -> Result<Next, Refusal> {
+    use Stage::{ClosingApplied, Dispatched, Handled, Verified, Verifying};
+    own_unit(&state, command, who)?;
+    let next = |state| Ok(Next { state, rework: 0, extended: 0 });
+    match (command, state) {
+        (Command::Dispatch(d), State::Reported | State::Returned { .. }) => {
+            if d.due_at <= now {
+                return Err(Code::DueAtInvalid.with("due_at must lie ahead").into());
+            }
+            next(State::InHand(
+                Dispatched,
+                Assignment {
+                    unit_id: d.unit_id,
+                    dispatched_at: now,
+                    due_at: d.due_at,
+                    extension: None,
+                    handled_at: None,
+                    applied_at: None,
+                    passed: false,
+                },
+            ))
+        }
+        (Command::Handle(_), State::InHand(Dispatched, a)) => {
+            next(State::InHand(Handled, Assignment { handled_at: Some(now), ..a }))
+        }
+        (Command::ApplyClosing(_), State::InHand(Handled, a)) => {
+            next(State::InHand(ClosingApplied, Assignment { applied_at: Some(now), ..a }))
+        }
+        (Command::RefuseClosing(_), State::InHand(ClosingApplied, a)) => rework(a),
+        (Command::RequestVerification(_), State::InHand(ClosingApplied, a)) => next(State::InHand(Verifying, a)),
+        (Command::Verify(v), State::InHand(Verifying, a)) if !a.passed => {
+            if v.passed {
+                next(State::InHand(Verifying, Assignment { passed: true, ..a }))
+            } else {
+                rework(a)
+            }
+        }
+        (Command::NotifyClosing(_), State::InHand(Verifying, a)) if a.passed => next(State::InHand(Verified, a)),
+        (Command::ConfirmClosing(_), State::InHand(Verified, a)) => {
+            // "Through the process before the deadline" (截止时间之前走完处置流程) counts to the confirmation.
+            let timely = now <= a.due_at;
+            next(State::Closed { assignment: Assignment { extension: None, ..a }, closed_at: now, timely })
+        }
+        (Command::Return(_), State::InHand(Dispatched, a)) => next(State::Returned { unit_id: a.unit_id }),
+        (Command::RequestExtension(e), State::InHand(stage @ (Dispatched | Handled), a)) => {
+            if a.extension.is_some() {
+                return Err(Error::from(Code::ExtensionPending).into());
+            }
+            if e.until <= a.due_at {
+                return Err(Code::DueAtInvalid.with("until must lie after the present deadline").into());
+            }
+            let extension = Some(Extension { until: e.until, reason: e.reason.clone() });
+            next(State::InHand(stage, Assignment { extension, ..a }))
+        }
+        (Command::DecideExtension(d), State::InHand(stage, a)) => {
+            let Some(asked) = a.extension.clone() else { return Err(Error::from(Code::ExtensionAbsent).into()) };
+            let due_at = if d.granted { asked.until } else { a.due_at };
+            let state = State::InHand(stage, Assignment { extension: None, due_at, ..a });
+            Ok(Next { state, rework: 0, extended: i32::from(d.granted) })
+        }
+        (Command::Void(v), State::Reported | State::Returned { .. }) => next(State::Void(v.reason)),
+        (Command::Note(_), state) => next(state),
+        (command, state) => Err(Refusal::Stage { reached: reached(&state, command) }),
+    }
+}
+
+fn rework(a: Assignment) -> Result<Next, Refusal> {
+    let state = State::InHand(
+        Stage::Dispatched,
+        Assignment { handled_at: None, applied_at: None, passed: false, extension: None, ..a },
+    );
+    Ok(Next { state, rework: 1, extended: 0 })
+}
+
+/// A unit's people act on the unit's own cases only; for others the case does not concern them.
+fn own_unit(state: &State, command: &Command, who: &Actor) -> Result<(), Refusal> {
+    let unit_work = !matches!(command, Command::Note(_)) && matches!(who.role, Role::Liaison | Role::Officer);
+    if unit_work && state.unit_id().is_some_and(|unit| Some(unit) != who.unit_id) {
+        return Err(Error::from(Code::UnitForeign).into());
+    }
+    Ok(())
+}
+
+/// Whether the case is already where the command would lead, or past it on the same road: then the work is not in
+/// dispute, somebody was only quicker.
+fn reached(state: &State, command: &Command) -> bool {
+    use Stage::{Closed, ClosingApplied, Dispatched, Handled, Returned, Verified, Verifying, Void};
+    let stage = state.stage();
+    let past: &[Stage] = match command {
+        Command::Dispatch(d) => {
+            return state.unit_id() == Some(d.unit_id) && ![Returned, Void].contains(&stage);
+        }
+        Command::Handle(_) => &[Handled, ClosingApplied, Verifying, Verified, Closed],
+        Command::ApplyClosing(_) => &[ClosingApplied, Verifying, Verified, Closed],
+        Command::RequestVerification(_) => &[Verifying, Verified, Closed],
+        Command::Verify(v) => match (v.passed, state) {
+            (true, State::InHand(Verifying, a)) => return a.passed,
+            (true, _) => &[Verified, Closed],
+            (false, _) => &[],
+        },
+        Command::NotifyClosing(_) => &[Verified, Closed],
+        Command::ConfirmClosing(_) => &[Closed],
+        Command::Return(_) => &[Returned],
+        Command::Void(_) => &[Void],
+        Command::RefuseClosing(_) | Command::RequestExtension(_) | Command::DecideExtension(_) | Command::Note(_) => {
+            &[]
+        }
+    };
+    debug_assert!(!past.contains(&Dispatched), "a dispatch is compared by its unit");
+    past.contains(&stage)
+}
+
+/// What a report must hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Report {
+    /// 1–80 characters.
+    pub title: String,
+    /// At most 2000 characters.
+    #[serde(default)]
+    pub description: String,
+    /// Class code (GB/T 30428.2): 4–10 digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_code: Option<String>,
+    /// Where, in words; at most 200 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Where, measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+}
+
+/// A place as it was measured; the datum says in which system.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// Latitude, degrees.
+    pub lat: f64,
+    /// Longitude, degrees.
+    pub lon: f64,
+    /// `wgs84`, `cgcs2000`, `gcj02` or `bd09`.
+    pub datum: String,
+}
+
+impl Report {
+    /// Checks form and role.
+    ///
+    /// # Errors
+    /// `value_invalid`, `role_forbidden`.
+    pub fn check(&self, who: &Actor) -> Result<()> {
+        use Role::{Dispatcher, Inspector, Liaison, Officer, SpotChecker};
+        who.must_be(&[Inspector, Officer, SpotChecker, Liaison, Dispatcher])?;
+        text("title", &self.title, 80)?;
+        if !self.description.is_empty() {
+            text("description", &self.description, 2000)?;
+        }
+        if let Some(address) = &self.address {
+            text("address", address, 200)?;
+        }
+        if let Some(code) = &self.class_code
+            && !((4..=10).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()))
+        {
+            return Err(Code::ValueInvalid.with("class_code: 4–10 digits"));
+        }
+        if let Some(p) = &self.position {
+            p.check()?;
+        }
+        Ok(())
+    }
+}
+
+impl Position {
+    /// Checks range and datum.
+    ///
+    /// # Errors
+    /// `value_invalid`.
+    pub fn check(&self) -> Result<()> {
+        if !((-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lon)) {
+            return Err(Code::ValueInvalid.with("position: lat −90…90, lon −180…180"));
+        }
+        if !matches!(self.datum.as_str(), "wgs84" | "cgcs2000" | "gcj02" | "bd09") {
+            return Err(Code::ValueInvalid.with("datum: wgs84, cgcs2000, gcj02 or bd09"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! Rows of cases and their timelines.
+
+use super::rules::{Assignment, Extension, Stage, State};
+use crate::{
+    db::{
+        Db, Each, MultiBackend,
+        schema::{case_events, case_numbers, cases},
+        types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId, UserId},
+    },
+    error::{Error, Result},
+};
+use diesel::{
+    dsl::{AsSelect, SqlTypeOf},
+    prelude::*,
+};
+
+/// A case.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = cases, treat_none_as_null = true)]
+pub struct CaseRow {
+    /// Its id; made by whoever reported it.
+    pub id: CaseId,
+    /// The number people say: region, day, count of the day.
+    pub number: String,
+    /// Rises by one with each change.
+    pub ver: i64,
+    /// Lines of its timeline so far.
+    pub lines: i64,
+    /// See `rules::Stage`.
+    pub state: String,
+    /// Short words.
+    pub title: String,
+    /// Long words.
+    pub description: String,
+    /// Class code.
+    pub class_code: Option<String>,
+    /// Where, in words.
+    pub address: Option<String>,
+    /// Latitude, degrees, in `datum`.
+    pub lat: Option<f64>,
+    /// Longitude, degrees, in `datum`.
+    pub lon: Option<f64>,
+    /// Coordinate system.
+    pub datum: Option<String>,
+    /// The unit in charge.
+    pub unit_id: Option<UnitId>,
+    /// Who reported it.
+    pub reported_by: UserId,
+    /// When it was reported.
+    pub reported_at: At,
+    /// When the unit got it.
+    pub dispatched_at: Option<At>,
+    /// The deadline.
+    pub due_at: Option<At>,
+    /// When the unit said it was done.
+    pub handled_at: Option<At>,
+    /// When it applied for closing.
+    pub applied_at: Option<At>,
+    /// The city found it solved.
+    pub passed: bool,
+    /// The deadline that is asked for.
+    pub extension_until: Option<At>,
+    /// Why.
+    pub extension_reason: Option<String>,
+    /// Deadlines moved so far.
+    pub extension_count: i32,
+    /// Times it went back.
+    pub rework_count: i32,
+    /// 0 普通, 1 紧急, 2 特急.
+    pub priority: i32,
+    /// When it was confirmed closed.
+    pub closed_at: Option<At>,
+    /// Whether in time.
+    pub timely: Option<bool>,
+    /// Why it is void.
+    pub void_reason: Option<String>,
+    /// When it changed last.
+    pub updated_at: At,
+}
+
+/// One line of a timeline.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = case_events)]
+pub struct EventRow {
+    /// Its id.
+    pub id: EventId,
+    /// The case.
+    pub case_id: CaseId,
+    /// Its place in the timeline, from 1, dense.
+    pub seq: i64,
+    /// The version it made; none for what changed nothing.
+    pub ver: Option<i64>,
+    /// When the server decided.
+    pub at: At,
+    /// When the person acted, by the device's clock.
+    pub occurred_at: At,
+    /// Who.
+    pub actor_id: UserId,
+    /// On which device.
+    pub device_id: Option<DeviceId>,
+    /// By which operation.
+    pub op_id: Option<OpId>,
+    /// `report`, `dispatch` …
+    pub command: String,
+    /// `applied` or `superseded`.
+    pub outcome: String,
+    /// The stage after it.
+    pub state: String,
+    /// The person's words.
+    pub note: Option<String>,
+    /// The arguments.
+    pub args: Json,
+}
+
+impl CaseRow {
+    /// The row's place in the loop.
+    ///
+    /// # Errors
+    /// `internal`, when the row contradicts itself.
+    pub fn place(&self) -> Result<State> {
+        let broken = || Error::internal(format!("case {} holds a broken state", self.id));
+        let stage: Stage = self.state.parse().map_err(|_| broken())?;
+        let assignment = || -> Result<Assignment> {
+            Ok(Assignment {
+                unit_id: self.unit_id.ok_or_else(broken)?,
+                dispatched_at: self.dispatched_at.ok_or_else(broken)?.0,
+                due_at: self.due_at.ok_or_else(broken)?.0,
+                extension: self.extension_until.map(|until| Extension {
+                    until: until.0,
+                    reason: self.extension_reason.clone().unwrap_or_default(),
+                }),
+                handled_at: self.handled_at.map(|at| at.0),
+                applied_at: self.applied_at.map(|at| at.0),
+                passed: self.passed,
+            })
+        };
+        Ok(match stage {
+            Stage::Reported => State::Reported,
+            Stage::Returned => State::Returned { unit_id: self.unit_id.ok_or_else(broken)? },
+            Stage::Void => State::Void(self.void_reason.as_deref().and_then(|r| r.parse().ok()).ok_or_else(broken)?),
+            Stage::Closed => State::Closed {
+                assignment: assignment()?,
+                closed_at: self.closed_at.ok_or_else(broken)?.0,
+                timely: self.timely.ok_or_else(broken)?,
+            },
+            stage => State::InHand(stage, assignment()?),
+        })
+    }
+
+    /// Writes a place in the loop into the row.
+    pub fn put(&mut self, state: &State) {
+        self.state = state.stage().to_string();
+        self.unit_id = state.unit_id();
+        (self.closed_at, self.timely, self.void_reason) = (None, None, None);
+        match state {
+            State::InHand(_, a) => self.put_assignment(Some(a)),
+            State::Closed { assignment, closed_at, timely } => {
+                self.put_assignment(Some(assignment));
+                (self.closed_at, self.timely) = (Some(At(*closed_at)), Some(*timely));
+            }
+            State::Void(reason) => {
+                self.put_assignment(None);
+                self.void_reason = Some(reason.to_string());
+            }
+            State::Reported | State::Returned { .. } => self.put_assignment(None),
+        }
+    }
+
+    fn put_assignment(&mut self, a: Option<&Assignment>) {
+        self.dispatched_at = a.map(|a| At(a.dispatched_at));
+        self.due_at = a.map(|a| At(a.due_at));
+        self.handled_at = a.and_then(|a| a.handled_at).map(At);
+        self.applied_at = a.and_then(|a| a.applied_at).map(At);
+        self.passed = a.is_some_and(|a| a.passed);
+        let extension = a.and_then(|a| a.extension.as_ref());
+        self.extension_until = extension.map(|e| At(e.until));
+        self.extension_reason = extension.map(|e| e.reason.clone());
+    }
+}
+
+pub(super) fn case_add(db: &mut Db, row: &CaseRow) -> Result<()> {
+    diesel::insert_into(cases::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn case_save(db: &mut Db, row: &CaseRow) -> Result<()> {
+    diesel::update(cases::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn case_get(db: &mut Db, id: CaseId) -> Result<Option<CaseRow>> {
+    Ok(cases::table.find(id).select(CaseRow::as_select()).first(db).optional()?)
+}
+
+/// The cases with their rows locked until the transaction ends, always in the same order so that two transactions
+/// can't wait for each other.
+pub(super) fn cases_locked(db: &mut Db, ids: &[CaseId]) -> Result<Vec<CaseRow>> {
+    let wanted = cases::table.filter(cases::id.eq_any(ids));
+    if let Db::Postgres(c) = db {
+        return Ok(wanted.order(cases::id.asc()).select(CaseRow::as_select()).for_update().load(c)?);
+    }
+    Ok(wanted.select(CaseRow::as_select()).load(db)?)
+}
+
+pub(super) fn cases_by_id(db: &mut Db, ids: &[CaseId]) -> Result<Vec<CaseRow>> {
+    Ok(cases::table.filter(cases::id.eq_any(ids)).select(CaseRow::as_select()).load(db)?)
+}
+
+/// Whose cases a list may show.
+#[derive(Debug, Clone)]
+pub enum Sight {
+    /// Every case.
+    All,
+    /// Those of a unit and those a person reported.
+    UnitOr(Option<UnitId>, UserId),
+}
+
+/// A page of a list: newest reports first.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Whose.
+    pub sight: Sight,
+    /// Only in this stage.
+    pub state: Option<Stage>,
+    /// Only of this unit.
+    pub unit_id: Option<UnitId>,
+    /// Those after this one.
+    pub after: Option<CaseId>,
+    /// At most that many.
+    pub limit: i64,
+}
+
+pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
+    let mut query = seen(&page.sight);
+    if let Some(state) = page.state {
+        query = query.filter(cases::state.eq(state.as_str()));
+    }
+    if let Some(unit) = page.unit_id {
+        query = query.filter(cases::unit_id.eq(unit));
+    }
+    if let Some(after) = page.after {
+        query = query.filter(cases::id.lt(after));
+    }
+    Ok(query.order(cases::id.desc()).limit(page.limit).load(db)?)
+}
+
+/// All cases of a sight by id, for a snapshot.
+pub(super) fn case_after(db: &mut Db, sight: &Sight, after: Option<CaseId>, limit: i64) -> Result<Vec<CaseRow>> {
+    let mut query = seen(sight);
+    if let Some(after) = after {
+        query = query.filter(cases::id.gt(after));
+    }
+    Ok(query.order(cases::id.asc()).limit(limit).load(db)?)
+}
+
+type Boxed = cases::BoxedQuery<'static, MultiBackend, SqlTypeOf<AsSelect<CaseRow, MultiBackend>>>;
+
+fn seen(sight: &Sight) -> Boxed {
+    let query = cases::table.select(CaseRow::as_select()).into_boxed();
+    match *sight {
+        Sight::All => query,
+        Sight::UnitOr(Some(unit), user) => query.filter(cases::unit_id.eq(unit).or(cases::reported_by.eq(user))),
+        Sight::UnitOr(None, user) => query.filter(cases::reported_by.eq(user)),
+    }
+}
+
+pub(super) fn event_add(db: &mut Db, row: &EventRow) -> Result<()> {
+    diesel::insert_into(case_events::table).values(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn event_page(db: &mut Db, case: CaseId, after: i64, limit: i64) -> Result<Vec<EventRow>> {
+    Ok(case_events::table
+        .filter(case_events::case_id.eq(case))
+        .filter(case_events::seq.gt(after))
+        .order(case_events::seq.asc())
+        .limit(limit)
+        .select(EventRow::as_select())
+        .load(db)?)
+}
+
+/// The newest line that changed the case.
+pub(super) fn event_newest(db: &mut Db, case: CaseId) -> Result<Option<EventRow>> {
+    Ok(case_events::table
+        .filter(case_events::case_id.eq(case))
+        .filter(case_events::ver.is_not_null())
+        .order(case_events::ver.desc())
+        .select(EventRow::as_select())
+        .first(db)
+        .optional()?)
+}
+
+/// The newest line with this command, to name who was quicker.
+pub(super) fn event_with(db: &mut Db, case: CaseId, command: &str) -> Result<Option<EventRow>> {
+    Ok(case_events::table
+        .filter(case_events::case_id.eq(case))
+        .filter(case_events::command.eq(command))
+        .filter(case_events::ver.is_not_null())
+        .order(case_events::ver.desc())
+        .select(EventRow::as_select())
+        .first(db)
+        .optional()?)
+}
+
+/// The next count of a day; `day` is `YYYYMMDD`.
+pub(super) fn number_next(db: &mut Db, day: &str) -> Result<i64> {
+    Ok(Each(
+        diesel::insert_into(case_numbers::table)
+            .values((case_numbers::day.eq(day), case_numbers::last.eq(1i64)))
+            .on_conflict(case_numbers::day)
+            .do_update()
+            .set(case_numbers::last.eq(case_numbers::last + 1i64))
+            .returning(case_numbers::last),
+    )
+    .get_result(db)?)
+}

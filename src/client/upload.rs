@@ -1,0 +1,594 @@
+//! One file to the server over tus 1.0, however often the way breaks.
+//!
+//! [`after`] decides from a step and its answer; [`Upload::run`] does the steps. The rules of stock clients' traps are in
+//! `api-spec` and in the server; here: whatever is unclear is asked with HEAD, the server's offset is believed, 460 is
+//! final, and "stored" is only what the server says of the file's own hash and size.
+
+use super::{
+    ClientError, Result,
+    device::{ClockOffset, Identity, clock_refused},
+    http::{Answer, Api, Content},
+    rules::Pace,
+};
+use crate::{
+    db::types::EvidenceId,
+    env::Env,
+    identity::tokens::{hex, sha256},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::File,
+    io::{self, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use ureq::http::Method;
+
+/// The most bytes of one PATCH: small enough that a proxy with a limit on requests lives, large enough to cost nothing.
+const SEGMENT: u64 = 64 * 1024 * 1024;
+const MIME: &str = "application/offset+octet-stream";
+
+/// A file as it was when it was hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Media type.
+    pub mime: String,
+    /// Its name for people.
+    pub filename: String,
+    /// When it was taken.
+    pub captured_at: Option<DateTime<Utc>>,
+    /// Who says when: the device that made it, the file itself, or the file system.
+    pub captured_from: Option<String>,
+}
+
+impl Item {
+    /// `Upload-Metadata`.
+    pub fn metadata(&self) -> String {
+        let mut pairs =
+            vec![("filename", self.filename.clone()), ("filetype", self.mime.clone()), ("sha256", self.sha256.clone())];
+        if let Some(at) = self.captured_at {
+            pairs.push(("captured_at", at.to_rfc3339_opts(SecondsFormat::Micros, true)));
+        }
+        if let Some(source) = &self.captured_from {
+            pairs.push(("captured_from", source.clone()));
+        }
+        let pairs: Vec<String> =
+            pairs.into_iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
+        pairs.join(",")
+    }
+
+    /// The same creation gives the same key, so a lost answer makes no second upload.
+    fn idempotency_key(&self) -> String {
+        hex(&sha256(format!("{} {}", self.size, self.metadata()).as_bytes()))
+    }
+}
+
+/// What the server said of the stored bytes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The piece of evidence.
+    pub evidence_id: EvidenceId,
+    /// The hash of the stored bytes.
+    pub sha256: String,
+    /// Their number.
+    pub size: u64,
+    /// When they were stored.
+    pub stored_at: Option<DateTime<Utc>>,
+    /// The server that said so.
+    pub server: String,
+    /// When it was asked, by this device's clock.
+    pub confirmed_at: DateTime<Utc>,
+}
+
+/// The next request of an upload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// POST: a new upload.
+    Create,
+    /// HEAD: how much is there?
+    Ask {
+        /// The upload.
+        url: String,
+    },
+    /// PATCH from this offset on.
+    Send {
+        /// The upload.
+        url: String,
+        /// Bytes that are there.
+        offset: u64,
+    },
+    /// GET: is it stored, and is it this file?
+    Confirm {
+        /// The upload.
+        url: String,
+        /// The evidence it became, once that is known.
+        evidence: Option<String>,
+    },
+}
+
+/// What follows from an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum After {
+    /// Go on.
+    Do(Step),
+    /// Wait (at least as long as asked), then go on.
+    Wait(Step, Option<Duration>, String),
+    /// The server will never take this file.
+    Refused(String),
+    /// The server will not take anything from this device until a person acts.
+    Blocked(String),
+    /// It is there.
+    Stored(Stored),
+}
+
+/// The part of an upload's status that leads to its evidence.
+#[derive(Deserialize)]
+struct Status {
+    evidence_id: Option<EvidenceId>,
+}
+
+/// The part of the server's evidence record that a receipt stands on.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Stored {
+    id: EvidenceId,
+    sha256: String,
+    size: u64,
+    state: String,
+    stored_at: Option<DateTime<Utc>>,
+}
+
+/// Decides from a step and its answer; `None` is no answer, so what the server did is unknown.
+pub fn after(step: &Step, answer: Option<&Answer>, item: &Item) -> After {
+    let Some(answer) = answer else { return After::Wait(retry(step), None, "no answer".into()) };
+    let offset = || answer.header("upload-offset").and_then(|v| v.trim().parse::<u64>().ok());
+    match (step, answer.status) {
+        (_, 408 | 423 | 425 | 429 | 500..=599) => After::Wait(retry(step), answer.retry_after(), said(answer)),
+        // HEAD has no body to say why; creation does, and finds the same upload again if there is no reason.
+        (Step::Ask { .. }, 401 | 403) => After::Do(Step::Create),
+        (_, 401) => After::Blocked(said(answer)),
+        (Step::Create, 200 | 201) => match answer.header("location") {
+            Some(url) => onward(url, offset().unwrap_or(0), item, answer),
+            None => After::Blocked("the server named no upload".into()),
+        },
+        (Step::Ask { url }, 200 | 204) => match offset() {
+            Some(offset) if offset <= item.size => onward(url, offset, item, answer),
+            _ => After::Do(Step::Create),
+        },
+        (Step::Send { url, offset: before }, 204) => match offset() {
+            Some(offset) if offset > *before && offset <= item.size => onward(url, offset, item, answer),
+            // Also a proxy that swallowed the header: ask.
+            _ => After::Wait(Step::Ask { url: url.clone() }, None, "no progress".into()),
+        },
+        (Step::Ask { .. } | Step::Send { .. }, 404 | 410) => After::Do(Step::Create),
+        (Step::Send { url, .. }, 409) => {
+            After::Wait(Step::Ask { url: url.clone() }, Some(Duration::ZERO), said(answer))
+        }
+        (Step::Send { url, .. }, 400) if answer.code().as_deref() == Some("body_interrupted") => {
+            After::Wait(Step::Ask { url: url.clone() }, None, said(answer))
+        }
+        (Step::Ask { url }, 409) => After::Wait(Step::Ask { url: url.clone() }, None, said(answer)),
+        (Step::Confirm { url, evidence: None }, 200) => {
+            match answer.json::<Status>().ok().and_then(|s| s.evidence_id) {
+                Some(id) => After::Do(confirm(url, Some(format!("/api/v1/evidence/{id}")))),
+                None => missing(url),
+            }
+        }
+        (Step::Confirm { url, evidence: Some(_) }, 200) => match stored(answer, item) {
+            Some(stored) => After::Stored(stored),
+            None => missing(url),
+        },
+        (Step::Confirm { url, .. }, 404 | 410) => missing(url),
+        (_, 403) => After::Blocked(said(answer)),
+        _ => After::Refused(said(answer)),
+    }
+}
+
+/// Unclear what happened to bytes: ask. Everything else is harmless to repeat.
+fn retry(step: &Step) -> Step {
+    match step {
+        Step::Send { url, .. } => Step::Ask { url: url.clone() },
+        other => other.clone(),
+    }
+}
+
+fn onward(url: &str, offset: u64, item: &Item, answer: &Answer) -> After {
+    if offset < item.size {
+        return After::Do(Step::Send { url: url.to_owned(), offset });
+    }
+    After::Do(confirm(url, answer.header("content-location").map(str::to_owned)))
+}
+
+fn confirm(url: &str, evidence: Option<String>) -> Step {
+    Step::Confirm { url: url.to_owned(), evidence }
+}
+
+fn missing(url: &str) -> After {
+    After::Wait(Step::Ask { url: url.to_owned() }, None, "the server does not have the file yet".into())
+}
+
+fn said(answer: &Answer) -> String {
+    match answer.refusal() {
+        ClientError::Refused { code, detail: Some(detail), .. } => format!("{code}: {detail}"),
+        ClientError::Refused { code, .. } => code,
+        other => other.to_string(),
+    }
+}
+
+/// The record in an answer, if it says that exactly this file is stored.
+fn stored(answer: &Answer, item: &Item) -> Option<Stored> {
+    let stored: Stored = answer.json().ok()?;
+    let same = stored.sha256.eq_ignore_ascii_case(&item.sha256) && stored.size == item.size;
+    (same && stored.state == "stored").then_some(stored)
+}
+
+/// What happens on the way; the caller keeps it.
+pub trait Watch {
+    /// The upload has this address from now on, or none: must be durable when it returns.
+    ///
+    /// # Errors
+    /// The caller's store; ends the run.
+    fn moved(&mut self, url: Option<&str>) -> Result<()>;
+    /// So many bytes have gone out or are known to be there.
+    fn progress(&mut self, _bytes: u64) {}
+    /// The server's clock was measured.
+    fn clock(&mut self, _offset: ClockOffset) {}
+    /// A wait begins.
+    fn waiting(&mut self, _why: &str, _wait: Duration) {}
+    /// Whether to stop now; asked before every step and during waits.
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The server has the file.
+    Stored(Receipt),
+    /// It never will.
+    Refused(String),
+    /// The device must be enrolled again; the file is as it was.
+    Blocked(String),
+    /// Too many tries without progress, or the caller asked to stop; go on later.
+    Later(String),
+}
+
+/// What a run cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Bytes of the file that were written to a connection.
+    pub sent: u64,
+    /// Bodies that broke off.
+    pub cuts: u32,
+    /// Times it went on from an offset above 0 after that.
+    pub resumed: u32,
+}
+
+/// One file's way.
+pub struct Upload<'a> {
+    /// The server.
+    pub api: &'a Api,
+    /// The device.
+    pub identity: &'a Identity,
+    /// Clock and dice.
+    pub env: &'a Env,
+    /// The clock's offset; corrected on the way.
+    pub offset: Option<ClockOffset>,
+    /// Waits.
+    pub pace: Pace,
+    /// After so many tries in a row without progress, leave it for later; `None` never gives up.
+    pub tries: Option<u32>,
+    /// What it has cost so far.
+    pub cost: Cost,
+}
+
+impl Upload<'_> {
+    /// Brings the file to the server, from `url` on if there is one.
+    ///
+    /// # Errors
+    /// [`ClientError::File`] when the file can't be read or is no longer the one that was hashed, and what `watch` says.
+    pub fn run(&mut self, item: &Item, url: Option<String>, watch: &mut dyn Watch) -> Result<Outcome> {
+        let mut step = match url {
+            Some(url) => Step::Ask { url },
+            None => Step::Create,
+        };
+        let (mut failures, mut broken) = (0u32, false);
+        loop {
+            if watch.stop() {
+                return Ok(Outcome::Later("stopped".into()));
+            }
+            let answer = match self.exchange(&step, item, watch) {
+                Ok(answer) => Some(answer),
+                Err(ClientError::Offline(why)) => {
+                    tracing::debug!(file = %item.filename, ?step, why, "no answer");
+                    None
+                }
+                Err(other) => return Err(other),
+            };
+            if let (Step::Send { .. }, None) = (&step, &answer) {
+                (self.cost.cuts, broken) = (self.cost.cuts + 1, true);
+            }
+            if let Some(answer) = &answer
+                && let Some(offset) = clock_refused(answer, self.env.now(), self.offset)
+            {
+                self.offset = Some(offset);
+                watch.clock(offset);
+                continue;
+            }
+            let next = after(&step, answer.as_ref(), item);
+            tracing::trace!(file = %item.filename, ?step, status = answer.map(|a| a.status), ?next, "upload");
+            let next = match next {
+                After::Do(next) => {
+                    failures = 0;
+                    next
+                }
+                After::Wait(next, asked, why) => {
+                    failures += 1;
+                    if self.tries.is_some_and(|tries| failures >= tries) {
+                        return Ok(Outcome::Later(why));
+                    }
+                    let own = self.pace.wait(failures, self.env.below(u32::MAX));
+                    let wait = asked.map_or(own, |asked| {
+                        if asked.is_zero() && failures == 1 { asked } else { asked.min(self.pace.cap).max(own) }
+                    });
+                    watch.waiting(&why, wait);
+                    pause(wait, watch);
+                    next
+                }
+                After::Refused(why) => return Ok(Outcome::Refused(why)),
+                After::Blocked(why) => return Ok(Outcome::Blocked(why)),
+                After::Stored(stored) => {
+                    return Ok(Outcome::Stored(Receipt {
+                        evidence_id: stored.id,
+                        sha256: stored.sha256,
+                        size: stored.size,
+                        stored_at: stored.stored_at,
+                        server: self.api.base().to_owned(),
+                        confirmed_at: self.env.now(),
+                    }));
+                }
+            };
+            match (&step, &next) {
+                (Step::Create, Step::Send { url, .. } | Step::Confirm { url, .. }) => watch.moved(Some(url))?,
+                (Step::Ask { .. } | Step::Send { .. }, Step::Create) => watch.moved(None)?,
+                (Step::Ask { .. }, Step::Send { offset, .. }) if broken && *offset > 0 => self.cost.resumed += 1,
+                _ => {}
+            }
+            if let Step::Send { offset, .. } = &next {
+                broken = false;
+                watch.progress(*offset);
+            }
+            step = next;
+        }
+    }
+
+    fn exchange(&mut self, step: &Step, item: &Item, watch: &mut dyn Watch) -> Result<Answer> {
+        let token = self.identity.token(self.env, self.offset)?;
+        let tus = ("tus-resumable", "1.0.0".to_owned());
+        let send = |method, path: &str, headers: &[(&str, String)], content: Content| {
+            self.api.send(method, path, Some(&token), headers, content)
+        };
+        match step {
+            Step::Create => {
+                let headers = [
+                    tus,
+                    ("upload-length", item.size.to_string()),
+                    ("upload-metadata", item.metadata()),
+                    ("idempotency-key", item.idempotency_key()),
+                ];
+                send(Method::POST, "/api/v1/uploads", &headers, Content::Empty)
+            }
+            Step::Ask { url } => send(Method::HEAD, url, &[tus], Content::Empty),
+            Step::Confirm { url, evidence } => {
+                send(Method::GET, evidence.as_deref().unwrap_or(url), &[], Content::Empty)
+            }
+            Step::Send { url, offset } => {
+                let length = (item.size - offset).min(SEGMENT);
+                let mut body = Body::open(item, *offset, length, watch)?;
+                let headers = [tus, ("upload-offset", offset.to_string())];
+                let answer =
+                    self.api.send(Method::PATCH, url, Some(&token), &headers, Content::Stream(MIME, length, &mut body));
+                self.cost.sent += body.read;
+                match body.failure {
+                    Some(failure) => Err(ClientError::File(format!("{}: {failure}", item.path.display()))),
+                    None => answer,
+                }
+            }
+        }
+    }
+}
+
+/// Sleeps in slices, so that a stop is heard.
+fn pause(wait: Duration, watch: &dyn Watch) {
+    let mut left = wait;
+    while !left.is_zero() && !watch.stop() {
+        let slice = left.min(Duration::from_millis(200));
+        std::thread::sleep(slice);
+        left -= slice;
+    }
+}
+
+/// A part of the file on its way out; its own failures are kept apart from the connection's.
+struct Body<'a> {
+    file: io::Take<File>,
+    start: u64,
+    read: u64,
+    failure: Option<String>,
+    watch: &'a mut dyn Watch,
+}
+
+impl<'a> Body<'a> {
+    fn open(item: &Item, offset: u64, length: u64, watch: &'a mut dyn Watch) -> Result<Body<'a>> {
+        let fail = |e: io::Error| ClientError::File(format!("{}: {e}", item.path.display()));
+        let mut file = File::open(&item.path).map_err(fail)?;
+        let size = file.metadata().map_err(fail)?.len();
+        if size != item.size {
+            let (path, before) = (item.path.display(), item.size);
+            return Err(ClientError::File(format!(
+                "{path}: changed while it was sent, {size} bytes instead of {before}"
+            )));
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(fail)?;
+        Ok(Body { file: file.take(length), start: offset, read: 0, failure: None, watch })
+    }
+}
+
+impl Read for Body<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.file.read(buffer) {
+            Ok(0) if self.file.limit() > 0 && !buffer.is_empty() => {
+                self.failure = Some("the file became shorter while it was sent".into());
+                Err(io::ErrorKind::UnexpectedEof.into())
+            }
+            Ok(n) => {
+                self.read += n as u64;
+                self.watch.progress(self.start + self.read);
+                Ok(n)
+            }
+            Err(error) => {
+                self.failure = Some(error.to_string());
+                Err(error)
+            }
+        }
+    }
+}
+
+/// SHA-256 of a file in bounded memory, hexadecimal, and its size. `stop` is asked for every block.
+///
+/// # Errors
+/// [`ClientError::File`] with the path, also when it was told to stop.
+pub fn hash_file(path: &Path, stop: &dyn Fn() -> bool) -> Result<(String, u64)> {
+    let fail = |e: &dyn std::fmt::Display| ClientError::File(format!("{}: {e}", path.display()));
+    let mut file = File::open(path).map_err(|e| fail(&e))?;
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    let (mut buffer, mut size) = (vec![0u8; 1024 * 1024], 0u64);
+    loop {
+        if stop() {
+            return Err(fail(&"stopped"));
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((hex(context.finish().as_ref()), size)),
+            Ok(n) => {
+                context.update(&buffer[..n]);
+                size += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(fail(&error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        Item {
+            path: "/x/y.mp4".into(),
+            size: 100,
+            sha256: "ab".repeat(32),
+            mime: "video/mp4".into(),
+            filename: "执法 1.mp4".into(),
+            captured_at: DateTime::from_timestamp(1_790_000_000, 0),
+            captured_from: None,
+        }
+    }
+
+    fn url() -> String {
+        "/api/v1/uploads/u".into()
+    }
+
+    fn ask() -> Step {
+        Step::Ask { url: url() }
+    }
+
+    fn send(offset: u64) -> Step {
+        Step::Send { url: url(), offset }
+    }
+
+    fn confirm() -> Step {
+        Step::Confirm { url: url(), evidence: Some("/api/v1/evidence/e".into()) }
+    }
+
+    fn answer(status: u16, headers: &[(&'static str, &str)]) -> Answer {
+        Answer::made(status, headers, "")
+    }
+
+    #[test]
+    fn creation_names_the_upload_and_a_known_file_needs_no_bytes() {
+        let begun = answer(201, &[("location", "/api/v1/uploads/u")]);
+        assert_eq!(after(&Step::Create, Some(&begun), &item()), After::Do(send(0)));
+        let known = answer(201, &[("location", "/api/v1/uploads/u"), ("upload-offset", "100")]);
+        let unnamed = Step::Confirm { url: url(), evidence: None };
+        assert_eq!(after(&Step::Create, Some(&known), &item()), After::Do(unnamed.clone()));
+        let status = Answer::made(200, &[], r#"{"evidence_id":"00000000-0000-0000-0000-000000000001"}"#);
+        let After::Do(Step::Confirm { evidence: Some(path), .. }) = after(&unnamed, Some(&status), &item()) else {
+            panic!("the status names the evidence")
+        };
+        assert_eq!(path, "/api/v1/evidence/00000000-0000-0000-0000-000000000001");
+        assert!(matches!(after(&Step::Create, None, &item()), After::Wait(Step::Create, ..)));
+        assert!(matches!(after(&Step::Create, Some(&answer(413, &[])), &item()), After::Refused(_)));
+        assert!(matches!(after(&Step::Create, Some(&answer(507, &[])), &item()), After::Wait(Step::Create, ..)));
+    }
+
+    #[test]
+    fn whatever_breaks_a_body_is_asked_with_head() {
+        for reply in
+            [None, Some(answer(409, &[])), Some(answer(423, &[])), Some(answer(502, &[])), Some(answer(204, &[]))]
+        {
+            let next = after(&send(40), reply.as_ref(), &item());
+            assert!(matches!(&next, After::Wait(step, ..) if *step == ask()), "{next:?}");
+        }
+        let part = answer(204, &[("upload-offset", "70")]);
+        assert_eq!(after(&send(40), Some(&part), &item()), After::Do(send(70)));
+        assert_eq!(after(&ask(), Some(&answer(200, &[("upload-offset", "55")])), &item()), After::Do(send(55)));
+    }
+
+    #[test]
+    fn a_lost_upload_begins_anew_and_a_wrong_digest_never_does() {
+        for step in [ask(), send(40)] {
+            for status in [404, 410] {
+                assert_eq!(after(&step, Some(&answer(status, &[])), &item()), After::Do(Step::Create));
+            }
+        }
+        assert!(matches!(after(&send(40), Some(&answer(460, &[])), &item()), After::Refused(_)));
+        assert!(matches!(after(&send(40), Some(&answer(403, &[])), &item()), After::Blocked(_)));
+        let beyond = answer(200, &[("upload-offset", "101")]);
+        assert_eq!(after(&ask(), Some(&beyond), &item()), After::Do(Step::Create));
+    }
+
+    #[test]
+    fn only_the_same_hash_and_size_in_state_stored_count() {
+        let record = |sha: &str, size: u64, state: &str| {
+            let body = format!(
+                r#"{{"id":"00000000-0000-0000-0000-000000000001","sha256":"{sha}","size":{size},"state":"{state}","stored_at":null}}"#
+            );
+            Answer::made(200, &[], &body)
+        };
+        let good = "AB".repeat(32);
+        assert!(matches!(after(&confirm(), Some(&record(&good, 100, "stored")), &item()), After::Stored(_)));
+        for wrong in
+            [record(&good, 99, "stored"), record(&good, 100, "declared"), record(&"ac".repeat(32), 100, "stored")]
+        {
+            assert!(matches!(after(&confirm(), Some(&wrong), &item()), After::Wait(step, ..) if step == ask()));
+        }
+    }
+
+    #[test]
+    fn the_metadata_is_tus_and_the_key_depends_on_all_of_it() {
+        let item = item();
+        let first = item.metadata();
+        assert!(first.starts_with("filename ") && first.split(',').count() == 4, "{first}");
+        let renamed = Item { filename: "b.mp4".into(), ..item.clone() };
+        assert_ne!(renamed.idempotency_key(), item.idempotency_key());
+        assert_eq!(item.idempotency_key(), item.clone().idempotency_key());
+    }
+}

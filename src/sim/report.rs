@@ -1,0 +1,134 @@
+//! What came out, in words and numbers.
+
+use super::{check::Findings, office::Done};
+use std::{fmt, time::Duration};
+
+/// The outcome of a whole run.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Handhelds.
+    pub handhelds: usize,
+    /// Cameras.
+    pub cameras: usize,
+    /// Of these, the cameras whose files went through the dock.
+    pub docked: usize,
+    /// Devices whose work is all home.
+    pub devices_home: usize,
+    /// Operations that went out, repeats included.
+    pub pushed: u64,
+    /// Answers that said "known already".
+    pub duplicates: u64,
+    /// Pushes whose connection broke.
+    pub pushes_cut: u64,
+    /// Uploads that broke off in a body.
+    pub uploads_cut: u64,
+    /// Of those, how often an upload went on from where the server stood.
+    pub uploads_resumed: u64,
+    /// Bytes of files that were sent.
+    pub bytes_sent: u64,
+    /// Breaks that the simulated network made, all together.
+    pub breaks: u64,
+    /// What people at desks did.
+    pub office: Done,
+    /// The largest error of a device's clock, minutes.
+    pub clock_error_min: i64,
+    /// Files that were not accepted: device or name, and why.
+    pub refused: Vec<(String, String)>,
+    /// What the independent reader found.
+    pub found: Findings,
+    /// From the first enrolment to the last read-back.
+    pub took: Duration,
+}
+
+impl Report {
+    /// Whether nothing was lost, nothing doubled, and every byte verified.
+    pub fn good(&self) -> bool {
+        let found = &self.found;
+        found.lost.is_empty()
+            && found.doubled.is_empty()
+            && found.changed.is_empty()
+            && found.bad_files.is_empty()
+            && self.devices_home == self.handhelds + self.cameras
+    }
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (found, office) = (&self.found, &self.office);
+        let all = self.handhelds + self.cameras;
+        let (handhelds, cameras, docked) = (self.handhelds, self.cameras, self.docked);
+        writeln!(
+            f,
+            "devices      {}/{all} ({handhelds} handhelds, {cameras} cameras, {docked} of them through one dock)",
+            self.devices_home
+        )?;
+        writeln!(f, "clocks       off by up to {} min on the devices", self.clock_error_min)?;
+        let status = |name: &str| found.statuses.get(name).copied().unwrap_or(0);
+        writeln!(
+            f,
+            "operations   {} made offline: {} applied, {} superseded, {} conflict, {} held, {} rejected, {} quarantined",
+            found.operations,
+            status("applied") + status("merged"),
+            status("superseded"),
+            status("conflict"),
+            status("held"),
+            status("rejected"),
+            status("quarantined"),
+        )?;
+        writeln!(
+            f,
+            "pushes       {} cut; {} operations sent in all, {} answered as known already with their first result",
+            self.pushes_cut, self.pushed, self.duplicates
+        )?;
+        let accepted = found.bytes_verified;
+        let again = self.bytes_sent.saturating_sub(accepted);
+        writeln!(
+            f,
+            "uploads      {} cut, {} times resumed where the server stood",
+            self.uploads_cut, self.uploads_resumed
+        )?;
+        writeln!(
+            f,
+            "bytes        {:.1} MB sent, {:.1} MB accepted, {:.1} % sent again",
+            mb(self.bytes_sent),
+            mb(accepted),
+            if self.bytes_sent == 0 { 0.0 } else { 100.0 * again as f64 / self.bytes_sent as f64 }
+        )?;
+        writeln!(
+            f,
+            "the Centre   {} commands, {} cases closed, {} closings waited for a photo, {} commands came too late",
+            office.applied, office.closed, office.waited_for_evidence, office.refused
+        )?;
+        writeln!(
+            f,
+            "read back    {} photos and {} videos downloaded and compared, {} re-pushed operations answered as before",
+            found.photos, found.videos, found.repeats
+        )?;
+        for (name, why) in &self.refused {
+            writeln!(f, "not accepted {name}: {why}")?;
+        }
+        for (what, list) in [
+            ("LOST", &found.lost),
+            ("DOUBLED", &found.doubled),
+            ("CHANGED", &found.changed),
+            ("WRONG BYTES", &found.bad_files),
+        ] {
+            for line in list.iter().take(10) {
+                writeln!(f, "{what:12} {line}")?;
+            }
+        }
+        write!(
+            f,
+            "result       lost {}, doubled {}, changed {}, wrong bytes {}; {:.1} s",
+            found.lost.len(),
+            found.doubled.len(),
+            found.changed.len(),
+            found.bad_files.len(),
+            self.took.as_secs_f64()
+        )
+    }
+}

@@ -1,0 +1,266 @@
+//! Who may call what. Every operation of the OpenAPI document has a row; a new one without a row fails here.
+
+use crate::support::{
+    http::Reply,
+    on_both_engines,
+    spec::{self, Operation},
+    world::{Device, Person, World, read},
+};
+use chengguan::{
+    cases::actions::Cause,
+    db::types::SpotCheckId,
+    error::Code,
+    identity::rules::{DeviceKind, Role},
+    spotchecks,
+};
+use serde_json::{Value, json};
+
+on_both_engines!(
+    every_operation_lets_in_whom_its_row_says,
+    a_case_of_another_unit_is_not_there,
+    a_spot_check_is_for_its_unit_its_maker_and_the_centre,
+);
+
+/// `y` is let in (what it answers then is another test's business), `n` is refused, `h` is told that nothing is there.
+const COLUMNS: [&str; 10] = [
+    "inspector",
+    "officer",
+    "spot_checker",
+    "liaison",
+    "dispatcher",
+    "verifier",
+    "supervisor",
+    "admin",
+    "device",
+    "revoked",
+];
+
+/// The columns in order; `*` needs no token at all. The case is dispatched to the liaison's unit and was reported by
+/// a dispatcher; the officer is of another unit.
+#[rustfmt::skip]
+const ROWS: &[(&str, &str)] = &[
+    //                                          i o s l d v s a  d r
+    ("GET /healthz",                            "*"),
+    ("GET /readyz",                             "*"),
+    ("POST /api/v1/setup",                      "*"),
+    ("POST /api/v1/auth/login",                 "*"),
+    ("POST /api/v1/auth/refresh",               "*"),
+    ("POST /api/v1/devices/enrol",              "*"),
+    ("GET /api/v1/me",                          "y y y y y y y y  n n"),
+    ("GET /api/v1/units",                       "y y y y y y y y  y n"),
+    ("POST /api/v1/units",                      "n n n n n n n y  n n"),
+    ("GET /api/v1/users",                       "n n n n n n n y  n n"),
+    ("POST /api/v1/users",                      "n n n n n n n y  n n"),
+    ("GET /api/v1/devices",                     "n n n n y n n y  n n"),
+    ("POST /api/v1/devices",                    "n n n n n n n y  n n"),
+    ("POST /api/v1/devices/{id}/revoke",        "n n n n n n n y  n n"),
+    ("GET /api/v1/cases",                       "y y y y y y y y  n n"),
+    ("POST /api/v1/cases",                      "y y y y y n n n  n n"),
+    ("GET /api/v1/cases/{id}",                  "h h h y y y y y  n n"),
+    ("GET /api/v1/cases/{id}/timeline",         "h h h y y y y y  n n"),
+    ("POST /api/v1/cases/{id}/commands",        "h h h n y n n n  n n"),
+    ("GET /api/v1/sites",                       "y y y y y y y y  n n"),
+    ("PUT /api/v1/sites",                       "n n n n y n n y  n n"),
+    ("GET /api/v1/spot-checks",                 "y y y y y y y y  n n"),
+    // A revoked device still brings its work home; a person will look at it.
+    ("POST /api/v1/sync/push",                  "n n n n n n n n  y y"),
+    ("GET /api/v1/sync/changes",                "y y y y y y y y  n n"),
+    ("GET /api/v1/sync/snapshot",               "y y y y y y y y  n n"),
+    // Last, because it ends the callers' sessions.
+    ("POST /api/v1/auth/logout",                "y y y y y y y y  n n"),
+];
+
+/// Everybody who may call, and what they call about.
+pub struct Cast {
+    tokens: Vec<String>,
+    case: String,
+    unit: String,
+    device: String,
+}
+
+impl Cast {
+    /// One person of each role, a device and a revoked one.
+    pub fn new(world: &World) -> Cast {
+        let people: Vec<Person> = Role::ALL.iter().map(|role| world.person(*role)).collect();
+        assert!(people.iter().map(|p| p.role.as_str()).eq(COLUMNS[..8].iter().copied()), "the columns are the roles");
+        let of = |role: Role| people.iter().find(|person| person.role == role).unwrap();
+        let unit = of(Role::Liaison).unit.clone().unwrap();
+        let case = dispatched_case(world, of(Role::Dispatcher), &unit);
+        let (device, revoked): (Device, Device) =
+            (world.device(DeviceKind::Handheld), world.device(DeviceKind::Handheld));
+        world.revoke(&revoked);
+        let mut tokens: Vec<String> = people.into_iter().map(|person| person.token).collect();
+        tokens.extend([world.device_token(&device), world.device_token(&revoked)]);
+        Cast { tokens, case, unit, device: world.device(DeviceKind::Camera).id.to_string() }
+    }
+
+    /// A caller whom the operation lets in; none for an operation without token.
+    pub fn entitled(&self, operation: &Operation) -> Option<&str> {
+        let column = letters(row(operation).unwrap_or("*")).iter().position(|letter| *letter == 'y')?;
+        Some(&self.tokens[column])
+    }
+
+    /// The operation's path, about things that exist where the cast has some.
+    pub fn path(&self, operation: &Operation) -> String {
+        let id = match operation.path.split('/').nth(3) {
+            Some("cases") => &self.case,
+            Some("devices") => &self.device,
+            _ => "01900000-0000-7000-8000-000000000001",
+        };
+        let needed = operation.required_query();
+        let query: Vec<String> = needed.iter().map(|name| format!("{name}=x")).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{}", operation.path_with(id), query.join("&"))
+    }
+
+    /// A body the operation takes, about things that exist where it makes a difference.
+    pub fn body(&self, operation: &Operation) -> Option<Value> {
+        let mut body = spec::sample(operation.json_body()?);
+        if let Some(unit) = body.pointer_mut("/args/unit_id") {
+            *unit = json!(self.unit);
+        }
+        Some(body)
+    }
+
+    fn call(&self, world: &World, operation: &Operation, token: Option<&str>) -> Reply {
+        let call = world.call(operation.method, &self.path(operation)).by_some(token);
+        match self.body(operation) {
+            Some(body) => call.json(&body).send(),
+            None => call.send(),
+        }
+    }
+}
+
+/// A case dispatched to a unit.
+pub fn dispatched_case(world: &World, dispatcher: &Person, unit: &str) -> String {
+    let report = json!({"title": "井盖破损", "description": "人行道上"});
+    let case: String = read(&world.post("/api/v1/cases").by(&dispatcher.token).json(&report).send().expect(201)["id"]);
+    let due = world.now() + chrono::TimeDelta::days(3);
+    let dispatch = json!({"type": "dispatch", "args": {"unit_id": unit, "due_at": due}});
+    world.post(&format!("/api/v1/cases/{case}/commands")).by(&dispatcher.token).json(&dispatch).send().expect(200);
+    case
+}
+
+fn row(operation: &Operation) -> Option<&'static str> {
+    let name = operation.name();
+    ROWS.iter().find(|(row, _)| *row == name).map(|(_, letters)| *letters)
+}
+
+fn letters(row: &str) -> Vec<char> {
+    row.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+#[test]
+fn every_operation_has_a_row_and_every_row_an_operation() {
+    let operations: Vec<String> = spec::operations().iter().map(Operation::name).collect();
+    let rows: Vec<&str> = ROWS.iter().map(|(name, _)| *name).collect();
+    let without: Vec<&String> = operations.iter().filter(|name| !rows.contains(&name.as_str())).collect();
+    let stale: Vec<&&str> = rows.iter().filter(|name| !operations.iter().any(|o| o == *name)).collect();
+    assert!(without.is_empty(), "give these a row in ROWS: {without:#?}");
+    assert!(stale.is_empty(), "these rows have no operation: {stale:#?}");
+    for (name, row) in ROWS {
+        assert!(*row == "*" || letters(row).len() == COLUMNS.len(), "{name}: {row}");
+        assert_eq!(rows.iter().filter(|other| *other == name).count(), 1, "{name} stands twice");
+    }
+}
+
+#[test]
+fn the_document_says_which_operations_need_a_token() {
+    for operation in spec::operations() {
+        assert_eq!(operation.needs_token(), row(operation) != Some("*"), "{}", operation.name());
+    }
+}
+
+fn every_operation_lets_in_whom_its_row_says(world: &World) {
+    let cast = Cast::new(world);
+    let mut wrong = Vec::new();
+    for (name, row) in ROWS {
+        let operation = spec::operations().iter().find(|operation| operation.name() == *name).unwrap();
+        let bare = cast.call(world, operation, None);
+        if *row == "*" {
+            if matches!(bare.code().as_str(), "credentials_missing" | "role_forbidden" | "user_required") {
+                wrong.push(format!("without a token: {bare}"));
+            }
+            continue;
+        }
+        bare.refused(Code::CredentialsMissing);
+        cast.call(world, operation, Some("a.b.c")).refused(Code::TokenInvalid);
+        for (n, letter) in letters(row).into_iter().enumerate() {
+            let reply = cast.call(world, operation, Some(&cast.tokens[n]));
+            let found = match reply.status {
+                401 | 403 => 'n',
+                404 if row.contains('h') => 'h',
+                _ => 'y',
+            };
+            if found != letter {
+                wrong.push(format!("{} should be {letter:?}: {reply}", COLUMNS[n]));
+            }
+            if found == 'n' {
+                let codes = [Code::RoleForbidden, Code::UserRequired, Code::DeviceRequired, Code::DeviceRevoked];
+                assert!(codes.iter().any(|code| code.as_str() == reply.code()), "{}: {reply}", COLUMNS[n]);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn a_case_of_another_unit_is_not_there(world: &World) {
+    let (ours, theirs) = (world.person(Role::Liaison), world.person(Role::Liaison));
+    let dispatcher = world.person(Role::Dispatcher);
+    let case = dispatched_case(world, &dispatcher, ours.unit.as_deref().unwrap());
+    let path = format!("/api/v1/cases/{case}");
+    world.get(&path).by(&ours.token).send().expect(200);
+    let missing = world.get("/api/v1/cases/01900000-0000-7000-8000-000000000001").by(&theirs.token).send();
+    let hidden = world.get(&path).by(&theirs.token).send();
+    let same = |reply: &Reply| {
+        let mut body = reply.refused(Code::NotFound);
+        body["request_id"] = Value::Null;
+        body
+    };
+    assert_eq!(same(&missing), same(&hidden), "nothing may tell that it exists");
+    let note = json!({"type": "note", "args": {"text": "x"}});
+    world.post(&format!("{path}/commands")).by(&theirs.token).json(&note).send().refused(Code::NotFound);
+    let list = |person: &Person, query: &str| {
+        let page = world.get(&format!("/api/v1/cases{query}")).by(&person.token).send().expect(200);
+        page["items"].as_array().map(Vec::len)
+    };
+    let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
+    assert_eq!((list(&ours, ""), list(&theirs, ""), list(&theirs, &by_unit)), (Some(1), Some(0), Some(0)));
+    // Another checker's second visit is blind; an officer without a unit belongs to none, not to all.
+    let stray = world.person_of(Role::Officer, None);
+    world.get(&path).by(&stray.token).send().refused(Code::NotFound);
+    assert_eq!((list(&stray, ""), list(&stray, &by_unit)), (Some(0), Some(0)));
+}
+
+fn a_spot_check_is_for_its_unit_its_maker_and_the_centre(world: &World) {
+    let people = |role: Role| world.person(role);
+    let (ours, theirs, checker) = (people(Role::Liaison), people(Role::Liaison), people(Role::SpotChecker));
+    let site = json!({"unit_id": ours.unit, "slot": 1, "name": "人民路"});
+    let site = world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
+    let items = json!([{"code": "1.1", "text": "果皮箱满溢", "deduction": 500}]);
+    let record = spotchecks::rules::Record {
+        site_id: read(&site["id"]),
+        week: "2026-W48".into(),
+        items: read(&items),
+        note: None,
+    };
+    let (who, at) = (checker.actor(), world.now());
+    world.write(move |tx| {
+        let cause = Cause { op: None, device: None, occurred_at: at };
+        let id = SpotCheckId(tx.id());
+        spotchecks::actions::check_record(tx, &who, id, &record, None, cause)
+    });
+    let seen = |person: &Person, query: &str| {
+        let page = world.get(&format!("/api/v1/spot-checks{query}")).by(&person.token).send().expect(200);
+        page["items"].as_array().map(Vec::len).unwrap()
+    };
+    let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
+    for person in [&ours, &checker, &people(Role::Supervisor), &people(Role::Dispatcher)] {
+        assert_eq!((seen(person, ""), seen(person, &by_unit)), (1, 1), "{:?}", person.role);
+    }
+    // Another checker's second visit is blind; an officer without a unit belongs to none, not to all.
+    let stray = world.person_of(Role::Officer, None);
+    for person in [&theirs, &stray, &people(Role::Inspector), &people(Role::SpotChecker), &people(Role::Officer)] {
+        assert_eq!((seen(person, ""), seen(person, &by_unit)), (0, 0), "{:?}", person.role);
+    }
+}
