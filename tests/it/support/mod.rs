@@ -6,6 +6,7 @@ pub mod pg;
 pub mod process;
 pub mod scratch;
 pub mod spec;
+pub mod tus;
 pub mod world;
 
 /// Makes `sqlite::name` and `postgres::name` of scenarios `fn name(world: &World)`; with `engine:` before the names, of
