@@ -144,6 +144,7 @@ tables! {
         target_kind -> Text,
         target_id -> Text,
         role -> Text,
+        need -> Text,
         op_id -> Nullable<Uid>,
         user_id -> Nullable<Uid>,
         linked_at -> Utc,

@@ -4,7 +4,7 @@ use super::{
     datum::Position,
     media::{Facts, Flag, Stamp, compare},
     rules::{Gps, NewEvidence, OCTETS, Owner, ROLE, State, Viewer},
-    store::{self, EvidenceRow, LinkRow},
+    store::{self, EvidenceRow, LinkRow, Wanted},
     view::Evidence,
 };
 use crate::{
@@ -31,13 +31,14 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
             let fresh = fresh(tx, who, &new)?;
             store::evidence_add(tx.db, &fresh)?;
             // Another process may have been quicker; then its row is the one.
-            let row = store::evidence_locked(tx.db, &new.sha256)?.ok_or_else(|| Error::internal("evidence vanished"))?;
+            let row =
+                store::evidence_locked(tx.db, &new.sha256)?.ok_or_else(|| Error::internal("evidence vanished"))?;
             if row.id == fresh.id { row } else { fill(tx, who, row, &new)? }
         }
     };
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
-        link(tx, row.id, "case", &case.to_string(), role, None, who.user_id)?;
+        link(tx, row.id, NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None }, who.user_id)?;
     }
     Ok(row)
 }
@@ -142,19 +143,34 @@ pub fn register(tx: &mut Tx, who: &Owner, viewer: &Viewer, new: NewEvidence) -> 
     Ok((evidence, known.is_none()))
 }
 
+/// What a piece of evidence belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLink<'a> {
+    /// `case` or `spot_check`.
+    pub kind: &'a str,
+    /// The record's id.
+    pub id: &'a str,
+    /// What it shows there.
+    pub role: &'a str,
+    /// `none`, or `before_close`.
+    pub need: &'a str,
+    /// The operation that brought it.
+    pub op: Option<OpId>,
+}
+
+/// Digests that must be stored before a case can be closed, and are not.
+///
+/// # Errors
+/// The engine's own.
+pub fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
+    store::missing_before_close(db, case)
+}
+
 /// Says what a piece of evidence belongs to. The target may arrive later; the same link twice is one.
 ///
 /// # Errors
 /// `not_found` for the evidence.
-pub fn link(
-    tx: &mut Tx,
-    evidence: EvidenceId,
-    target_kind: &str,
-    target_id: &str,
-    role: &str,
-    op: Option<OpId>,
-    user: Option<UserId>,
-) -> Result<()> {
+pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>) -> Result<()> {
     let row = store::evidence_get(tx.db, evidence)?.ok_or_else(|| Error::not_found("evidence"))?;
     let stored = row.state == State::Stored.as_str();
     let before = if stored { store::audience(tx.db, &row)? } else { Keys::new() };
@@ -162,16 +178,17 @@ pub fn link(
         tx.db,
         &LinkRow {
             evidence_id: evidence,
-            target_kind: target_kind.to_owned(),
-            target_id: target_id.to_owned(),
-            role: role.to_owned(),
-            op_id: op,
+            target_kind: to.kind.to_owned(),
+            target_id: to.id.to_owned(),
+            role: to.role.to_owned(),
+            need: to.need.to_owned(),
+            op_id: to.op,
             user_id: user,
             linked_at: At(tx.now),
         },
     )?;
     if added && stored {
-        announce(tx, &row, before, op)?;
+        announce(tx, &row, before, to.op)?;
     }
     Ok(())
 }
@@ -271,13 +288,25 @@ pub fn stored(db: &mut Db, sha256s: &[String]) -> Result<HashSet<String>> {
     Ok(store::evidence_stored(db, sha256s)?.into_iter().collect())
 }
 
-/// Records for a reader of the feed, who was found to be in their audience.
+/// Those of these records that are stored and that the viewer may see now, for the feed.
 ///
 /// # Errors
 /// The engine's own.
-pub fn evidence_for_feed(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<Evidence>> {
-    let rows = store::evidence_by_ids(db, ids)?;
+pub fn evidence_for_feed(db: &mut Db, viewer: &Viewer, ids: &[EvidenceId]) -> Result<Vec<Evidence>> {
+    let limit = i64::try_from(ids.len()).map_err(Error::internal)?;
+    let rows = store::evidence_list(db, viewer, Wanted { only: Some(ids), stored: true, limit, ..Wanted::default() })?;
     let links = store::links_of(db, ids)?;
+    Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
+}
+
+/// A page of the stored evidence that the viewer may see, newest first, for a snapshot.
+///
+/// # Errors
+/// The engine's own.
+pub fn evidence_before(db: &mut Db, viewer: &Viewer, before: Option<EvidenceId>, limit: i64) -> Result<Vec<Evidence>> {
+    let rows = store::evidence_list(db, viewer, Wanted { stored: true, before, limit, ..Wanted::default() })?;
+    let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();
+    let links = store::links_of(db, &ids)?;
     Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
 }
 
@@ -323,7 +352,7 @@ pub fn list(
     limit: usize,
 ) -> Result<(Vec<Evidence>, Option<EvidenceId>)> {
     let one_more = i64::try_from(limit + 1).map_err(Error::internal)?;
-    let mut rows = store::evidence_list(db, viewer, case, before, one_more)?;
+    let mut rows = store::evidence_list(db, viewer, Wanted { case, before, limit: one_more, ..Wanted::default() })?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();

@@ -59,11 +59,7 @@ struct EvidenceToDeclare {
     responses((status = 201, body = Evidence), (status = 200, body = Evidence))
 )]
 #[post("/evidence")]
-async fn evidence_declare(
-    app: web::Data<App>,
-    caller: Caller,
-    body: Body<EvidenceToDeclare>,
-) -> Result<HttpResponse> {
+async fn evidence_declare(app: web::Data<App>, caller: Caller, body: Body<EvidenceToDeclare>) -> Result<HttpResponse> {
     let (owner, viewer) = parties(&caller.not_revoked()?);
     let body = body.0;
     let new = NewEvidence {

@@ -119,9 +119,8 @@ fn word(text: &str) -> bool {
 /// A media type without its parameters, lower case (RFC 9110 §8.3.1); `None` when it is none.
 pub fn media_type(text: &str) -> Option<String> {
     let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let token = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
-    };
+    let token =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b));
     let (kind, subtype) = essence.split_once('/')?;
     (essence.len() <= 100 && token(kind) && token(subtype)).then_some(essence)
 }
@@ -131,7 +130,9 @@ pub fn media_type(text: &str) -> Option<String> {
 pub fn filename(text: &str) -> Option<String> {
     let last = text.rsplit(['/', '\\']).next().unwrap_or_default();
     // Direction overrides make "gpj.exe" read as "exe.jpg".
-    let hidden = |c: char| c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+    };
     let shown: String = last.chars().filter(|c| !hidden(*c)).take(200).collect();
     let shown = shown.trim();
     (!shown.is_empty() && shown.chars().any(|c| c != '.')).then(|| shown.to_owned())
@@ -172,8 +173,6 @@ impl Owner {
 pub struct Viewer {
     /// Sees everything.
     pub centre: bool,
-    /// Sees the sample checks.
-    pub spotchecks: bool,
     /// The device asking, or the one the session is bound to.
     pub device: Option<DeviceId>,
     /// The person.
@@ -187,7 +186,6 @@ impl Viewer {
     pub fn person(actor: &Actor) -> Viewer {
         Viewer {
             centre: CENTRE.contains(&actor.role),
-            spotchecks: actor.role == Role::SpotChecker,
             device: actor.device_id,
             user: Some(actor.user_id),
             unit: actor.unit_id.filter(|_| matches!(actor.role, Role::Liaison | Role::Officer)),
@@ -203,7 +201,6 @@ impl Viewer {
     pub fn keys(&self) -> Vec<String> {
         let mut keys = self.owners();
         keys.extend(self.centre.then(|| "centre".to_owned()));
-        keys.extend(self.spotchecks.then(|| "spotchecks".to_owned()));
         keys.extend(self.unit.map(|id| format!("unit:{id}")));
         keys
     }

@@ -5,8 +5,8 @@ use crate::{
     db::{
         Db, Each, MultiBackend,
         feed::Keys,
-        schema::{cases, evidence, evidence_links, uploads},
-        types::{At, CaseId, DeviceId, EvidenceId, Json, OpId, UnitId, UserId},
+        schema::{cases, evidence, evidence_links, spot_checks, uploads},
+        types::{At, CaseId, DeviceId, EvidenceId, Json, OpId, SpotCheckId, UnitId, UserId},
     },
     error::Result,
 };
@@ -79,6 +79,8 @@ pub struct LinkRow {
     pub target_id: String,
     /// What it shows there.
     pub role: String,
+    /// `before_close`: the case can't be closed before the bytes are here; `none` otherwise.
+    pub need: String,
     /// The operation that said so.
     pub op_id: Option<OpId>,
     /// The person who said so.
@@ -116,16 +118,6 @@ pub(super) fn evidence_locked(db: &mut Db, sha256: &str) -> Result<Option<Eviden
     evidence_by_sha256(db, sha256)
 }
 
-pub(super) fn evidence_by_ids(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceRow>> {
-    let mut rows = Vec::new();
-    for chunk in ids.chunks(500) {
-        rows.extend(
-            evidence::table.filter(evidence::id.eq_any(chunk)).select(EvidenceRow::as_select()).load::<EvidenceRow>(db)?,
-        );
-    }
-    Ok(rows)
-}
-
 pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for chunk in sha256s.chunks(500) {
@@ -140,31 +132,62 @@ pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<Str
     Ok(found)
 }
 
-/// Newest first, of what `viewer` may see; `before` is the last id of the page before.
-pub(super) fn evidence_list(
-    db: &mut Db,
-    viewer: &Viewer,
-    case: Option<CaseId>,
-    before: Option<EvidenceId>,
-    limit: i64,
-) -> Result<Vec<EvidenceRow>> {
+/// Which evidence a list shows, of what a viewer may see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    /// Only what is linked to this case.
+    pub case: Option<CaseId>,
+    /// Only these.
+    pub only: Option<&'a [EvidenceId]>,
+    /// Only what is stored.
+    pub stored: bool,
+    /// The last id of the page before.
+    pub before: Option<EvidenceId>,
+    /// At most that many.
+    pub limit: i64,
+}
+
+/// Newest first.
+pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
     let mut query = evidence::table.select(EvidenceRow::as_select()).into_boxed();
-    if let Some(case) = case {
-        query = query.filter(evidence::id.eq_any(
-            evidence_links::table
-                .filter(evidence_links::target_kind.eq("case"))
-                .filter(evidence_links::target_id.eq(case.to_string()))
-                .select(evidence_links::evidence_id),
-        ));
+    if let Some(case) = wanted.case {
+        query = query.filter(
+            evidence::id.eq_any(
+                evidence_links::table
+                    .filter(evidence_links::target_kind.eq("case"))
+                    .filter(evidence_links::target_id.eq(case.to_string()))
+                    .select(evidence_links::evidence_id),
+            ),
+        );
     }
-    if let Some(before) = before {
+    if let Some(only) = wanted.only {
+        query = query.filter(evidence::id.eq_any(only.to_vec()));
+    }
+    if wanted.stored {
+        query = query.filter(evidence::state.eq("stored"));
+    }
+    if let Some(before) = wanted.before {
         query = query.filter(evidence::id.lt(before));
     }
     if !viewer.centre {
         query = query.filter(seen_by(viewer));
     }
     // Ids carry their time, so newest first is a keyset on the primary key alone.
-    Ok(query.order(evidence::id.desc()).limit(limit).load(db)?)
+    Ok(query.order(evidence::id.desc()).limit(wanted.limit).load(db)?)
+}
+
+/// Digests that must be stored before a case can be closed, and are not.
+pub(super) fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
+    Ok(evidence_links::table
+        .inner_join(evidence::table.on(evidence::id.eq(evidence_links::evidence_id)))
+        .filter(evidence_links::target_kind.eq("case"))
+        .filter(evidence_links::target_id.eq(case.to_string()))
+        .filter(evidence_links::need.eq("before_close"))
+        .filter(evidence::state.ne("stored"))
+        .select(evidence::sha256)
+        .distinct()
+        .order(evidence::sha256.asc())
+        .load(db)?)
 }
 
 type Condition = Box<dyn BoxableExpression<evidence::table, MultiBackend, SqlType = Bool>>;
@@ -177,12 +200,19 @@ fn seen_by(viewer: &Viewer) -> Condition {
         .select(uploads::evidence_id.assume_not_null());
     let mut seen: Condition = Box::new(evidence::id.eq_any(sent));
     if let Some(device) = viewer.device {
-        seen = Box::new(seen.or(evidence::device_id.assume_not_null().eq(device).and(evidence::device_id.is_not_null())));
+        seen =
+            Box::new(seen.or(evidence::device_id.assume_not_null().eq(device).and(evidence::device_id.is_not_null())));
     }
     if let Some(user) = viewer.user {
         seen = Box::new(seen.or(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
         let reported = cases::table.filter(cases::reported_by.eq(user)).select(sql::<Text>("CAST(cases.id AS TEXT)"));
-        seen = Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(reported)))));
+        seen =
+            Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(reported)))));
+        let made = spot_checks::table
+            .filter(spot_checks::actor_id.eq(user))
+            .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
+        let made = linked("spot_check").filter(evidence_links::target_id.eq_any(made));
+        seen = Box::new(seen.or(evidence::id.eq_any(made)));
     }
     if let Some(unit) = viewer.unit {
         let owned = cases::table
@@ -190,9 +220,11 @@ fn seen_by(viewer: &Viewer) -> Condition {
             .filter(cases::unit_id.is_not_null())
             .select(sql::<Text>("CAST(cases.id AS TEXT)"));
         seen = Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(owned)))));
-    }
-    if viewer.spotchecks {
-        seen = Box::new(seen.or(evidence::id.eq_any(linked("spot_check"))));
+        let judged = spot_checks::table
+            .filter(spot_checks::unit_id.eq(unit))
+            .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
+        let judged = linked("spot_check").filter(evidence_links::target_id.eq_any(judged));
+        seen = Box::new(seen.or(evidence::id.eq_any(judged)));
     }
     seen
 }
@@ -232,7 +264,7 @@ pub(super) fn linked_to(db: &mut Db, kind: &str, id: &str) -> Result<Vec<Evidenc
 }
 
 /// The audience of one piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with the
-/// cases it is linked to.
+/// cases and spot checks it is linked to.
 pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
     let mut keys = BTreeSet::from(["centre".to_owned()]);
     keys.extend(row.device_id.map(|id| format!("device:{id}")));
@@ -248,8 +280,17 @@ pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
         .filter(evidence_links::evidence_id.eq(row.id))
         .select((evidence_links::target_kind, evidence_links::target_id))
         .load(db)?;
-    if links.iter().any(|(kind, _)| kind == "spot_check") {
-        keys.insert("spotchecks".to_owned());
+    let checks: Vec<SpotCheckId> =
+        links.iter().filter(|(kind, _)| kind == "spot_check").filter_map(|(_, id)| id.parse().ok()).collect();
+    if !checks.is_empty() {
+        let concerned: Vec<(UnitId, UserId)> = spot_checks::table
+            .filter(spot_checks::id.eq_any(checks))
+            .select((spot_checks::unit_id, spot_checks::actor_id))
+            .load(db)?;
+        for (unit, maker) in concerned {
+            keys.insert(format!("unit:{unit}"));
+            keys.insert(format!("user:{maker}"));
+        }
     }
     let linked_cases: Vec<CaseId> =
         links.iter().filter(|(kind, _)| kind == "case").filter_map(|(_, id)| id.parse().ok()).collect();

@@ -30,6 +30,7 @@ CREATE TABLE evidence_links (
   target_kind TEXT NOT NULL,
   target_id TEXT NOT NULL,
   role TEXT NOT NULL,
+  need TEXT NOT NULL CHECK (need IN ('none','before_close')),
   op_id UUID,
   user_id UUID,
   linked_at TIMESTAMPTZ NOT NULL,

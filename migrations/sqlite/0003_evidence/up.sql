@@ -30,6 +30,7 @@ CREATE TABLE evidence_links (
   target_kind TEXT NOT NULL,
   target_id TEXT NOT NULL,
   role TEXT NOT NULL,
+  need TEXT NOT NULL CHECK (need IN ('none','before_close')),
   op_id TEXT,
   user_id TEXT,
   linked_at INTEGER NOT NULL,

@@ -73,12 +73,15 @@ pub(super) fn plan(db: &mut Db, now: At, asked: &Creation) -> Result<Planned> {
     let since = At(now.0 - IDEMPOTENT_FOR);
     let owner = asked.owner.key();
     if let Some(known) = live_by_key(db, &owner, asked.key.as_deref(), since)? {
-        let same = known.length == asked.length
-            && known.declared_sha256 == asked.sha256
-            && known.metadata == asked.metadata;
+        let same =
+            known.length == asked.length && known.declared_sha256 == asked.sha256 && known.metadata == asked.metadata;
         // A deferred length or digest may have been set meanwhile; what was said at creation is all that can be compared.
         let later = asked.length.is_none() && known.metadata == asked.metadata;
-        return if same || later { Ok(Planned::Existing(Box::new(known))) } else { Err(Code::IdempotencyMismatch.into()) };
+        return if same || later {
+            Ok(Planned::Existing(Box::new(known)))
+        } else {
+            Err(Code::IdempotencyMismatch.into())
+        };
     }
     if let (Some(sha256), Some(length)) = (&asked.sha256, asked.length) {
         if let Some(known) = store::upload_by_digest(db, &owner, sha256, length, since)? {

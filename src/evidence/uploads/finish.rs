@@ -3,12 +3,7 @@
 //! Everything here may be interrupted and done again: the file is found in `staging/` or, by its digest, among the
 //! originals, and the last step is one transaction.
 
-use super::{
-    actions,
-    live::Guard,
-    rules::UploadState,
-    store::UploadRow,
-};
+use super::{actions, live::Guard, rules::UploadState, store::UploadRow};
 use crate::{
     app::App,
     blob::disk::Resumed,

@@ -96,7 +96,9 @@ pub fn repr_digest(text: &str) -> Result<Option<String>> {
         if name.trim() == "sha-256" {
             let inner = value.trim().strip_prefix(':').and_then(|v| v.split(';').next()?.trim().strip_suffix(':'));
             let bytes = inner.and_then(|v| B64.decode(v).ok()).filter(|bytes| bytes.len() == 32);
-            return bytes.map(|b| Some(digest::hex(&b))).ok_or_else(|| wrong("Repr-Digest: sha-256=:base64 of 32 bytes:"));
+            return bytes
+                .map(|b| Some(digest::hex(&b)))
+                .ok_or_else(|| wrong("Repr-Digest: sha-256=:base64 of 32 bytes:"));
         }
     }
     Ok(None)
@@ -163,7 +165,9 @@ mod tests {
         assert_eq!(pairs.iter().map(|(k, v)| (k.as_str(), v.as_slice())).collect::<Vec<_>>(), expected);
         assert!(metadata("").unwrap().is_empty() && metadata(" ").unwrap().is_empty());
         let many: Vec<String> = (0..33).map(|i| format!("k{i} YQ==")).collect();
-        for rubbish in ["a YQ==,a YQ==", "a ?", "a YQ== b", ",", "a YQ==,", "ü YQ==", &many.join(","), &"a".repeat(4097)] {
+        for rubbish in
+            ["a YQ==,a YQ==", "a ?", "a YQ== b", ",", "a YQ==,", "ü YQ==", &many.join(","), &"a".repeat(4097)]
+        {
             assert_eq!(metadata(rubbish).unwrap_err().code, Code::TusHeaderInvalid, "{rubbish}");
         }
         assert_eq!(metadata(&many[..32].join(",")).unwrap().len(), 32);
@@ -198,7 +202,11 @@ mod tests {
     #[test]
     fn keys_types_and_dates_have_their_form() {
         assert_eq!(idempotency_key("\"8e03978e-40d5\"").unwrap(), "8e03978e-40d5");
-        assert!(idempotency_key("").is_err() && idempotency_key("a b").is_err() && idempotency_key(&"k".repeat(256)).is_err());
+        assert!(
+            idempotency_key("").is_err()
+                && idempotency_key("a b").is_err()
+                && idempotency_key(&"k".repeat(256)).is_err()
+        );
         assert!(is_offset_octets(Some("Application/Offset+Octet-Stream; a=b")));
         assert!(!is_offset_octets(Some("application/octet-stream")) && !is_offset_octets(None));
         let at = DateTime::from_timestamp(784_111_777, 0).unwrap();

@@ -217,7 +217,8 @@ async fn bring(app: &Arc<App>, request: &HttpRequest, id: UploadId, body: web::P
     if !headers::is_offset_octets(text(request, "content-type")?) {
         return Err(Code::MediaTypeUnsupported.with("application/offset+octet-stream"));
     }
-    let offset = text(request, "upload-offset")?.ok_or_else(|| Code::TusHeaderInvalid.with("Upload-Offset is required"))?;
+    let offset =
+        text(request, "upload-offset")?.ok_or_else(|| Code::TusHeaderInvalid.with("Upload-Offset is required"))?;
     let with = Append {
         offset: headers::count("Upload-Offset", offset)?,
         length: text(request, "upload-length")?.map(|t| headers::count("Upload-Length", t)).transpose()?,
@@ -368,10 +369,8 @@ impl From<UploadRow> for Upload {
 async fn upload_status(app: web::Data<App>, caller: Caller, id: web::Path<UploadId>) -> Result<web::Json<Upload>> {
     let (owner, viewer) = parties(&caller);
     let key = owner.key();
-    let row = app
-        .db
-        .read(move |db| if viewer.centre { actions::any(db, *id) } else { actions::own(db, &key, *id) })
-        .await?;
+    let row =
+        app.db.read(move |db| if viewer.centre { actions::any(db, *id) } else { actions::own(db, &key, *id) }).await?;
     Ok(web::Json(row.into()))
 }
 

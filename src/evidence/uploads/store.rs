@@ -98,8 +98,7 @@ pub(super) fn upload_forget_key(db: &mut Db, id: UploadId) -> Result<()> {
 /// Takes an open upload over from any other process; `None` when it is not open.
 pub(super) fn upload_claim(db: &mut Db, id: UploadId) -> Result<Option<UploadRow>> {
     let open = uploads::table.filter(uploads::id.eq(id)).filter(uploads::state.eq("open"));
-    let claimed =
-        diesel::update(open).set(uploads::writer_epoch.eq(uploads::writer_epoch + 1)).execute(db)?;
+    let claimed = diesel::update(open).set(uploads::writer_epoch.eq(uploads::writer_epoch + 1)).execute(db)?;
     if claimed == 0 { Ok(None) } else { upload_get(db, id) }
 }
 
@@ -145,9 +144,7 @@ pub(super) fn upload_complete_terms(
         .filter(uploads::id.eq(id))
         .filter(uploads::state.eq("open"))
         .filter(uploads::writer_epoch.eq(epoch));
-    let set = diesel::update(own)
-        .set((uploads::length.eq(length), uploads::declared_sha256.eq(sha256)))
-        .execute(db)?;
+    let set = diesel::update(own).set((uploads::length.eq(length), uploads::declared_sha256.eq(sha256))).execute(db)?;
     Ok(set > 0)
 }
 
@@ -167,11 +164,7 @@ pub(super) fn upload_move(db: &mut Db, id: UploadId, from: &[&str], to: &str) ->
 pub(super) fn upload_accept(db: &mut Db, id: UploadId, evidence: EvidenceId, sha256: &str) -> Result<bool> {
     let there = uploads::table.filter(uploads::id.eq(id)).filter(uploads::state.eq("finalizing"));
     let accepted = diesel::update(there)
-        .set((
-            uploads::state.eq("accepted"),
-            uploads::evidence_id.eq(evidence),
-            uploads::actual_sha256.eq(sha256),
-        ))
+        .set((uploads::state.eq("accepted"), uploads::evidence_id.eq(evidence), uploads::actual_sha256.eq(sha256)))
         .execute(db)?;
     Ok(accepted > 0)
 }
