@@ -4,6 +4,8 @@
 mod authorisation;
 mod bad_input;
 mod cases;
+mod client;
+mod dock;
 mod identity;
 mod migrations;
 mod openapi;
