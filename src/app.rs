@@ -1,10 +1,12 @@
 //! The composition root: everything one running server is made of.
 
 use crate::{
+    blob::Disk,
     config::Config,
     db::{Database, OpenError},
     env::Env,
     error::{Error, Result},
+    evidence::uploads::Uploads,
     identity::{actions, tokens::Keys},
     sync,
 };
@@ -14,6 +16,10 @@ use std::io;
 pub struct App {
     /// The database.
     pub db: Database,
+    /// Staged uploads and the originals.
+    pub blobs: Disk,
+    /// The uploads this process works on.
+    pub uploads: Uploads,
     /// Clock, ids, dice.
     pub env: Env,
     /// The server's own keys.
@@ -56,7 +62,9 @@ impl App {
                 Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))
             })
             .await?;
-        Ok(App { db, env, keys, config, setup_code })
+        let blobs = Disk::open(&config.data, &config.blobs)
+            .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
+        Ok(App { db, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
     }
 
     /// Only the database: for commands that administer it beside a running server.

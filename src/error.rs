@@ -136,6 +136,8 @@ codes! {
     OffsetMismatch = "offset_mismatch",
     /// Another request took the upload over.
     UploadTakenOver = "upload_taken_over",
+    /// The owner has as many open requests with bytes as it may have.
+    UploadsTooMany = "uploads_too_many",
     /// More bytes than the declared length.
     LengthExceeded = "length_exceeded",
     /// The file is larger than the server accepts.

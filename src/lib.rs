@@ -52,6 +52,7 @@
 //! Protocol semantics: `api-spec/sync.md`. HTTP: `api-spec/openapi.json`, generated. Codes: `api-spec/problems.md`.
 
 pub mod app;
+pub mod blob;
 pub mod cases;
 pub mod cli;
 pub mod client;

@@ -11,6 +11,7 @@ use crate::{
         types::{At, CaseId, DeviceId, EventId, Json, OpId},
     },
     error::{Code, Error, Result},
+    evidence,
     identity::{
         self,
         county::REGION,
@@ -41,6 +42,11 @@ pub enum Outcome {
         case: Box<CaseRow>,
         /// The operation that was quicker, when it came by sync.
         winner: Option<OpId>,
+    },
+    /// The stage allows it, but evidence must be stored before.
+    Waits {
+        /// The digests that are missing.
+        evidence: Vec<String>,
     },
     /// The stage does not allow it.
     Refused {
@@ -138,7 +144,7 @@ pub fn cases_lock(tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
 ///
 /// # Errors
 /// `not_found` (also for a case that is private to others), and what no stage could mend: `value_invalid`,
-/// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`, `evidence_missing`.
+/// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`.
 pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cause: Cause) -> Result<Outcome> {
     let mut rows = store::cases_locked(tx.db, &[id])?;
     let mut row = rows.pop().filter(|row| visible(row, who)).ok_or_else(|| Error::not_found("case"))?;
@@ -155,6 +161,12 @@ pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cau
             return Ok(Outcome::Refused { case: Box::new(row), winner });
         }
     };
+    if matches!(command, Command::ConfirmClosing(_)) {
+        let missing = evidence::actions::missing_before_close(tx.db, id)?;
+        if !missing.is_empty() {
+            return Ok(Outcome::Waits { evidence: missing });
+        }
+    }
     let args = arguments(command)?;
     let note = command.words().map(str::to_owned);
     if matches!(command, Command::Note(_)) {
@@ -175,6 +187,11 @@ pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cau
     store::case_save(tx.db, &row)?;
     let line = Line { command: command.name(), outcome: "applied", note, args, ver: Some(row.ver) };
     timeline(tx, &row, who, cause, line)?;
+    let after = keys(&row);
+    if before != after {
+        let lost: Vec<String> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
+        evidence::actions::case_moved(tx, id, &lost)?;
+    }
     announce(tx, before, &row, cause.op);
     Ok(Outcome::Applied(Box::new(row)))
 }

@@ -299,6 +299,7 @@ async fn case_command(
                 Outcome::Applied(row) => Ok(row),
                 // Somebody at a screen is told; only offline work is kept as superseded.
                 Outcome::Superseded { .. } => Err(Code::AlreadyDone.into()),
+                Outcome::Waits { evidence } => Err(Code::EvidenceMissing.with(evidence.join(" "))),
                 Outcome::Refused { case, .. } => Err(Code::StageForbids.with(case.state)),
             }
         })

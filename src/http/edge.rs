@@ -10,7 +10,7 @@ use actix_web::{
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{
-        StatusCode,
+        ConnectionType, StatusCode,
         header::{self, HeaderName, HeaderValue},
     },
     middleware::Next,
@@ -100,6 +100,9 @@ fn explain(response: ServiceResponse<BoxBody>, language: Language, id: &str) -> 
         if !fresh.headers().contains_key(name) && name != header::CONTENT_LENGTH {
             fresh.headers_mut().insert(name.clone(), value.clone());
         }
+    }
+    if response.response().head().connection_type() == ConnectionType::Close {
+        fresh.head_mut().set_connection_type(ConnectionType::Close);
     }
     response.into_response(fresh)
 }

@@ -30,6 +30,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::cases::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
+    crate::evidence::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.

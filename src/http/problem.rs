@@ -99,6 +99,7 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::TusHeaderInvalid => (400, "上传请求头不正确", "A tus header is wrong"),
         Code::OffsetMismatch => (409, "上传位置与服务器不一致", "The offset does not match"),
         Code::UploadTakenOver => (409, "上传已由另一连接接管", "Another request took the upload over"),
+        Code::UploadsTooMany => (423, "同时上传的文件过多，请稍后再传", "Too many uploads at once, try later"),
         Code::LengthExceeded => (413, "内容超过声明的长度", "More bytes than declared"),
         Code::UploadTooLarge => (413, "文件过大", "The file is too large"),
         Code::StorageFull => (507, "服务器存储空间不足，已收到的内容均已保存", "The disk is full; what was acknowledged is kept"),
@@ -138,7 +139,7 @@ pub fn response(error: &Error, language: Language, request_id: Option<String>) -
     let body = problem(error, language, request_id);
     let status = StatusCode::from_u16(body.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut builder = HttpResponseBuilder::new(status);
-    if matches!(error.code, Code::Busy | Code::UploadFinalizing | Code::AccountLocked) {
+    if matches!(error.code, Code::Busy | Code::UploadFinalizing | Code::UploadsTooMany | Code::AccountLocked) {
         builder.insert_header(("Retry-After", "2"));
     }
     if status == StatusCode::UNAUTHORIZED {

@@ -12,9 +12,10 @@ use crate::{
     db::{
         Db,
         feed::{self, FeedRow},
-        types::{CaseId, OpId, SiteId, SpotCheckId, UnitId},
+        types::{CaseId, EvidenceId, OpId, SiteId, SpotCheckId, UnitId},
     },
     error::{Code, Error, Result},
+    evidence::{self, rules::Viewer, view::Evidence},
     identity::{
         self,
         rules::Actor,
@@ -37,6 +38,7 @@ pub struct Reader {
     /// The person.
     pub who: Actor,
     keys: Vec<String>,
+    viewer: Viewer,
 }
 
 impl Reader {
@@ -53,7 +55,8 @@ impl Reader {
             keys.push(format!("device:{device}"));
         }
         keys.sort_unstable();
-        Ok(Reader { who, keys })
+        let viewer = Viewer::person(&who);
+        Ok(Reader { who, keys, viewer })
     }
 
     /// Names what this reader may see; a cursor of another scope is not good for it.
@@ -145,10 +148,10 @@ fn told(ver: Option<i64>, keys: feed::Keys, data: impl Serialize) -> Result<Told
 
 fn tell(db: &mut Db, reader: &Reader, rows: Vec<FeedRow>, now: DateTime<Utc>) -> Result<Vec<Change>> {
     let mut records: HashMap<(String, String), Told> = HashMap::new();
-    for kind in ["unit", "site", "case", "spot_check", "op_result"] {
+    for kind in ["unit", "site", "case", "spot_check", "evidence", "op_result"] {
         let ids: Vec<&str> = rows.iter().filter(|r| r.kind == kind).map(|r| r.entity_id.as_str()).collect();
         if !ids.is_empty() {
-            for (id, record) in load(db, kind, &ids, now)? {
+            for (id, record) in load(db, reader, kind, &ids, now)? {
                 records.insert((kind.to_owned(), id), record);
             }
         }
@@ -174,7 +177,7 @@ fn parsed<T: FromStr>(ids: &[&str]) -> Vec<T> {
     ids.iter().filter_map(|id| id.parse().ok()).collect()
 }
 
-fn load(db: &mut Db, kind: &str, ids: &[&str], now: DateTime<Utc>) -> Result<Vec<(String, Told)>> {
+fn load(db: &mut Db, reader: &Reader, kind: &str, ids: &[&str], now: DateTime<Utc>) -> Result<Vec<(String, Told)>> {
     match kind {
         "case" => cases::actions::cases_by_id(db, &parsed::<CaseId>(ids))?.into_iter().map(|r| case(r, now)).collect(),
         "site" => spotchecks::actions::sites_by_id(db, &parsed::<SiteId>(ids))?.into_iter().map(site).collect(),
@@ -185,6 +188,10 @@ fn load(db: &mut Db, kind: &str, ids: &[&str], now: DateTime<Utc>) -> Result<Vec
             let wanted = parsed::<UnitId>(ids);
             units(db, now)?.into_iter().filter(|u| wanted.contains(&u.0)).map(|u| unit(&u)).collect()
         }
+        "evidence" => evidence::actions::evidence_for_feed(db, &reader.viewer, &parsed::<EvidenceId>(ids))?
+            .into_iter()
+            .map(|record| piece(reader, record))
+            .collect(),
         "op_result" => store::ops_by_id(db, &parsed::<OpId>(ids))?
             .into_iter()
             .map(|row| {
@@ -209,6 +216,11 @@ fn site(row: spotchecks::store::SiteRow) -> Result<(String, Told)> {
 fn check(row: spotchecks::store::SpotCheckRow) -> Result<(String, Told)> {
     let (id, keys) = (row.id.to_string(), spotchecks::actions::check_keys(&row));
     Ok((id, told(Some(1), keys, spotchecks::routes::SpotCheck::from(row))?))
+}
+
+/// A piece of evidence; the query has already left out what is not this reader's, so their own keys are its audience.
+fn piece(reader: &Reader, record: Evidence) -> Result<(String, Told)> {
+    Ok((record.id.to_string(), told(None, reader.keys.clone(), record)?))
 }
 
 type UnitLine = (UnitId, String, String, Option<String>);
@@ -236,7 +248,7 @@ pub struct SnapshotPage {
 }
 
 /// Kinds in the order a device needs them.
-const KINDS: [&str; 4] = ["unit", "site", "case", "spot_check"];
+const KINDS: [&str; 5] = ["unit", "site", "case", "spot_check", "evidence"];
 const SNAPSHOT_PAGE: i64 = 500;
 
 /// A page of everything the reader may see; the first page fixes the cursor. Runs in a snapshot: the counter row
@@ -304,6 +316,12 @@ fn whole(
             let rows = spotchecks::actions::check_after(db, who, after, SNAPSHOT_PAGE)?;
             let full = rows.len() >= 500;
             (rows.into_iter().map(check).collect::<Result<Vec<_>>>()?, full)
+        }
+        "evidence" => {
+            let before = after.and_then(id).map(EvidenceId);
+            let records = evidence::actions::evidence_before(db, &reader.viewer, before, SNAPSHOT_PAGE)?;
+            let full = records.len() >= 500;
+            (records.into_iter().map(|r| piece(reader, r)).collect::<Result<Vec<_>>>()?, full)
         }
         "site" => {
             let rows = spotchecks::actions::site_list(db, who, None)?;

@@ -15,7 +15,12 @@ use crate::{
         types::{CaseId, OpId, SpotCheckId},
     },
     error::{Code, Error, Result},
-    evidence::datum::{Datum, Position, to_wgs84},
+    evidence::{
+        self,
+        actions::NewLink,
+        datum::{Datum, Position, to_wgs84},
+        rules::{NewEvidence, Owner},
+    },
     identity::rules::Actor,
     spotchecks::{self, actions::Stand, rules::Record},
 };
@@ -114,7 +119,45 @@ pub fn apply(tx: &mut Tx, op: &Op, who: &Actor) -> Result<Verdict> {
         }
         _ => return Err(Code::OpUnsupported.into()),
     };
+    attach(tx, op, who)?;
     Ok(verdict)
+}
+
+/// Declares the photos and videos of an operation and links them to its target; the bytes follow on their own.
+fn attach(tx: &mut Tx, op: &Op, who: &Actor) -> Result<()> {
+    let Some(target) = op.target.as_ref().filter(|_| !op.evidence.is_empty()) else { return Ok(()) };
+    let owner = Owner { device_id: who.device_id, user_id: Some(who.user_id) };
+    let gps = op.gps.as_ref().map(place).transpose()?;
+    for named in &op.evidence {
+        if !matches!(named.need.as_str(), "none" | "before_close") {
+            return Err(Code::ArgsInvalid.with("evidence.need: none or before_close"));
+        }
+        let new = NewEvidence {
+            sha256: named.sha256.clone(),
+            size: named.size,
+            media_type: named.mime.clone(),
+            captured_at: named.captured_at.or(Some(op.occurred_at)),
+            gps: gps.clone(),
+            role: Some(named.role.clone()),
+            ..NewEvidence::default()
+        };
+        let row = evidence::actions::declare(tx, &owner, new)?;
+        let id = target.id.to_string();
+        let link = NewLink { kind: &target.kind, id: &id, role: &named.role, need: &named.need, op: Some(op.op_id) };
+        evidence::actions::link(tx, row.id, link, owner.user_id)?;
+    }
+    Ok(())
+}
+
+fn place(gps: &Gps) -> Result<evidence::rules::Gps> {
+    Ok(evidence::rules::Gps {
+        lat: gps.lat,
+        lon: gps.lon,
+        datum: gps.datum.parse().map_err(|_| Code::ArgsInvalid.with("gps.datum"))?,
+        accuracy_m: gps.accuracy_m,
+        fix_age_s: gps.fix_age_s,
+        source: gps.source.clone(),
+    })
 }
 
 fn case_command(tx: &mut Tx, op: &Op, who: &Actor, command: &Command, cause: Cause) -> Result<Verdict> {
@@ -123,6 +166,10 @@ fn case_command(tx: &mut Tx, op: &Op, who: &Actor, command: &Command, cause: Cau
         Outcome::Applied(case) => Verdict::applied(case.ver),
         Outcome::Superseded { case, winner } => {
             Verdict { ver: Some(case.ver), winner, ..Verdict::of(Status::Superseded, &Code::AlreadyDone.into()) }
+        }
+        Outcome::Waits { evidence } => {
+            let waiting = evidence.iter().map(|sha256| evidence::actions::settled_key(sha256)).collect();
+            Verdict::held(Code::EvidenceMissing, waiting)
         }
         Outcome::Refused { case, winner } => {
             // The person saw this very version and still asked for a step it does not allow: a plain mistake.

@@ -226,7 +226,7 @@ fn a_case_of_another_unit_is_not_there(world: &World) {
     };
     let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
     assert_eq!((list(&ours, ""), list(&theirs, ""), list(&theirs, &by_unit)), (Some(1), Some(0), Some(0)));
-    // An officer without a unit belongs to none, not to all.
+    // Another checker's second visit is blind; an officer without a unit belongs to none, not to all.
     let stray = world.person_of(Role::Officer, None);
     world.get(&path).by(&stray.token).send().refused(Code::NotFound);
     assert_eq!((list(&stray, ""), list(&stray, &by_unit)), (Some(0), Some(0)));
@@ -255,12 +255,12 @@ fn a_spot_check_is_for_its_unit_its_maker_and_the_centre(world: &World) {
         page["items"].as_array().map(Vec::len).unwrap()
     };
     let by_unit = format!("?unit_id={}", ours.unit.as_deref().unwrap());
-    for person in [&ours, &checker, &people(Role::Supervisor)] {
+    for person in [&ours, &checker, &people(Role::Supervisor), &people(Role::Dispatcher)] {
         assert_eq!((seen(person, ""), seen(person, &by_unit)), (1, 1), "{:?}", person.role);
     }
-    // Another checker's second visit is blind. An officer without a unit belongs to none, not to all.
-    let nobody = world.person_of(Role::Officer, None);
-    for person in [&theirs, &people(Role::SpotChecker), &people(Role::Inspector), &people(Role::Officer), &nobody] {
+    // Another checker's second visit is blind; an officer without a unit belongs to none, not to all.
+    let stray = world.person_of(Role::Officer, None);
+    for person in [&theirs, &stray, &people(Role::Inspector), &people(Role::SpotChecker), &people(Role::Officer)] {
         assert_eq!((seen(person, ""), seen(person, &by_unit)), (0, 0), "{:?}", person.role);
     }
 }

@@ -130,7 +130,8 @@ fn expand(prefix: &str, rest: &mut std::iter::Peekable<std::str::Chars>, found: 
                 }
                 let mut colons = rest.clone();
                 if colons.next() == Some(':') && colons.next() == Some(':') {
-                    (rest.next(), rest.next());
+                    rest.next();
+                    rest.next();
                     path.push_str("::");
                 } else {
                     found.insert(path);
@@ -276,6 +277,25 @@ fn nothing_unfinished_or_switched_off_stays_behind() {
         );
     }
     none(wrong);
+}
+
+#[test]
+fn no_file_holds_both_sides_of_a_merge() {
+    let mut all = sources(
+        &["src", "tests", "benches", "migrations", "web/src"],
+        &["rs", "ts", "vue", "mjs", "py", "sql", "toml"],
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            all.push(Source { path: name, text: fs::read_to_string(&path).unwrap_or_default() });
+        }
+    }
+    assert!(all.iter().any(|source| source.path == "clippy.toml"));
+    let mark = |line: &str| line.starts_with("<<<<<<< ") || line.starts_with(">>>>>>> ");
+    none(all.iter().filter(|source| source.text.lines().any(mark)).map(|source| source.path.clone()).collect());
 }
 
 #[test]

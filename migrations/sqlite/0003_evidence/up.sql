@@ -15,6 +15,7 @@ CREATE TABLE evidence (
   accuracy_m REAL,
   fix_age_s REAL,
   position_source TEXT,
+  role TEXT,
   device_id TEXT REFERENCES devices (id),
   user_id TEXT REFERENCES users (id),
   declared_at INTEGER NOT NULL,
@@ -29,6 +30,7 @@ CREATE TABLE evidence_links (
   target_kind TEXT NOT NULL,
   target_id TEXT NOT NULL,
   role TEXT NOT NULL,
+  need TEXT NOT NULL CHECK (need IN ('none','before_close')),
   op_id TEXT,
   user_id TEXT,
   linked_at INTEGER NOT NULL,
@@ -57,3 +59,5 @@ CREATE TABLE uploads (
   UNIQUE (owner, idempotency_key)
 ) STRICT;
 CREATE INDEX uploads_state ON uploads (state, expires_at);
+CREATE INDEX uploads_digest ON uploads (owner, declared_sha256);
+CREATE INDEX uploads_evidence ON uploads (evidence_id);

@@ -136,6 +136,12 @@ impl Reply {
         self.json()
     }
 
+    /// Demands this status of an answer that is no JSON.
+    #[track_caller]
+    pub fn expect_status(&self, status: u16) {
+        assert_eq!(self.status, status, "{self}");
+    }
+
     /// Demands a problem with this code and that code's status.
     #[track_caller]
     pub fn refused(&self, code: Code) -> Value {

@@ -8,16 +8,23 @@ pub mod scratch;
 pub mod spec;
 pub mod world;
 
-/// Makes `sqlite::name` and `postgres::name` of scenarios `fn name(world: &World)`.
+/// Makes `sqlite::name` and `postgres::name` of scenarios `fn name(world: &World)`; with `engine:` before the names, of
+/// `fn name(engine: Engine)`, which make their own world.
 macro_rules! on_both_engines {
+    (engine: $($name:ident),+ $(,)?) => {
+        $crate::support::on_both_engines!(@ run_alone $($name)+);
+    };
     ($($name:ident),+ $(,)?) => {
+        $crate::support::on_both_engines!(@ run $($name)+);
+    };
+    (@ $run:ident $($name:ident)+) => {
         mod sqlite {
             use $crate::support::world::{Engine, World};
-            $(#[test] fn $name() { World::run(Engine::Sqlite, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
+            $(#[test] fn $name() { World::$run(Engine::Sqlite, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
         }
         mod postgres {
             use $crate::support::world::{Engine, World};
-            $(#[test] fn $name() { World::run(Engine::Postgres, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
+            $(#[test] fn $name() { World::$run(Engine::Postgres, concat!(module_path!(), "::", stringify!($name)), super::$name) })+
         }
     };
 }

@@ -83,7 +83,8 @@ impl Process {
     /// Asks it to stop and waits for its end; whether it ended in order.
     pub fn stop(mut self) -> bool {
         let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill can be run");
+        // The shell's own `kill`: a minimal system has no program of that name.
+        let sent = Command::new("sh").args(["-c", "kill -TERM \"$1\"", "kill", &pid]).status().expect("sh can be run");
         assert!(sent.success());
         let started = Instant::now();
         loop {

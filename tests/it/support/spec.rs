@@ -202,7 +202,7 @@ fn conforms(schema: &'static Value, value: &Value, at: &str) -> Result<(), Strin
         "object" => value.is_object(),
         _ => false,
     };
-    if !types.is_empty() && !types.iter().any(|kind| is(kind)) {
+    if !types.is_empty() && !types.iter().any(is) {
         return Err(format!("{at}: {value} is not {}", types.join(" or ")));
     }
     let allowed = list(schema, "enum");

@@ -90,7 +90,8 @@ pub struct World {
     names: AtomicU32,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
-    folder: Folder,
+    // After the server that writes there.
+    _folder: Folder,
     // After everything that is connected to it.
     _database: Option<pg::Database>,
 }
@@ -149,6 +150,13 @@ impl World {
         }
     }
 
+    /// Runs one scenario that makes its own world, or its own process.
+    pub fn run_alone(engine: Engine, name: &str, scenario: fn(Engine)) {
+        if engine.is_on(name) {
+            scenario(engine);
+        }
+    }
+
     /// A server on an empty database.
     pub fn start(engine: Engine) -> World {
         World::with(engine, Options::default())
@@ -168,12 +176,18 @@ impl World {
         let env = if options.simulated { simulated } else { Env::system() };
         let (app, handle, address, thread) = serve(config, env);
         let (admin, names) = (OnceLock::new(), AtomicU32::new(0));
-        World { engine, address, app, clock, admin, names, handle, thread: Some(thread), folder, _database: database }
-    }
-
-    /// The server's data folder.
-    pub fn data(&self) -> &Folder {
-        &self.folder
+        World {
+            engine,
+            address,
+            app,
+            clock,
+            admin,
+            names,
+            handle,
+            thread: Some(thread),
+            _folder: folder,
+            _database: database,
+        }
     }
 
     /// The present of this world.

@@ -1,0 +1,186 @@
+//! Declaring, listing and reading evidence over HTTP. Uploads have their own routes.
+
+use super::{
+    actions, content,
+    rules::{Gps, NewEvidence, Owner, Viewer},
+    view::Evidence,
+};
+use crate::{
+    app::App,
+    db::types::{CaseId, EvidenceId},
+    error::{Code, Result},
+    http::{auth::Caller, body::Body},
+};
+use actix_web::{HttpRequest, HttpResponse, get, post, route, web};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Mounts the area under `/api/v1`.
+pub fn routes(cfg: &mut ServiceConfig) {
+    cfg.service(evidence_declare)
+        .service(evidence_list)
+        .service(evidence_get)
+        .service(evidence_content)
+        .service(evidence_thumbnail)
+        .configure(super::uploads::routes::routes);
+}
+
+/// Who declares and who looks, from a caller who was not revoked.
+pub(super) fn parties(caller: &Caller) -> (Owner, Viewer) {
+    match caller {
+        Caller::User(actor) => (Owner::person(actor), Viewer::person(actor)),
+        Caller::Device(device) => (Owner::device(device.id), Viewer::device(device.id)),
+    }
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EvidenceToDeclare {
+    /// 64 hexadecimal digits.
+    sha256: String,
+    /// Bytes.
+    size: i64,
+    media_type: String,
+    filename: Option<String>,
+    captured_at: DateTime<Utc>,
+    gps: Option<Gps>,
+    /// The case it belongs to; may arrive later than this.
+    case_id: Option<CaseId>,
+    /// What it shows there: `before`, `after`, …
+    role: Option<String>,
+}
+
+/// Declare a photo or video before its bytes travel. The same declaration again answers 200.
+#[utoipa::path(
+    tag = "evidence",
+    request_body = EvidenceToDeclare,
+    responses((status = 201, body = Evidence), (status = 200, body = Evidence))
+)]
+#[post("/evidence")]
+async fn evidence_declare(app: web::Data<App>, caller: Caller, body: Body<EvidenceToDeclare>) -> Result<HttpResponse> {
+    let (owner, viewer) = parties(&caller.not_revoked()?);
+    let body = body.0;
+    let new = NewEvidence {
+        sha256: body.sha256,
+        size: body.size,
+        media_type: body.media_type,
+        filename: body.filename,
+        captured_at: Some(body.captured_at),
+        gps: body.gps,
+        case_id: body.case_id,
+        role: body.role,
+    };
+    let (evidence, is_new) = app.db.write(move |tx| actions::register(tx, &owner, &viewer, new)).await?;
+    let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
+    Ok(response.json(evidence))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EvidencePage {
+    /// Only what is linked to this case.
+    case_id: Option<CaseId>,
+    /// 1–200; 50 when absent.
+    limit: Option<usize>,
+    /// `next` of the page before.
+    cursor: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct EvidenceList {
+    items: Vec<Evidence>,
+    /// Opaque; null on the last page.
+    next: Option<String>,
+}
+
+/// Evidence the caller may see, newest first.
+#[utoipa::path(tag = "evidence", params(EvidencePage), responses((status = 200, body = EvidenceList)))]
+#[get("/evidence")]
+async fn evidence_list(
+    app: web::Data<App>,
+    caller: Caller,
+    page: web::Query<EvidencePage>,
+) -> Result<web::Json<EvidenceList>> {
+    let (_, viewer) = parties(&caller.not_revoked()?);
+    let limit = page.limit.unwrap_or(50);
+    if !(1..=200).contains(&limit) {
+        return Err(Code::ParameterInvalid.with("limit: 1–200"));
+    }
+    let before = match &page.cursor {
+        Some(cursor) => {
+            let text = app.keys.unseal(cursor).ok_or(Code::CursorInvalid)?;
+            let id = text.strip_prefix("evidence:").and_then(|id| id.parse::<EvidenceId>().ok());
+            Some(id.ok_or(Code::CursorInvalid)?)
+        }
+        None => None,
+    };
+    let case = page.case_id;
+    let (items, last) = app.db.read(move |db| actions::list(db, &viewer, case, before, limit)).await?;
+    Ok(web::Json(EvidenceList { items, next: last.map(|id| app.keys.seal(&format!("evidence:{id}"))) }))
+}
+
+/// One piece of evidence.
+#[utoipa::path(tag = "evidence", params(("id" = EvidenceId, Path)), responses((status = 200, body = Evidence)))]
+#[get("/evidence/{id}")]
+async fn evidence_get(app: web::Data<App>, caller: Caller, id: web::Path<EvidenceId>) -> Result<web::Json<Evidence>> {
+    let (_, viewer) = parties(&caller.not_revoked()?);
+    Ok(web::Json(app.db.read(move |db| actions::get(db, &viewer, *id)).await?))
+}
+
+/// The original's bytes; `Range`, `If-Range` and `If-None-Match` are understood.
+#[utoipa::path(
+    method(get, head),
+    tag = "evidence",
+    params(("id" = EvidenceId, Path), ("Range" = Option<String>, Header)),
+    responses(
+        (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
+        (status = 304),
+        (status = 416),
+    )
+)]
+#[route("/evidence/{id}/content", method = "GET", method = "HEAD")]
+async fn evidence_content(
+    app: web::Data<App>,
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<EvidenceId>,
+) -> Result<HttpResponse> {
+    let (_, viewer) = parties(&caller.not_revoked()?);
+    let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
+    content::original(&app, &request, &row).await
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Size {
+    /// The longer side, pixels, 16–1280; the next larger of 160, 320, 640, 1280 is sent.
+    edge: Option<u32>,
+}
+
+/// A small upright JPEG of a photo.
+#[utoipa::path(
+    tag = "evidence",
+    params(("id" = EvidenceId, Path), Size),
+    responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 304))
+)]
+#[get("/evidence/{id}/thumbnail")]
+async fn evidence_thumbnail(
+    app: web::Data<App>,
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<EvidenceId>,
+    size: web::Query<Size>,
+) -> Result<HttpResponse> {
+    let (_, viewer) = parties(&caller.not_revoked()?);
+    let edge = size.edge.unwrap_or(320);
+    if !(16..=1280).contains(&edge) {
+        return Err(Code::ParameterInvalid.with("edge: 16–1280"));
+    }
+    let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
+    content::small(&app, &request, row, edge).await
+}

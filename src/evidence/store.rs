@@ -1,0 +1,308 @@
+//! Rows of evidence and its links; who may see them.
+
+use super::rules::Viewer;
+use crate::{
+    db::{
+        Db, Each, MultiBackend,
+        feed::Keys,
+        schema::{cases, evidence, evidence_links, spot_checks, uploads},
+        types::{At, CaseId, DeviceId, EvidenceId, Json, OpId, SpotCheckId, UnitId, UserId},
+    },
+    error::Result,
+};
+use diesel::{
+    dsl::sql,
+    prelude::*,
+    sql_types::{Bool, Text},
+};
+use std::collections::BTreeSet;
+
+/// A photo or video.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = evidence, treat_none_as_null = true)]
+pub struct EvidenceRow {
+    /// Its id.
+    pub id: EvidenceId,
+    /// Lower-case hexadecimal; unique.
+    pub sha256: String,
+    /// Bytes: as declared, then as counted.
+    pub size: i64,
+    /// As declared.
+    pub media_type: String,
+    /// See `rules::State`.
+    pub state: String,
+    /// The name to show.
+    pub filename: Option<String>,
+    /// When it was taken, as the device says.
+    pub captured_at: Option<At>,
+    /// Degrees in `datum`.
+    pub lat: Option<f64>,
+    /// Degrees in `datum`.
+    pub lon: Option<f64>,
+    /// See `datum::Datum`.
+    pub datum: Option<String>,
+    /// The same place in WGS-84.
+    pub wgs84_lat: Option<f64>,
+    /// The same place in WGS-84.
+    pub wgs84_lon: Option<f64>,
+    /// Metres.
+    pub accuracy_m: Option<f64>,
+    /// Seconds.
+    pub fix_age_s: Option<f64>,
+    /// `gnss`, `network`, …
+    pub position_source: Option<String>,
+    /// What it shows, as declared first.
+    pub role: Option<String>,
+    /// The device that declared it.
+    pub device_id: Option<DeviceId>,
+    /// The person who declared it.
+    pub user_id: Option<UserId>,
+    /// When the server heard of it.
+    pub declared_at: At,
+    /// When its bytes were verified.
+    pub stored_at: Option<At>,
+    /// What the file says; see `media::Facts`.
+    pub facts: Option<Json>,
+    /// Differences between the stamp and the file; see `media::Flag`.
+    pub flags: Json,
+}
+
+/// What a piece of evidence belongs to.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
+#[diesel(table_name = evidence_links)]
+pub struct LinkRow {
+    /// The evidence.
+    pub evidence_id: EvidenceId,
+    /// `case`, `spot_check`, …
+    pub target_kind: String,
+    /// The record's id, as text; it may arrive later.
+    pub target_id: String,
+    /// What it shows there.
+    pub role: String,
+    /// `before_close`: the case can't be closed before the bytes are here; `none` otherwise.
+    pub need: String,
+    /// The operation that said so.
+    pub op_id: Option<OpId>,
+    /// The person who said so.
+    pub user_id: Option<UserId>,
+    /// When.
+    pub linked_at: At,
+}
+
+/// Adds a row unless the digest is known already.
+pub(super) fn evidence_add(db: &mut Db, row: &EvidenceRow) -> Result<()> {
+    Each(diesel::insert_into(evidence::table).values(row).on_conflict(evidence::sha256).do_nothing()).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn evidence_save(db: &mut Db, row: &EvidenceRow) -> Result<()> {
+    diesel::update(evidence::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+pub(super) fn evidence_get(db: &mut Db, id: EvidenceId) -> Result<Option<EvidenceRow>> {
+    Ok(evidence::table.find(id).select(EvidenceRow::as_select()).first(db).optional()?)
+}
+
+pub(super) fn evidence_by_sha256(db: &mut Db, sha256: &str) -> Result<Option<EvidenceRow>> {
+    Ok(evidence::table.filter(evidence::sha256.eq(sha256)).select(EvidenceRow::as_select()).first(db).optional()?)
+}
+
+/// The row with its lock, so that "declared" and "stored" can't pass each other.
+pub(super) fn evidence_locked(db: &mut Db, sha256: &str) -> Result<Option<EvidenceRow>> {
+    if let Db::Postgres(c) = db {
+        let query = evidence::table.filter(evidence::sha256.eq(sha256)).select(EvidenceRow::as_select());
+        return Ok(query.for_update().first(c).optional()?);
+    }
+    // SQLite has one writer: the transaction itself is the lock.
+    evidence_by_sha256(db, sha256)
+}
+
+pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for chunk in sha256s.chunks(500) {
+        found.extend(
+            evidence::table
+                .filter(evidence::sha256.eq_any(chunk))
+                .filter(evidence::state.eq("stored"))
+                .select(evidence::sha256)
+                .load::<String>(db)?,
+        );
+    }
+    Ok(found)
+}
+
+/// Which evidence a list shows, of what a viewer may see.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wanted<'a> {
+    /// Only what is linked to this case.
+    pub case: Option<CaseId>,
+    /// Only these.
+    pub only: Option<&'a [EvidenceId]>,
+    /// Only what is stored.
+    pub stored: bool,
+    /// The last id of the page before.
+    pub before: Option<EvidenceId>,
+    /// At most that many.
+    pub limit: i64,
+}
+
+/// Newest first.
+pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
+    let mut query = evidence::table.select(EvidenceRow::as_select()).into_boxed();
+    if let Some(case) = wanted.case {
+        query = query.filter(
+            evidence::id.eq_any(
+                evidence_links::table
+                    .filter(evidence_links::target_kind.eq("case"))
+                    .filter(evidence_links::target_id.eq(case.to_string()))
+                    .select(evidence_links::evidence_id),
+            ),
+        );
+    }
+    if let Some(only) = wanted.only {
+        query = query.filter(evidence::id.eq_any(only.to_vec()));
+    }
+    if wanted.stored {
+        query = query.filter(evidence::state.eq("stored"));
+    }
+    if let Some(before) = wanted.before {
+        query = query.filter(evidence::id.lt(before));
+    }
+    if !viewer.centre {
+        query = query.filter(seen_by(viewer));
+    }
+    // Ids carry their time, so newest first is a keyset on the primary key alone.
+    Ok(query.order(evidence::id.desc()).limit(wanted.limit).load(db)?)
+}
+
+/// Digests that must be stored before a case can be closed, and are not.
+pub(super) fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
+    Ok(evidence_links::table
+        .inner_join(evidence::table.on(evidence::id.eq(evidence_links::evidence_id)))
+        .filter(evidence_links::target_kind.eq("case"))
+        .filter(evidence_links::target_id.eq(case.to_string()))
+        .filter(evidence_links::need.eq("before_close"))
+        .filter(evidence::state.ne("stored"))
+        .select(evidence::sha256)
+        .distinct()
+        .order(evidence::sha256.asc())
+        .load(db)?)
+}
+
+type Condition = Box<dyn BoxableExpression<evidence::table, MultiBackend, SqlType = Bool>>;
+
+/// The SQL form of `viewer.sees(audience)` for all but the Centre.
+fn seen_by(viewer: &Viewer) -> Condition {
+    let sent = uploads::table
+        .filter(uploads::owner.eq_any(viewer.owners()))
+        .filter(uploads::state.eq("accepted"))
+        .select(uploads::evidence_id.assume_not_null());
+    let mut seen: Condition = Box::new(evidence::id.eq_any(sent));
+    if let Some(device) = viewer.device {
+        seen =
+            Box::new(seen.or(evidence::device_id.assume_not_null().eq(device).and(evidence::device_id.is_not_null())));
+    }
+    if let Some(user) = viewer.user {
+        seen = Box::new(seen.or(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
+        let reported = cases::table.filter(cases::reported_by.eq(user)).select(sql::<Text>("CAST(cases.id AS TEXT)"));
+        seen =
+            Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(reported)))));
+        let made = spot_checks::table
+            .filter(spot_checks::actor_id.eq(user))
+            .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
+        let made = linked("spot_check").filter(evidence_links::target_id.eq_any(made));
+        seen = Box::new(seen.or(evidence::id.eq_any(made)));
+    }
+    if let Some(unit) = viewer.unit {
+        let owned = cases::table
+            .filter(cases::unit_id.assume_not_null().eq(unit))
+            .filter(cases::unit_id.is_not_null())
+            .select(sql::<Text>("CAST(cases.id AS TEXT)"));
+        seen = Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(owned)))));
+        let judged = spot_checks::table
+            .filter(spot_checks::unit_id.eq(unit))
+            .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
+        let judged = linked("spot_check").filter(evidence_links::target_id.eq_any(judged));
+        seen = Box::new(seen.or(evidence::id.eq_any(judged)));
+    }
+    seen
+}
+
+#[diesel::dsl::auto_type(no_type_alias)]
+fn linked(kind: &'static str) -> _ {
+    let of_kind = evidence_links::target_kind.eq(kind);
+    evidence_links::table.filter(of_kind).select(evidence_links::evidence_id)
+}
+
+/// Adds a link unless it is there; says whether it is new.
+pub(super) fn link_add(db: &mut Db, row: &LinkRow) -> Result<bool> {
+    Ok(Each(diesel::insert_into(evidence_links::table).values(row).on_conflict_do_nothing()).execute(db)? > 0)
+}
+
+pub(super) fn links_of(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<LinkRow>> {
+    let mut rows = Vec::new();
+    for chunk in ids.chunks(500) {
+        rows.extend(
+            evidence_links::table
+                .filter(evidence_links::evidence_id.eq_any(chunk))
+                .order((evidence_links::linked_at.asc(), evidence_links::target_id.asc(), evidence_links::role.asc()))
+                .select(LinkRow::as_select())
+                .load::<LinkRow>(db)?,
+        );
+    }
+    Ok(rows)
+}
+
+/// The evidence linked to a record.
+pub(super) fn linked_to(db: &mut Db, kind: &str, id: &str) -> Result<Vec<EvidenceRow>> {
+    let ids = evidence_links::table
+        .filter(evidence_links::target_kind.eq(kind))
+        .filter(evidence_links::target_id.eq(id))
+        .select(evidence_links::evidence_id);
+    Ok(evidence::table.filter(evidence::id.eq_any(ids)).select(EvidenceRow::as_select()).load(db)?)
+}
+
+/// The audience of one piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with the
+/// cases and spot checks it is linked to.
+pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
+    let mut keys = BTreeSet::from(["centre".to_owned()]);
+    keys.extend(row.device_id.map(|id| format!("device:{id}")));
+    keys.extend(row.user_id.map(|id| format!("user:{id}")));
+    let senders: Vec<String> = uploads::table
+        .filter(uploads::evidence_id.assume_not_null().eq(row.id))
+        .filter(uploads::state.eq("accepted"))
+        .select(uploads::owner)
+        .distinct()
+        .load(db)?;
+    keys.extend(senders);
+    let links: Vec<(String, String)> = evidence_links::table
+        .filter(evidence_links::evidence_id.eq(row.id))
+        .select((evidence_links::target_kind, evidence_links::target_id))
+        .load(db)?;
+    let checks: Vec<SpotCheckId> =
+        links.iter().filter(|(kind, _)| kind == "spot_check").filter_map(|(_, id)| id.parse().ok()).collect();
+    if !checks.is_empty() {
+        let concerned: Vec<(UnitId, UserId)> = spot_checks::table
+            .filter(spot_checks::id.eq_any(checks))
+            .select((spot_checks::unit_id, spot_checks::actor_id))
+            .load(db)?;
+        for (unit, maker) in concerned {
+            keys.insert(format!("unit:{unit}"));
+            keys.insert(format!("user:{maker}"));
+        }
+    }
+    let linked_cases: Vec<CaseId> =
+        links.iter().filter(|(kind, _)| kind == "case").filter_map(|(_, id)| id.parse().ok()).collect();
+    if !linked_cases.is_empty() {
+        let concerned: Vec<(Option<UnitId>, UserId)> = cases::table
+            .filter(cases::id.eq_any(linked_cases))
+            .select((cases::unit_id, cases::reported_by))
+            .load(db)?;
+        for (unit, reporter) in concerned {
+            keys.extend(unit.map(|id| format!("unit:{id}")));
+            keys.insert(format!("user:{reporter}"));
+        }
+    }
+    Ok(keys.into_iter().collect())
+}

@@ -1,0 +1,166 @@
+//! The end of an upload: its stored bytes are read back, hashed, and become evidence or are put aside.
+//!
+//! Everything here may be interrupted and done again: the file is found in `staging/` or, by its digest, among the
+//! originals, and the last step is one transaction.
+
+use super::{actions, live::Guard, rules::UploadState, store::UploadRow};
+use crate::{
+    app::App,
+    blob::disk::Resumed,
+    db::types::{EvidenceId, UploadId},
+    error::{Code, Error, Result},
+    evidence::{
+        media::{self, Facts},
+        rules::OCTETS,
+    },
+};
+use std::{sync::Arc, time::Duration};
+use tokio::sync::Semaphore;
+
+/// Files read back at the same time: more would only make the disk seek.
+static READERS: Semaphore = Semaphore::const_new(4);
+/// How long a request waits for the verification of an upload that it finds undecided.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What became of a complete upload.
+#[derive(Debug, Clone)]
+pub(super) enum Verdict {
+    /// It is evidence now.
+    Accepted {
+        /// Which.
+        evidence: EvidenceId,
+        /// Its digest.
+        sha256: String,
+    },
+    /// Its bytes have another digest.
+    Rejected {
+        /// As declared.
+        expected: String,
+        /// Of the stored bytes.
+        actual: String,
+    },
+    /// Its bytes are not there any more.
+    Lost,
+    /// The disk or the database failed; it will be tried again.
+    Undecided,
+}
+
+/// Verifies an upload in state `finalizing`. The caller holds its lock.
+pub(super) async fn finish(app: &Arc<App>, row: UploadRow) -> Verdict {
+    let id = row.id;
+    match decide(app, row).await {
+        Ok(verdict) => {
+            if !matches!(verdict, Verdict::Accepted { .. }) {
+                tracing::warn!(upload = %id, ?verdict, "an upload was not accepted");
+            }
+            verdict
+        }
+        Err(error) => {
+            tracing::error!(upload = %id, %error, "an upload could not be verified; it will be tried again");
+            Verdict::Undecided
+        }
+    }
+}
+
+/// Waits for the verdict on an upload that was found undecided, starting the verification again when nobody is at it.
+///
+/// # Errors
+/// `upload_finalizing` when it takes too long or fails again.
+pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) -> Result<Verdict> {
+    guard.verifying();
+    let app = app.clone();
+    // A task of its own: the verification goes on when the request that waits for it is given up.
+    let task = tokio::spawn(async move {
+        let verdict = finish(&app, row).await;
+        drop(guard);
+        verdict
+    });
+    match tokio::time::timeout(PATIENCE, task).await {
+        Ok(Ok(Verdict::Undecided)) | Err(_) => Err(Code::UploadFinalizing.into()),
+        Ok(verdict) => verdict.map_err(Error::internal),
+    }
+}
+
+async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
+    let _turn = READERS.acquire().await.map_err(Error::internal)?;
+    let id = row.id;
+    let row = app.db.read(move |db| actions::any(db, id)).await?;
+    match row.state.parse()? {
+        UploadState::Finalizing => {}
+        // Another process was quicker.
+        UploadState::Accepted => {
+            let evidence = row.evidence_id.ok_or_else(|| Error::internal("an accepted upload names no evidence"))?;
+            return Ok(Verdict::Accepted { evidence, sha256: row.actual_sha256.unwrap_or_default() });
+        }
+        _ => return Ok(Verdict::Lost),
+    }
+    let length = row.length.unwrap_or(row.durable_offset);
+    let size = u64::try_from(length).map_err(Error::internal)?;
+    let Some((sha256, published)) = find(app, &row, size).await? else {
+        app.db.write(move |tx| actions::lose(tx, id)).await?;
+        return Ok(Verdict::Lost);
+    };
+    if let Some(expected) = row.declared_sha256.clone()
+        && expected != sha256
+    {
+        let actual = sha256.clone();
+        // The row first: should the move fail, the sweeper still finds the file under its name.
+        app.db.write(move |tx| actions::reject(tx, id, &actual)).await?;
+        let disk = app.blobs.clone();
+        blocking(move || disk.quarantine(&id.to_string())).await?;
+        return Ok(Verdict::Rejected { expected, actual: sha256 });
+    }
+    if row.declared_sha256.is_none() && row.actual_sha256.as_ref() != Some(&sha256) {
+        let actual = sha256.clone();
+        app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
+    }
+    let facts = publish(app, &row, &sha256, published).await?;
+    let digest = sha256.clone();
+    let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;
+    Ok(Verdict::Accepted { evidence, sha256 })
+}
+
+/// Reads the bytes back from the disk: their digest, and whether they lie among the originals already.
+async fn find(app: &App, row: &UploadRow, size: u64) -> Result<Option<(String, bool)>> {
+    let (disk, name) = (app.blobs.clone(), row.id.to_string());
+    let known = row.declared_sha256.clone().or_else(|| row.actual_sha256.clone());
+    blocking(move || {
+        if let Resumed::Ready(_) = disk.resume(&name, size)?
+            && let Some((sha256, _)) = disk.examine(&name)?
+        {
+            return Ok(Some((sha256, false)));
+        }
+        // A crash after the move: then the original is there under the digest that was expected.
+        let Some(known) = known else { return Ok(None) };
+        let original = disk.verify(&known)?;
+        Ok(original.filter(|(sha256, length)| *sha256 == known && *length == size).map(|(sha256, _)| (sha256, true)))
+    })
+    .await
+}
+
+async fn publish(app: &App, row: &UploadRow, sha256: &str, published: bool) -> Result<Facts> {
+    let (disk, name, sha256) = (app.blobs.clone(), row.id.to_string(), sha256.to_owned());
+    let media_type = row.media_type.clone().unwrap_or_else(|| OCTETS.to_owned());
+    blocking(move || {
+        if !published {
+            disk.publish(&name, &sha256)?;
+        }
+        Ok(media::read(&disk.original(&sha256), &media_type))
+    })
+    .await
+}
+
+/// Removes what is left of an upload on the disk; a failure is only logged, because the sweeper comes by again.
+pub(super) async fn discard(app: &App, id: UploadId) {
+    let disk = app.blobs.clone();
+    if let Err(error) = blocking(move || disk.discard(&id.to_string())).await {
+        tracing::warn!(upload = %id, %error, "an upload's file could not be removed");
+    }
+}
+
+pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => Error { cause: Some(error.to_string()), ..Code::StorageFull.into() },
+        _ => Error::internal(error),
+    })
+}

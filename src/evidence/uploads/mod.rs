@@ -1,0 +1,31 @@
+//! Resumable uploads: tus 1.0.0 on the wire, and behind it one promise: an `Upload-Offset` that was sent is durable.
+//!
+//! An upload has one file in `staging/` and one row. Bytes are written at explicit offsets; every few megabytes, and
+//! however a request ends, the file is synced, then the row's offset moves, then anyone is told. When all bytes are
+//! there, the file is read back and hashed; only a file with the declared digest becomes evidence, in one transaction
+//! with everything that depends on it.
+//!
+//! What each answer does to clients that are in use everywhere (tus-js-client, tuspy) decided the status codes: a HEAD
+//! that answers 5xx makes them start a new upload, a final PATCH that answers 5xx or 409 makes them report success. So
+//! HEAD answers 423 while something is undecided, a wrong digest is 460 and then 410.
+//!
+//! Invariants (held by `tests/it/uploads.rs`):
+//! * one writer an upload: within the process by a lock, between processes by `writer_epoch`;
+//! * a request that can't succeed never stops one that can; a HEAD always gets the truth, by stopping the writer;
+//! * evidence is accepted by digest of the stored bytes, never by a count of bytes;
+//! * the sweeper touches only `open` and `rejected` uploads, under the same lock.
+
+mod actions;
+mod append;
+mod create;
+mod finish;
+mod headers;
+mod live;
+pub mod routes;
+pub mod rules;
+mod store;
+mod sweep;
+mod writer;
+
+pub use live::Uploads;
+pub use sweep::{resume, start, sweep};
