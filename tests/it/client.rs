@@ -2,6 +2,7 @@
 
 use crate::support::{
     on_both_engines,
+    scratch::Folder,
     world::{Engine, Options, Person, World, read},
 };
 use chengguan::{
@@ -43,6 +44,7 @@ struct Rig<'w> {
     path: PathBuf,
     env: Env,
     client: Client,
+    _folder: Folder,
 }
 
 const PACE: Pace = Pace { first: Duration::from_millis(10), cap: Duration::from_millis(100) };
@@ -54,9 +56,10 @@ impl<'w> Rig<'w> {
 
     fn with(world: &'w World, env: Env) -> Rig<'w> {
         let link = Link::new(world.address).unwrap();
-        let path = world.data().path().join(world.name("handheld")).join("handheld.db");
+        let folder = Folder::new("handheld");
+        let path = folder.path().join("handheld.db");
         let client = open(&path, &link, &env);
-        let mut rig = Rig { world, link, path, env, client };
+        let mut rig = Rig { world, link, path, env, client, _folder: folder };
         let (_, code) = world.device_code(DeviceKind::Handheld);
         rig.client.enrol(&code).unwrap();
         rig

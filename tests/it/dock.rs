@@ -2,6 +2,7 @@
 
 use crate::support::{
     process::chengguan,
+    scratch::Folder,
     world::{Engine, World},
 };
 use chengguan::{
@@ -41,6 +42,7 @@ struct Rig {
     card: PathBuf,
     state: PathBuf,
     code: String,
+    folder: Folder,
 }
 
 #[derive(Default)]
@@ -57,10 +59,11 @@ impl Voice for Heard {
 fn rig() -> Rig {
     let world = World::start_now();
     let (_, code) = world.device_code(DeviceKind::Dock);
-    let (card, state) = (world.data().path().join("card"), world.data().path().join("dock"));
+    let folder = Folder::new("dock");
+    let (card, state) = (folder.path().join("card"), folder.path().join("dock"));
     fs::create_dir_all(&card).unwrap();
     let link = Link::new(world.address).unwrap();
-    Rig { world, link, card, state, code }
+    Rig { world, link, card, state, code, folder }
 }
 
 impl Rig {
@@ -146,7 +149,7 @@ fn a_dock_killed_in_mid_upload_goes_on_where_the_server_stands() {
     let path = rig.record("long.mp4", 3, SIZE);
     // The connection dies after a third, and the network stays away until the dock is dead.
     rig.link.arm(Some(Cut::Up(SIZE / 3)));
-    let mut command = chengguan(rig.world.data().path());
+    let mut command = chengguan(rig.folder.path());
     command.args(["dock", "--settle", "0", "--server", &rig.link.url(), "--code", &rig.code]);
     command.arg("--watch").arg(&rig.card).arg("--state").arg(&rig.state);
     let mut child = command.stdout(Stdio::null()).spawn().unwrap();

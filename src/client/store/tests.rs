@@ -1,3 +1,5 @@
+//! The store alone: numbering, answers, pages, files.
+
 use super::*;
 use crate::{
     db::types::{DeviceId, OpId},
