@@ -51,9 +51,15 @@ pub fn openapi() -> OpenApi {
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     let refusal = ResponseBuilder::new().description("A refusal").content("application/problem+json", content).build();
     for item in api.paths.paths.values_mut() {
-        let operations =
-            [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.head, &mut item.patch];
-        for operation in operations.into_iter().flatten() {
+        // A handler of both GET and HEAD has one name, but the document needs two.
+        if let (Some(get), Some(head)) = (&item.get, &mut item.head)
+            && get.operation_id == head.operation_id
+        {
+            head.operation_id = head.operation_id.take().map(|name| name + "_head");
+        }
+        let (common, rare) = ([&mut item.get, &mut item.put, &mut item.post], [&mut item.delete, &mut item.head]);
+        let operations = common.into_iter().chain(rare).chain([&mut item.patch, &mut item.options]);
+        for operation in operations.flatten() {
             operation.responses.responses.insert("default".to_owned(), refusal.clone().into());
             if !operation.operation_id.as_deref().is_some_and(|name| PUBLIC.contains(&name)) {
                 operation.security = Some(vec![SecurityRequirement::new("bearer", Vec::<String>::new())]);
@@ -63,8 +69,9 @@ pub fn openapi() -> OpenApi {
     api
 }
 
-/// The operations that take no token: those that give one, and the two that a supervisor of processes asks.
-const PUBLIC: &[&str] = &["setup", "login", "refresh", "device_enrol", "healthz", "readyz"];
+/// The operations that take no token: those that give one, what a tus client asks first, and the two that a supervisor
+/// of processes asks.
+const PUBLIC: &[&str] = &["setup", "login", "refresh", "device_enrol", "upload_options", "healthz", "readyz"];
 
 /// Bare paths, wrong parameters: our problems instead of the framework's text.
 fn parameter_errors(cfg: &mut web::ServiceConfig) {

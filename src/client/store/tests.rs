@@ -1,3 +1,5 @@
+//! What the client's store keeps, and keeps apart.
+
 use super::*;
 use crate::{
     db::types::{DeviceId, OpId},

@@ -299,7 +299,7 @@ async fn removal(app: &Arc<App>, request: &HttpRequest, id: UploadId) -> Result<
     tag = "uploads",
     params(("id" = UploadId, Path), ("X-HTTP-Method-Override" = String, Header)),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
-    responses((status = 204), (status = 405))
+    responses((status = 200), (status = 204), (status = 405))
 )]
 #[post("/uploads/{id}")]
 async fn upload_override(

@@ -124,7 +124,7 @@ pub fn answer(method: &str, path: &str, status: u16, media_type: Option<&str>, b
         (Some(_), true) => Err("the documented body is missing".into()),
         (Some(content), false) => {
             let kind = media_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
-            let entry = content.get(kind).or_else(|| content.get("*/*"));
+            let entry = content.get(kind).or_else(|| content.get("application/octet-stream"));
             let entry = entry.ok_or_else(|| format!("media type {kind:?} is not documented"))?;
             match (kind, entry.get("schema")) {
                 ("application/json", Some(schema)) => {
