@@ -4,7 +4,9 @@
 mod authorisation;
 mod bad_input;
 mod cases;
+mod client;
 mod crash;
+mod dock;
 mod identity;
 mod migrations;
 mod openapi;

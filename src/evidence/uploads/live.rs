@@ -216,7 +216,8 @@ impl Entry {
                 self.stop_writer();
                 Ok(STOPPING)
             }
-            (Work::Verifying, Claim::WriteAt(_)) => Err(Code::UploadFinalizing.into()),
+            // It has all its bytes, so there is no offset left to write at.
+            (Work::Verifying, Claim::WriteAt(_)) => Err(Code::OffsetMismatch.into()),
             (Work::Verifying, Claim::Over) => Ok(VERIFYING),
             (Work::None, _) | (_, Claim::IfIdle) => Ok(STOPPING),
         }
