@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -170,13 +170,15 @@ async fn open(config: Config, size: Size) -> Result<(server::Bound, County), Str
     let passwords = Passwords::fresh(&env).map_err(|e| e.to_string())?;
     let county = app.db.write(move |tx| county::load(tx, size, &passwords)).await.map_err(|e| e.to_string())?;
     let listen = app.config.listen;
-    let bound = server::bind(app).map_err(|e| format!("can't listen on {listen}: {e}"))?;
+    let bound = server::bind(app.clone()).map_err(|e| format!("can't listen on {listen}: {e}"))?;
+    crate::evidence::uploads::start(app.into_inner());
     Ok((bound, county))
 }
 
 /// A bar on a terminal, lines elsewhere.
 struct Shown {
     bar: Option<ProgressBar>,
+    started: Instant,
 }
 
 impl Shown {
@@ -186,7 +188,7 @@ impl Shown {
             let style = ProgressStyle::with_template("{elapsed:>4} {bar:24} {pos:>4}/{len:4} {msg}");
             if let Ok(style) = style { bar.with_style(style) } else { bar }
         });
-        Shown { bar }
+        Shown { bar, started: Instant::now() }
     }
 
     fn end(&self) {
@@ -204,7 +206,7 @@ impl Progress for Shown {
                 bar.set_position(0);
                 bar.set_message(what.to_owned());
             }
-            None => say(format_args!("… {what}")),
+            None => say(format_args!("{:5.1} s  {what}", self.started.elapsed().as_secs_f64())),
         }
     }
 

@@ -270,6 +270,17 @@ pub struct Cost {
     pub cuts: u32,
     /// Times it went on from an offset above 0 after that.
     pub resumed: u32,
+    /// Bytes that the server took in this run; what was sent beyond them went twice.
+    pub taken: u64,
+}
+
+impl std::ops::AddAssign for Cost {
+    fn add_assign(&mut self, other: Cost) {
+        self.sent += other.sent;
+        self.cuts += other.cuts;
+        self.resumed += other.resumed;
+        self.taken += other.taken;
+    }
 }
 
 /// One file's way.
@@ -301,6 +312,8 @@ impl Upload<'_> {
             None => Step::Create,
         };
         let (mut failures, mut broken) = (0u32, false);
+        // Where the server stands; unknown until it has said so.
+        let mut stands: Option<u64> = None;
         loop {
             if watch.stop() {
                 return Ok(Outcome::Later("stopped".into()));
@@ -362,9 +375,18 @@ impl Upload<'_> {
                 (Step::Ask { .. }, Step::Send { offset, .. }) if broken && *offset > 0 => self.cost.resumed += 1,
                 _ => {}
             }
-            if let Step::Send { offset, .. } = &next {
+            let there = match &next {
+                Step::Send { offset, .. } => Some(*offset),
+                Step::Confirm { .. } => Some(item.size),
+                _ => None,
+            };
+            if let Some(there) = there {
                 broken = false;
-                watch.progress(*offset);
+                // A fresh upload may begin with bytes that somebody else brought: those were not sent here.
+                let before = if step == Step::Create { None } else { stands };
+                self.cost.taken += before.map_or(0, |before| there.saturating_sub(before));
+                stands = Some(there);
+                watch.progress(there);
             }
             step = next;
         }

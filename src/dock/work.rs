@@ -346,12 +346,7 @@ impl Dock<'_> {
         };
         let mut watch = FileWatch { dock: self, id, path: &path, size: item.size, told: 0 };
         let outcome = upload.run(&item, line.upload_url.clone(), &mut watch);
-        {
-            let (cost, mut total) = (upload.cost, hold(&self.cost));
-            total.sent += cost.sent;
-            total.cuts += cost.cuts;
-            total.resumed += cost.resumed;
-        }
+        *hold(&self.cost) += upload.cost;
         match outcome {
             Ok(Outcome::Stored(receipt)) => {
                 let file = ReceiptFile {
