@@ -318,10 +318,12 @@ impl Upload<'_> {
             if watch.stop() {
                 return Ok(Outcome::Later("stopped".into()));
             }
+            let mut silence = String::new();
             let answer = match self.exchange(&step, item, watch) {
                 Ok(answer) => Some(answer),
                 Err(ClientError::Offline(why)) => {
                     tracing::debug!(file = %item.filename, ?step, why, "no answer");
+                    silence = format!("{} does not answer: {why}", self.api.base());
                     None
                 }
                 Err(other) => return Err(other),
@@ -336,7 +338,7 @@ impl Upload<'_> {
                 watch.clock(offset);
                 continue;
             }
-            let next = after(&step, answer.as_ref(), item);
+            let (next, answered) = (after(&step, answer.as_ref(), item), answer.is_some());
             tracing::trace!(file = %item.filename, ?step, status = answer.map(|a| a.status), ?next, "upload");
             let next = match next {
                 After::Do(next) => {
@@ -344,6 +346,7 @@ impl Upload<'_> {
                     next
                 }
                 After::Wait(next, asked, why) => {
+                    let why = if answered { why } else { silence };
                     failures += 1;
                     if self.tries.is_some_and(|tries| failures >= tries) {
                         return Ok(Outcome::Later(why));
