@@ -90,10 +90,7 @@ pub(super) fn run(args: DemoArgs) -> Outcome {
 fn invite(running: &Running) {
     let County { dispatcher, admin, liaison, .. } = &running.county;
     say("");
-    say(format_args!(
-        "Look around at http://{}/console/ (handheld: /field/). Sign-ins of this run, shown once:",
-        running.address
-    ));
+    say(format_args!("Look around at http://{}/console/. Sign-ins of this run, shown once:", running.address));
     for account in [dispatcher, admin, liaison] {
         say(format_args!("  {:<16} {}   ({})", account.username, account.password, account.role));
     }
