@@ -20,7 +20,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
@@ -90,10 +90,7 @@ pub(super) fn run(args: DemoArgs) -> Outcome {
 fn invite(running: &Running) {
     let County { dispatcher, admin, liaison, .. } = &running.county;
     say("");
-    say(format_args!(
-        "Look around at http://{}/console/ (handheld: /field/). Sign-ins of this run, shown once:",
-        running.address
-    ));
+    say(format_args!("Look around at http://{}/console/. Sign-ins of this run, shown once:", running.address));
     for account in [dispatcher, admin, liaison] {
         say(format_args!("  {:<16} {}   ({})", account.username, account.password, account.role));
     }
@@ -170,13 +167,15 @@ async fn open(config: Config, size: Size) -> Result<(server::Bound, County), Str
     let passwords = Passwords::fresh(&env).map_err(|e| e.to_string())?;
     let county = app.db.write(move |tx| county::load(tx, size, &passwords)).await.map_err(|e| e.to_string())?;
     let listen = app.config.listen;
-    let bound = server::bind(app).map_err(|e| format!("can't listen on {listen}: {e}"))?;
+    let bound = server::bind(app.clone()).map_err(|e| format!("can't listen on {listen}: {e}"))?;
+    crate::evidence::uploads::start(app.into_inner());
     Ok((bound, county))
 }
 
 /// A bar on a terminal, lines elsewhere.
 struct Shown {
     bar: Option<ProgressBar>,
+    started: Instant,
 }
 
 impl Shown {
@@ -186,7 +185,7 @@ impl Shown {
             let style = ProgressStyle::with_template("{elapsed:>4} {bar:24} {pos:>4}/{len:4} {msg}");
             if let Ok(style) = style { bar.with_style(style) } else { bar }
         });
-        Shown { bar }
+        Shown { bar, started: Instant::now() }
     }
 
     fn end(&self) {
@@ -204,7 +203,7 @@ impl Progress for Shown {
                 bar.set_position(0);
                 bar.set_message(what.to_owned());
             }
-            None => say(format_args!("… {what}")),
+            None => say(format_args!("{:5.1} s  {what}", self.started.elapsed().as_secs_f64())),
         }
     }
 

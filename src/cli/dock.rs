@@ -77,7 +77,8 @@ pub(super) fn run(args: DockArgs) -> Outcome {
         return Err(format!("{}: no such folder", watch.display()).into());
     }
     let settings = Settings {
-        watch,
+        // The ledger knows files by their whole path, wherever the dock is started from.
+        watch: watch.canonicalize()?,
         state: args.state,
         code: args.code,
         once: args.once,
@@ -120,8 +121,8 @@ fn words(error: ClientError) -> String {
              add NAME --kind dock)"
                 .into()
         }
-        ClientError::Store(why) if why.contains("disk is full") || why.contains("No space left") => {
-            format!("the disk of the dock's own state is full: {why}")
+        ClientError::Store(why) if ["disk is full", "disk I/O error", "No space left"].iter().any(|w| why.contains(w)) => {
+            format!("the dock's own state can't be written; is its disk full? ({why})")
         }
         other => explain(other),
     }

@@ -378,9 +378,7 @@ impl Client {
         };
         let mut watch = StoreWatch { store: &mut self.store, sha256: &item.sha256 };
         let outcome = run.run(&item, media.upload_url, &mut watch);
-        let (cost, total) = (run.cost, &mut self.tally.files_cost);
-        (total.sent, total.cuts, total.resumed) =
-            (total.sent + cost.sent, total.cuts + cost.cuts, total.resumed + cost.resumed);
+        self.tally.files_cost += run.cost;
         Ok(match outcome {
             Ok(Outcome::Stored(receipt)) => {
                 let text = serde_json::to_string(&receipt).map_err(|e| ClientError::Store(e.to_string()))?;

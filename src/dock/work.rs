@@ -217,6 +217,7 @@ impl Dock<'_> {
         let mut scanner = Scanner::new(&self.settings.watch, self.settings.settle);
         let mut troubles = HashSet::new();
         let (mut decided, mut unseen) = (0, 0);
+        let mut said = String::new();
         while !self.stopped() {
             let look = scanner.look(Instant::now());
             unseen = look.trouble.len() as u64;
@@ -234,7 +235,11 @@ impl Dock<'_> {
                     Ok(waits) => open += usize::from(waits),
                     // Its own disk is full or gone: say so, go on looking; nothing is called safe meanwhile.
                     Err(error) => {
-                        self.voice.say(Event::Notice(&error.to_string()));
+                        let text = error.to_string();
+                        if said != text {
+                            self.voice.say(Event::Notice(&text));
+                            said = text;
+                        }
                         open += 1;
                         break;
                     }
@@ -346,12 +351,7 @@ impl Dock<'_> {
         };
         let mut watch = FileWatch { dock: self, id, path: &path, size: item.size, told: 0 };
         let outcome = upload.run(&item, line.upload_url.clone(), &mut watch);
-        {
-            let (cost, mut total) = (upload.cost, hold(&self.cost));
-            total.sent += cost.sent;
-            total.cuts += cost.cuts;
-            total.resumed += cost.resumed;
-        }
+        *hold(&self.cost) += upload.cost;
         match outcome {
             Ok(Outcome::Stored(receipt)) => {
                 let file = ReceiptFile {

@@ -22,8 +22,10 @@ use actix_web::{
 pub struct RequestId(pub String);
 
 /// Everything is served from here, and nothing else may be loaded.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; style-src 'self' 'unsafe-inline'; \
-                      frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// The documentation's page brings styles and pictures inside its own files.
+const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
+                           frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 /// The middleware.
 ///
@@ -51,7 +53,7 @@ pub async fn edge(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servic
     };
     put("x-request-id", &id);
     put("x-content-type-options", "nosniff");
-    put("content-security-policy", POLICY);
+    put("content-security-policy", if path.starts_with("/docs/") { DOCS_POLICY } else { POLICY });
     put("referrer-policy", "no-referrer");
     if path.starts_with("/api/") {
         put("cache-control", "no-store");

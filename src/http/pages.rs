@@ -10,7 +10,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
         .service(web::redirect("/docs", "/docs/"))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
-                .url("/api/v1/openapi.json", super::openapi())
+                .url("/openapi.json", super::openapi())
                 .config(Config::default().validator_url("none")),
         )
         .route("/{path:(console|assets)/.*}", web::get().to(asset));

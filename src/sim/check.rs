@@ -40,6 +40,8 @@ pub struct Findings {
     pub photos: u64,
     /// Videos downloaded and equal.
     pub videos: u64,
+    /// Files that were accepted although something is wrong with them, and what.
+    pub noted: BTreeMap<String, String>,
     /// Bytes of both.
     pub bytes_verified: u64,
     /// Files that came back different or not at all.
@@ -122,6 +124,11 @@ pub fn files(desk: &Desk, expected: &[(String, u64)], found: &mut Findings, tick
     let mut there: HashMap<String, Value> = HashMap::new();
     for item in desk.all("/api/v1/evidence?limit=200")? {
         let sha256 = item["sha256"].as_str().unwrap_or_default().to_owned();
+        let notes: Vec<&str> =
+            item["facts"]["notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if !notes.is_empty() {
+            found.noted.insert(item["filename"].as_str().unwrap_or(&sha256).to_owned(), notes.join(", "));
+        }
         if there.insert(sha256.clone(), item).is_some() {
             found.doubled.push(format!("evidence {sha256} is listed twice"));
         }

@@ -261,9 +261,7 @@ fn tally(report: &mut Report, handhelds: &[Mutex<Handheld>], sent: &[Sent]) -> R
         report.pushed += tally.pushed;
         report.duplicates += tally.duplicates;
         report.pushes_cut += tally.unanswered;
-        report.uploads_cut += u64::from(tally.files_cost.cuts);
-        report.uploads_resumed += u64::from(tally.files_cost.resumed);
-        report.bytes_sent += tally.files_cost.sent;
+        report.uploads += tally.files_cost;
         report.breaks += handheld.link.cuts();
         report.clock_error_min = report.clock_error_min.max(handheld.skew.num_minutes().abs());
         let refused = handheld.client.store.media(MediaState::Refused)?;
@@ -272,9 +270,7 @@ fn tally(report: &mut Report, handhelds: &[Mutex<Handheld>], sent: &[Sent]) -> R
         report.devices_home += usize::from(handheld.client.settled()? && refused.is_empty());
     }
     for part in sent {
-        report.uploads_cut += u64::from(part.cost.cuts);
-        report.uploads_resumed += u64::from(part.cost.resumed);
-        report.bytes_sent += part.cost.sent;
+        report.uploads += part.cost;
         report.breaks += part.cuts;
         report.refused.extend(part.failed.iter().cloned());
     }

@@ -1,6 +1,7 @@
 //! What came out, in words and numbers.
 
 use super::{check::Findings, office::Done};
+use crate::client::upload::Cost;
 use std::{fmt, time::Duration};
 
 /// The outcome of a whole run.
@@ -20,12 +21,8 @@ pub struct Report {
     pub duplicates: u64,
     /// Pushes whose connection broke.
     pub pushes_cut: u64,
-    /// Uploads that broke off in a body.
-    pub uploads_cut: u64,
-    /// Of those, how often an upload went on from where the server stood.
-    pub uploads_resumed: u64,
-    /// Bytes of files that were sent.
-    pub bytes_sent: u64,
+    /// What all uploads cost together.
+    pub uploads: Cost,
     /// Breaks that the simulated network made, all together.
     pub breaks: u64,
     /// What people at desks did.
@@ -84,20 +81,10 @@ impl fmt::Display for Report {
             "pushes       {} cut; {} operations sent in all, {} answered as known already with their first result",
             self.pushes_cut, self.pushed, self.duplicates
         )?;
-        let accepted = found.bytes_verified;
-        let again = self.bytes_sent.saturating_sub(accepted);
-        writeln!(
-            f,
-            "uploads      {} cut, {} times resumed where the server stood",
-            self.uploads_cut, self.uploads_resumed
-        )?;
-        writeln!(
-            f,
-            "bytes        {:.1} MB sent, {:.1} MB accepted, {:.1} % sent again",
-            mb(self.bytes_sent),
-            mb(accepted),
-            if self.bytes_sent == 0 { 0.0 } else { 100.0 * again as f64 / self.bytes_sent as f64 }
-        )?;
+        let Cost { sent, cuts, resumed, taken } = self.uploads;
+        writeln!(f, "uploads      {cuts} cut, {resumed} times resumed where the server stood")?;
+        let again = if sent == 0 { 0.0 } else { 100.0 * sent.saturating_sub(taken) as f64 / sent as f64 };
+        writeln!(f, "bytes        {:.1} MB sent, {:.1} MB accepted, {again:.1} % sent again", mb(sent), mb(taken))?;
         writeln!(
             f,
             "the Centre   {} commands, {} cases closed, {} closings waited for a photo, {} commands came too late",
@@ -105,9 +92,15 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "read back    {} photos and {} videos downloaded and compared, {} re-pushed operations answered as before",
-            found.photos, found.videos, found.repeats
+            "read back    {} photos and {} videos downloaded and compared ({:.1} MB), {} re-pushed operations answered as before",
+            found.photos,
+            found.videos,
+            mb(found.bytes_verified),
+            found.repeats
         )?;
+        for (name, notes) in found.noted.iter().take(10) {
+            writeln!(f, "noted        {name} was accepted; the server found: {notes}")?;
+        }
         for (name, why) in &self.refused {
             writeln!(f, "not accepted {name}: {why}")?;
         }

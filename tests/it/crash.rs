@@ -8,6 +8,7 @@ use crate::support::{
     scratch::Folder,
     world::{Engine, PASSWORD, read},
 };
+use base64::Engine as _;
 use chengguan::{
     db::{Db, Purpose, types::DeviceId},
     env::Env,
@@ -27,6 +28,7 @@ on_both_engines!(engine:
     nothing_acknowledged_is_missing_after_a_kill,
     a_stop_signal_ends_it_in_order_and_keeps_what_was_answered,
     a_person_and_a_device_answered_for_are_there_after_a_kill,
+    an_upload_goes_on_from_what_was_acknowledged_after_a_kill,
 );
 
 /// After how many answers each round's process dies.
@@ -251,4 +253,59 @@ fn a_person_and_a_device_answered_for_are_there_after_a_kill(engine: Engine) {
         let devices = site.call("GET", "/api/v1/devices").by(&site.admin).send().expect(200);
         assert_eq!(devices["items"].as_array().map(Vec::len), Some(round + 1));
     }
+}
+
+fn an_upload_goes_on_from_what_was_acknowledged_after_a_kill(engine: Engine) {
+    const CHUNK: usize = 64 * 1024;
+    let mut site = Site::new(engine);
+    let token = site.writer(0).token;
+    let film: Vec<u8> = (0..60 * CHUNK + 17).map(|n| u8::try_from(n * n % 251).unwrap()).collect();
+    let sha256 = tokens::hex(&tokens::sha256(&film));
+    let tus =
+        |site: &Site, method: &str, path: &str| site.call(method, path).by(&token).header("tus-resumable", "1.0.0");
+    let metadata = format!("sha256 {}", base64::engine::general_purpose::STANDARD.encode(&sha256));
+    let create = tus(&site, "POST", "/api/v1/uploads").header("upload-length", &film.len().to_string());
+    let created = create.header("upload-metadata", &metadata).send();
+    created.expect_status(201);
+    let url = created.header("location").unwrap().to_owned();
+    let append = |site: &Site, offset: usize| {
+        let body = film[offset..film.len().min(offset + CHUNK)].to_vec();
+        let call = tus(site, "PATCH", &url).header("upload-offset", &offset.to_string());
+        call.bytes("application/offset+octet-stream", body).try_send()
+    };
+    let mut acknowledged = 0;
+    for life in [1, 5, 12] {
+        let (process, answers) = (site.process.take().unwrap(), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Ok(reply) = append(&site, acknowledged) {
+                    reply.expect_status(204);
+                    acknowledged = reply.header("upload-offset").unwrap().parse().unwrap();
+                    answers.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+            wait_for_answers(&answers, life);
+            process.kill();
+        });
+        site.start();
+        let head = tus(&site, "HEAD", &url).send();
+        head.expect_status(200);
+        let offset: usize = head.header("upload-offset").unwrap().parse().unwrap();
+        assert!((acknowledged..=acknowledged + CHUNK).contains(&offset), "{offset} after {acknowledged}");
+        acknowledged = offset;
+    }
+    let mut evidence = None;
+    while acknowledged < film.len() {
+        let reply = append(&site, acknowledged).unwrap();
+        reply.expect_status(204);
+        acknowledged = reply.header("upload-offset").unwrap().parse().unwrap();
+        evidence = reply.header("content-location").map(str::to_owned);
+    }
+    // At once after the last answer.
+    site.process.take().unwrap().kill();
+    site.start();
+    let content = format!("{}/content", evidence.expect("the whole file is evidence"));
+    let back = site.call("GET", &content).by(&site.admin).send();
+    back.expect_status(200);
+    assert!(back.bytes == film, "the bytes differ");
 }

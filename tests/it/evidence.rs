@@ -136,7 +136,10 @@ fn a_photo_that_agrees_with_its_stamp_has_no_flag(world: &World) {
     assert_eq!(evidence["gps"]["lat"], json!(shifted.lat()), "as sent");
     assert!((evidence["gps"]["wgs84"]["lat"].as_f64().unwrap() - place().lat()).abs() < 1e-6);
     let facts = &evidence["facts"];
-    assert_eq!((&facts["media_type"], &facts["width"], &facts["height"]), (&json!("image/jpeg"), &json!(320), &json!(240)));
+    assert_eq!(
+        (&facts["media_type"], &facts["width"], &facts["height"]),
+        (&json!("image/jpeg"), &json!(320), &json!(240))
+    );
     assert_eq!(facts["taken_at"]["at"], "2026-11-23T00:30:15Z");
     assert!((facts["position"]["lon"].as_f64().unwrap() - place().lon()).abs() < 1e-5);
 }
@@ -236,7 +239,10 @@ fn stored_evidence_is_announced_to_its_audience(world: &World) {
     let rows = world.read(move |db| feed::after(db, before, 10));
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!((row.kind.as_str(), row.entity_id.as_str()), ("evidence", evidence["id"].as_str().unwrap()));
-    assert_eq!((row.keys_before.as_str(), row.keys_after.as_str()), ("", format!("centre user:{}", person.id).as_str()));
+    assert_eq!(
+        (row.keys_before.as_str(), row.keys_after.as_str()),
+        ("", format!("centre user:{}", person.id).as_str())
+    );
 }
 
 fn an_original_is_sent_whole_in_part_or_not_at_all(world: &World) {
@@ -255,7 +261,8 @@ fn an_original_is_sent_whole_in_part_or_not_at_all(world: &World) {
     assert!(whole.bytes == bytes);
     assert_eq!((whole.header("etag"), whole.header("accept-ranges")), (Some(etag.as_str()), Some("bytes")));
     let last = bytes.len() - 1;
-    for (range, from, to) in [("bytes=10-19", 10, 20), ("bytes=-5", last - 4, last + 1), ("bytes=100-", 100, last + 1)] {
+    for (range, from, to) in [("bytes=10-19", 10, 20), ("bytes=-5", last - 4, last + 1), ("bytes=100-", 100, last + 1)]
+    {
         let part = get(&[("range", range)]);
         part.expect_status(206);
         assert_eq!(part.header("content-range"), Some(format!("bytes {from}-{}/{}", to - 1, bytes.len()).as_str()));

@@ -11,6 +11,7 @@ mod evidence;
 mod identity;
 mod migrations;
 mod openapi;
+mod pages;
 mod spotchecks;
 mod stock_clients;
 mod support;

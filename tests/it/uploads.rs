@@ -278,7 +278,10 @@ fn the_same_creation_gives_the_same_upload(world: &World) {
     let second = by_key("77");
     assert_eq!((location(&second), number(&second, "upload-offset")), (location(&first), 3));
     by_key("78").refused(Code::IdempotencyMismatch);
-    assert_ne!(location(&client(world).create(&[("upload-length", "78"), ("idempotency-key", "k-1")])), location(&first));
+    assert_ne!(
+        location(&client(world).create(&[("upload-length", "78"), ("idempotency-key", "k-1")])),
+        location(&first)
+    );
     let named = digest(&bytes);
     let by_digest = || tus.begin(1000, &[("sha256", &named)]);
     let first = by_digest();

@@ -63,13 +63,15 @@ pub fn declaration(text: &str) -> Result<NewEvidence> {
         Some(v) => digest::sha256_text(v).ok_or_else(|| wrong("sha256", "64 hexadecimal digits or base64"))?,
         None => String::new(),
     };
+    // Read before it is known whether there is a place: rubbish is told with or without one.
+    let (accuracy_m, fix_age_s) = (number("accuracy_m")?, number("fix_age_s")?);
     let gps = match (number("lat")?, number("lon")?) {
         (Some(lat), Some(lon)) => Some(Gps {
             lat,
             lon,
             datum: text("datum")?.unwrap_or("wgs84").parse().map_err(|_| wrong("datum", "unknown"))?,
-            accuracy_m: number("accuracy_m")?,
-            fix_age_s: number("fix_age_s")?,
+            accuracy_m,
+            fix_age_s,
             source: text("source")?.map(str::to_owned),
         }),
         (None, None) => None,
