@@ -129,7 +129,10 @@ async fn creation(app: &Arc<App>, request: &HttpRequest, body: web::Payload) -> 
         ended => after(ended, row.length),
     };
     put(&mut response, "location", &location);
-    put(&mut response, "upload-expires", &headers::http_date(row.expires_at.0));
+    // Only what is unfinished expires.
+    if row.evidence_id.is_none() && !response.headers().contains_key("content-location") {
+        put(&mut response, "upload-expires", &headers::http_date(row.expires_at.0));
+    }
     Ok(response)
 }
 
