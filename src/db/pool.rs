@@ -103,7 +103,7 @@ impl Database {
         let place = tokio::time::timeout(PATIENCE, self.inner.places.acquire()).await;
         let Ok(Ok(_place)) = place else { return Err(Code::Busy.into()) };
         let inner = self.inner.clone();
-        tokio::task::spawn_blocking(move || f(&mut *inner.connection()?)).await.map_err(Error::internal)?
+        tokio::task::spawn_blocking(move || inner.connection()?.run(f)).await.map_err(Error::internal)?
     }
 }
 
@@ -141,24 +141,49 @@ pub(super) fn finish(tx: &mut Tx, release: Release) -> Result<()> {
     feed::flush(tx)
 }
 
+/// A connection of the pool.
+struct Slot {
+    db: Db,
+    /// The server behind it is gone.
+    dead: bool,
+}
+
+impl Slot {
+    /// Runs `f`; when it failed, finds out whether the connection itself is lost. Diesel notices that only inside of
+    /// transactions, and a pool that does not know hands the dead connection out for ever.
+    fn run<T>(&mut self, f: impl FnOnce(&mut Db) -> Result<T>) -> Result<T> {
+        let mut outcome = f(&mut self.db);
+        if let Err(error) = &mut outcome
+            && error.cause.is_some()
+        {
+            self.dead = self.db.ping().is_err();
+            if self.dead && error.code == Code::Internal {
+                // The next try gets a new connection.
+                error.code = Code::Busy;
+            }
+        }
+        outcome
+    }
+}
+
 struct Manager {
     url: String,
     purpose: Purpose,
 }
 
 impl ManageConnection for Manager {
-    type Connection = Db;
+    type Connection = Slot;
     type Error = OpenError;
 
-    fn connect(&self) -> Result<Db, OpenError> {
-        Db::open(&self.url, self.purpose)
+    fn connect(&self) -> Result<Slot, OpenError> {
+        Ok(Slot { db: Db::open(&self.url, self.purpose)?, dead: false })
     }
 
-    fn is_valid(&self, db: &mut Db) -> Result<(), OpenError> {
-        db.ping().map_err(|e| OpenError::Pool(e.to_string()))
+    fn is_valid(&self, slot: &mut Slot) -> Result<(), OpenError> {
+        slot.db.ping().map_err(|e| OpenError::Pool(e.to_string()))
     }
 
-    fn has_broken(&self, db: &mut Db) -> bool {
-        std::thread::panicking() || db.is_broken()
+    fn has_broken(&self, slot: &mut Slot) -> bool {
+        std::thread::panicking() || slot.dead || slot.db.is_broken()
     }
 }

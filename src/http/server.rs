@@ -19,12 +19,16 @@ pub struct Bound {
     pub server: Server,
 }
 
+/// Threads of each worker for work on files; those for the database come on top.
+const FOR_FILES: usize = 24;
+
 /// Binds the address of the settings. SIGINT and SIGTERM stop it gracefully: open requests have 30 s.
 ///
 /// # Errors
 /// When the address is taken or not ours.
 pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
     let (listen, workers) = (app.config.listen, app.config.workers);
+    let blocking = app.config.connections as usize + FOR_FILES;
     let server = HttpServer::new(move || {
         let (actix, _) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
         actix
@@ -36,6 +40,8 @@ pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
             .wrap(Compress::default())
     })
     .workers(workers)
+    // Beyond what disk and database can do at once, threads only take memory and turns.
+    .worker_max_blocking_threads(blocking)
     .client_request_timeout(Duration::from_secs(10))
     // A slow link must still get an early answer to a large body.
     .client_disconnect_timeout(Duration::from_secs(5))

@@ -4,7 +4,7 @@ use crate::support::{
     http::Reply,
     on_both_engines,
     tus::{Tus, base64, metadata, number},
-    world::World,
+    world::{Engine, World},
 };
 use chengguan::{
     blob::digest::{hex, repr_digest},
@@ -47,6 +47,7 @@ on_both_engines!(
     only_what_nobody_continues_expires,
     an_interrupted_verification_is_taken_up_again,
     rubbish_in_a_header_is_refused_before_a_byte_travels,
+    a_lost_database_connection_is_replaced_and_breaks_no_upload,
 );
 
 /// Bytes that no compression shortens, the same for the same seed.
@@ -473,4 +474,29 @@ fn rubbish_in_a_header_is_refused_before_a_byte_travels(world: &World) {
     }
     let staging = fs::read_dir(world.app.config.data.join("staging")).unwrap().count();
     assert_eq!(staging, 1, "a refused creation leaves no file");
+}
+
+fn a_lost_database_connection_is_replaced_and_breaks_no_upload(world: &World) {
+    let (tus, bytes) = (client(world), noise(1000, 1));
+    let location = tus.begin(1000, &[("sha256", &digest(&bytes))]);
+    tus.patch(&location, 0, &bytes[..500]).expect_status(204);
+    if world.engine == Engine::Postgres {
+        let killed = block_on(world.app.db.write(|tx| {
+            let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
+            sql_query(others).execute(tx.db)?;
+            // And the own one, as the last thing this connection does.
+            drop(sql_query("SELECT pg_terminate_backend(pg_backend_pid())").execute(tx.db));
+            Ok(())
+        }));
+        assert_eq!(killed.unwrap_err().code, Code::Busy);
+    }
+    // HEAD may ask to come again, but never sends a stock client back to the start.
+    let found = (0..20).find_map(|_| {
+        let head = tus.head(&location);
+        assert!(matches!(head.status, 200 | 423), "{head}");
+        (head.status == 200).then(|| number(&head, "upload-offset"))
+    });
+    assert_eq!(found, Some(500));
+    tus.patch(&location, 500, &bytes[500..]).expect_status(204);
 }

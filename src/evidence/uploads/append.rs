@@ -30,8 +30,8 @@ use tokio::{
 const SILENCE: Duration = Duration::from_secs(60);
 /// What a body must bring in that time, bytes: 1 KiB/s.
 const LEAST: usize = 60 * 1024;
-/// Pieces between the connection and the disk. Few: they are memory of each open upload.
-const PIECES: usize = 2;
+/// Pieces between the connection and the disk; each is memory of an open upload, up to 128 KiB.
+const PIECES: usize = 1;
 
 /// What a request says about the bytes it brings.
 #[derive(Debug, Clone, Default)]

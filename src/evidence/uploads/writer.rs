@@ -22,8 +22,8 @@ use bytes::Bytes;
 use std::{io, sync::Arc, time::Duration};
 use tokio::{sync::mpsc::Receiver, time::Instant};
 
-/// What is written at once, bytes; also nearly all the memory an open upload takes.
-const BLOCK: usize = 256 * 1024;
+/// What is written at once, bytes; also nearly all the memory an open upload takes. Twice as much is not faster.
+const BLOCK: usize = 128 * 1024;
 /// How many bytes may be at stake before they are made durable.
 const AT_STAKE: i64 = 8 * 1024 * 1024;
 /// How long they may be at stake.
@@ -120,12 +120,9 @@ impl Writer {
             if !self.guard.receive(fits) {
                 return Err(Body::Stopped);
             }
-            self.block.extend_from_slice(&bytes[..usize::try_from(fits).unwrap_or_default()]);
+            self.keep(&bytes[..usize::try_from(fits).unwrap_or_default()]).await?;
             if fits < size(&bytes) {
                 return Err(Body::TooLong);
-            }
-            if self.block.len() >= BLOCK {
-                self.write().await?;
             }
             if self.checksum.is_none() {
                 if self.written - self.row.durable_offset >= AT_STAKE {
@@ -136,6 +133,22 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// Adds bytes to the block, which never grows beyond its size, and writes it when it is full.
+    async fn keep(&mut self, mut bytes: &[u8]) -> Result<(), Body> {
+        while !bytes.is_empty() {
+            if self.block.capacity() == 0 {
+                self.block.reserve_exact(BLOCK);
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(BLOCK - self.block.len()));
+            self.block.extend_from_slice(now);
+            bytes = later;
+            if self.block.len() == BLOCK {
+                self.write().await?;
+            }
+        }
+        Ok(())
     }
 
     /// The offset that the body may not pass.
@@ -170,6 +183,8 @@ impl Writer {
     /// Makes everything received durable, then moves the row's offset. Also ends an upload that has all its bytes.
     async fn sync(&mut self) -> Result<(), Body> {
         self.write().await?;
+        // On a slow link most of the time passes between two syncs, and there are many slow links.
+        self.block = Vec::new();
         let full = self.row.length == Some(self.written);
         if self.written == self.row.durable_offset && !(full && self.row.state == UploadState::Open.as_str()) {
             return Ok(());
