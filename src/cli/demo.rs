@@ -66,7 +66,7 @@ pub(super) fn run(args: DemoArgs) -> Outcome {
     let folder = config.data.join("demo-devices");
     let running = Running::start(config, size)?;
     fleet::clear(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    let plan = Plan { folder, media, seed: args.seed };
+    let plan = Plan { folder, media, seed: args.seed, photo_width: 640 };
     say(format_args!(
         "chengguan demo: {} handhelds and {} cameras against http://{}/, seed {}",
         args.handhelds, args.cameras, running.address, args.seed

@@ -36,6 +36,8 @@ pub struct Plan {
     pub media: Vec<PathBuf>,
     /// Decides who does what and where connections break.
     pub seed: u64,
+    /// Width of the handhelds' photos, pixels.
+    pub photo_width: u32,
 }
 
 /// Told what happens.
@@ -93,7 +95,7 @@ pub fn run(plan: &Plan, server: SocketAddr, county: &County, progress: &dyn Prog
     for (n, (_, account)) in county.handhelds.iter().enumerate() {
         let folder = plan.folder.join(format!("handheld-{:02}", n + 1));
         let seed = plan.seed.wrapping_mul(7_919).wrapping_add(n as u64);
-        handhelds.push(Mutex::new(Handheld::new(n, server, account, &folder, seed)?));
+        handhelds.push(Mutex::new(Handheld::new(n, server, account, &folder, seed, plan.photo_width)?));
     }
     progress.begin("handhelds are enrolled, people sign in, cases and sites are loaded", handhelds.len());
     each(&handhelds, AT_ONCE, progress, |handheld| {

@@ -57,6 +57,7 @@ pub struct Handheld {
     account: Account,
     folder: PathBuf,
     dice: Env,
+    photo_width: u32,
     photos: u32,
 }
 
@@ -69,11 +70,18 @@ impl Clock for WrongClock {
 }
 
 impl Handheld {
-    /// A new handheld with an empty store in `folder`.
+    /// A new handheld with an empty store in `folder`; its photos are so many pixels wide.
     ///
     /// # Errors
     /// [`ClientError::Store`], [`ClientError::Offline`] when no port can be had.
-    pub fn new(number: usize, server: SocketAddr, account: &Account, folder: &Path, seed: u64) -> Result<Handheld> {
+    pub fn new(
+        number: usize,
+        server: SocketAddr,
+        account: &Account,
+        folder: &Path,
+        seed: u64,
+        photo_width: u32,
+    ) -> Result<Handheld> {
         let (dice, _) = Env::simulated(DateTime::UNIX_EPOCH, seed);
         let minutes = match number % 5 {
             1 => i64::from(dice.below(22)) - 11,
@@ -94,6 +102,7 @@ impl Handheld {
             account: account.clone(),
             folder: folder.to_owned(),
             dice,
+            photo_width,
             photos: 0,
         })
     }
@@ -333,8 +342,8 @@ impl Handheld {
         let now = self.client.env().now();
         self.photos += 1;
         let spec = PhotoSpec {
-            width: 640,
-            height: 480,
+            width: self.photo_width,
+            height: self.photo_width * 3 / 4,
             taken_at: Some(now.with_timezone(&beijing())),
             position: Some(place),
             ..PhotoSpec::new(u64::from(self.dice.below(u32::MAX)))

@@ -6,6 +6,7 @@ mod bad_input;
 mod cases;
 mod client;
 mod crash;
+mod demo;
 mod dock;
 mod evidence;
 mod identity;

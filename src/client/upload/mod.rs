@@ -1,8 +1,6 @@
-//! One file to the server over tus 1.0, however often the way breaks.
-//!
-//! [`after`] decides from a step and its answer; [`Upload::run`] does the steps. The rules of stock clients' traps are in
-//! `api-spec` and in the server; here: whatever is unclear is asked with HEAD, the server's offset is believed, 460 is
-//! final, and "stored" is only what the server says of the file's own hash and size.
+//! One file to the server over tus 1.0, however often the way breaks: `steps` decides, [`Upload::run`] does.
+
+mod steps;
 
 use super::{
     ClientError, Result,
@@ -24,6 +22,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+pub use steps::{After, Step, Stored, after};
 use ureq::http::Method;
 
 /// The most bytes of one PATCH: small enough that a proxy with a limit on requests lives, large enough to cost nothing.
@@ -86,147 +85,6 @@ pub struct Receipt {
     pub server: String,
     /// When it was asked, by this device's clock.
     pub confirmed_at: DateTime<Utc>,
-}
-
-/// The next request of an upload.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// POST: a new upload.
-    Create,
-    /// HEAD: how much is there?
-    Ask {
-        /// The upload.
-        url: String,
-    },
-    /// PATCH from this offset on.
-    Send {
-        /// The upload.
-        url: String,
-        /// Bytes that are there.
-        offset: u64,
-    },
-    /// GET: is it stored, and is it this file?
-    Confirm {
-        /// The upload.
-        url: String,
-        /// The evidence it became, once that is known.
-        evidence: Option<String>,
-    },
-}
-
-/// What follows from an answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum After {
-    /// Go on.
-    Do(Step),
-    /// Wait (at least as long as asked), then go on.
-    Wait(Step, Option<Duration>, String),
-    /// The server will never take this file.
-    Refused(String),
-    /// The server will not take anything from this device until a person acts.
-    Blocked(String),
-    /// It is there.
-    Stored(Stored),
-}
-
-/// The part of an upload's status that leads to its evidence.
-#[derive(Deserialize)]
-struct Status {
-    evidence_id: Option<EvidenceId>,
-}
-
-/// The part of the server's evidence record that a receipt stands on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Stored {
-    id: EvidenceId,
-    sha256: String,
-    size: u64,
-    state: String,
-    stored_at: Option<DateTime<Utc>>,
-}
-
-/// Decides from a step and its answer; `None` is no answer, so what the server did is unknown.
-pub fn after(step: &Step, answer: Option<&Answer>, item: &Item) -> After {
-    let Some(answer) = answer else { return After::Wait(retry(step), None, "no answer".into()) };
-    let offset = || answer.header("upload-offset").and_then(|v| v.trim().parse::<u64>().ok());
-    match (step, answer.status) {
-        (_, 408 | 423 | 425 | 429 | 500..=599) => After::Wait(retry(step), answer.retry_after(), said(answer)),
-        // HEAD has no body to say why; creation does, and finds the same upload again if there is no reason.
-        (Step::Ask { .. }, 401 | 403) => After::Do(Step::Create),
-        (_, 401) => After::Blocked(said(answer)),
-        (Step::Create, 200 | 201) => match answer.header("location") {
-            Some(url) => onward(url, offset().unwrap_or(0), item, answer),
-            None => After::Blocked("the server named no upload".into()),
-        },
-        (Step::Ask { url }, 200 | 204) => match offset() {
-            Some(offset) if offset <= item.size => onward(url, offset, item, answer),
-            _ => After::Do(Step::Create),
-        },
-        (Step::Send { url, offset: before }, 204) => match offset() {
-            Some(offset) if offset > *before && offset <= item.size => onward(url, offset, item, answer),
-            // Also a proxy that swallowed the header: ask.
-            _ => After::Wait(Step::Ask { url: url.clone() }, None, "no progress".into()),
-        },
-        (Step::Ask { .. } | Step::Send { .. }, 404 | 410) => After::Do(Step::Create),
-        (Step::Send { url, .. }, 409) => {
-            After::Wait(Step::Ask { url: url.clone() }, Some(Duration::ZERO), said(answer))
-        }
-        (Step::Send { url, .. }, 400) if answer.code().as_deref() == Some("body_interrupted") => {
-            After::Wait(Step::Ask { url: url.clone() }, None, said(answer))
-        }
-        (Step::Ask { url }, 409) => After::Wait(Step::Ask { url: url.clone() }, None, said(answer)),
-        (Step::Confirm { url, evidence: None }, 200) => {
-            match answer.json::<Status>().ok().and_then(|s| s.evidence_id) {
-                Some(id) => After::Do(confirm(url, Some(format!("/api/v1/evidence/{id}")))),
-                None => missing(url),
-            }
-        }
-        (Step::Confirm { url, evidence: Some(_) }, 200) => match stored(answer, item) {
-            Some(stored) => After::Stored(stored),
-            None => missing(url),
-        },
-        (Step::Confirm { url, .. }, 404 | 410) => missing(url),
-        (_, 403) => After::Blocked(said(answer)),
-        _ => After::Refused(said(answer)),
-    }
-}
-
-/// Unclear what happened to bytes: ask. Everything else is harmless to repeat.
-fn retry(step: &Step) -> Step {
-    match step {
-        Step::Send { url, .. } => Step::Ask { url: url.clone() },
-        other => other.clone(),
-    }
-}
-
-fn onward(url: &str, offset: u64, item: &Item, answer: &Answer) -> After {
-    if offset < item.size {
-        return After::Do(Step::Send { url: url.to_owned(), offset });
-    }
-    After::Do(confirm(url, answer.header("content-location").map(str::to_owned)))
-}
-
-fn confirm(url: &str, evidence: Option<String>) -> Step {
-    Step::Confirm { url: url.to_owned(), evidence }
-}
-
-fn missing(url: &str) -> After {
-    After::Wait(Step::Ask { url: url.to_owned() }, None, "the server does not have the file yet".into())
-}
-
-fn said(answer: &Answer) -> String {
-    match answer.refusal() {
-        ClientError::Refused { code, detail: Some(detail), .. } => format!("{code}: {detail}"),
-        ClientError::Refused { code, .. } => code,
-        other => other.to_string(),
-    }
-}
-
-/// The record in an answer, if it says that exactly this file is stored.
-fn stored(answer: &Answer, item: &Item) -> Option<Stored> {
-    let stored: Stored = answer.json().ok()?;
-    let same = stored.sha256.eq_ignore_ascii_case(&item.sha256) && stored.size == item.size;
-    (same && stored.state == "stored").then_some(stored)
 }
 
 /// What happens on the way; the caller keeps it.
@@ -510,6 +368,3 @@ pub fn hash_file(path: &Path, stop: &dyn Fn() -> bool) -> Result<(String, u64)> 
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
