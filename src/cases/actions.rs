@@ -87,13 +87,12 @@ pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: 
     if store::case_get(tx.db, id)?.is_some() {
         return Err(Code::AlreadyExists.with("case"));
     }
-    let day = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d").to_string();
-    let count = store::number_next(tx.db, &day)?;
     let args = serde_json::to_value(&report).map_err(Error::internal)?;
     let (lat, lon, datum) = report.position.map_or((None, None, None), |p| (Some(p.lat), Some(p.lon), Some(p.datum)));
     let row = CaseRow {
         id,
-        number: format!("{REGION}{day}{count:04}"),
+        // Until the transaction's end gives it one: every report of a day shares the counter.
+        number: id.to_string(),
         ver: 1,
         lines: 1,
         state: Stage::Reported.to_string(),
@@ -123,10 +122,18 @@ pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: 
         updated_at: At(tx.now),
     };
     store::case_add(tx.db, &row)?;
+    tx.at_end(move |tx| number(tx, id));
     let line = Line { command: "report", outcome: "applied", note: None, args, ver: Some(1) };
     timeline(tx, &row, who, cause, line)?;
     announce(tx, vec![], &row, cause.op);
     Ok(row)
+}
+
+/// Gives a case the number people say: region, local day, count of that day.
+fn number(tx: &mut Tx, id: CaseId) -> Result<()> {
+    let day = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d").to_string();
+    let count = store::number_next(tx.db, &day)?;
+    store::case_number(tx.db, id, &format!("{REGION}{day}{count:04}"))
 }
 
 /// Locks cases for the rest of the transaction, in one order for everybody.

@@ -124,7 +124,10 @@ async fn case_report(app: web::Data<App>, caller: Caller, body: Body<NewCase>) -
     let now = app.env.now();
     let id = id.unwrap_or_else(|| CaseId(app.env.id()));
     let cause = Cause { op: None, device: who.device_id, occurred_at: now };
-    let row = app.db.write(move |tx| actions::case_report(tx, &who, id, report, cause)).await?;
+    let reporter = who.clone();
+    app.db.write(move |tx| actions::case_report(tx, &reporter, id, report, cause)).await?;
+    // Read again: the number is given when the transaction ends.
+    let row = app.db.read(move |db| actions::case_get(db, &who, id)).await?;
     Ok(HttpResponse::Created().json(Case::new(row, now)))
 }
 

@@ -302,6 +302,11 @@ pub(super) fn event_with(db: &mut Db, case: CaseId, command: &str) -> Result<Opt
         .optional()?)
 }
 
+pub(super) fn case_number(db: &mut Db, id: CaseId, number: &str) -> Result<()> {
+    diesel::update(cases::table.find(id)).set(cases::number.eq(number)).execute(db)?;
+    Ok(())
+}
+
 /// The next count of a day; `day` is `YYYYMMDD`.
 pub(super) fn number_next(db: &mut Db, day: &str) -> Result<i64> {
     Ok(Each(

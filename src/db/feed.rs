@@ -89,7 +89,7 @@ struct NewChange {
 /// Writes the transaction's announcements; the last thing before the commit. The operations that caused them get the
 /// number of their last change.
 pub(super) fn flush(tx: &mut Tx) -> Result<()> {
-    let announced = std::mem::take(&mut tx.changes);
+    let announced = std::mem::take(&mut tx.pending.changes);
     if announced.is_empty() {
         return Ok(());
     }

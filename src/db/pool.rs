@@ -138,6 +138,7 @@ pub(super) fn transaction<T>(
 /// The end of every writing transaction: held operations, then the feed.
 pub(super) fn finish(tx: &mut Tx, release: Release) -> Result<()> {
     release(tx)?;
+    tx.end()?;
     feed::flush(tx)
 }
 

@@ -18,13 +18,12 @@ pub struct Tx<'a> {
     /// The moment every row of this transaction carries.
     pub now: DateTime<Utc>,
     env: &'a Env,
-    pub(super) changes: Vec<feed::Change>,
-    settled: Vec<String>,
+    pub(super) pending: Pending,
 }
 
 impl<'a> Tx<'a> {
     pub(super) fn new(db: &'a mut Db, env: &'a Env) -> Tx<'a> {
-        Tx { now: env.now(), db, env, changes: Vec::new(), settled: Vec::new() }
+        Tx { now: env.now(), db, env, pending: Pending::default() }
     }
 
     /// A fresh id, made of this `Env`'s clock and dice.
@@ -39,17 +38,28 @@ impl<'a> Tx<'a> {
 
     /// Announces a change; it becomes a feed row when the transaction commits.
     pub fn announce(&mut self, change: feed::Change) {
-        self.changes.push(change);
+        self.pending.changes.push(change);
     }
 
     /// Says that something others may be waiting for has happened (`op:<id>`, `evidence:<sha256>`, `login:<user>:<device>`).
     pub fn settle(&mut self, key: String) {
-        self.settled.push(key);
+        self.pending.settled.push(key);
     }
 
     /// Takes what was settled since the last call.
     pub fn take_settled(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.settled)
+        std::mem::take(&mut self.pending.settled)
+    }
+
+    /// Does `f` when everything else of the transaction is done, just before the feed is written: for what many
+    /// transactions share, such as a counter, whose lock should be held for the shortest time.
+    pub fn at_end(&mut self, f: impl FnOnce(&mut Tx) -> Result<()> + Send + 'static) {
+        self.pending.last.push(Box::new(f));
+    }
+
+    /// Does what was left to the end.
+    pub(super) fn end(&mut self) -> Result<()> {
+        std::mem::take(&mut self.pending.last).into_iter().try_for_each(|f| f(self))
     }
 
     /// Runs `f` in a savepoint: when it fails, nothing of it stays, neither rows nor announcements.
@@ -58,24 +68,44 @@ impl<'a> Tx<'a> {
     /// What `f` returns, or the engine's own error.
     pub fn savepoint<T>(&mut self, f: impl FnOnce(&mut Tx) -> Result<T>) -> Result<T> {
         use diesel::Connection;
-        let (changes, settled) = (self.changes.len(), self.settled.len());
         let (env, now) = (self.env, self.now);
-        let mut inner = (std::mem::take(&mut self.changes), std::mem::take(&mut self.settled));
+        let before = self.pending.lengths();
+        let mut pending = std::mem::take(&mut self.pending);
         let outcome = self.db.transaction(|db| {
-            let mut tx =
-                Tx { db, now, env, changes: std::mem::take(&mut inner.0), settled: std::mem::take(&mut inner.1) };
+            let mut tx = Tx { db, now, env, pending: std::mem::take(&mut pending) };
             // A panic must not skip the savepoint's rollback, or the connection's transaction depth would be wrong.
             let outcome = catch_unwind(AssertUnwindSafe(|| f(&mut tx)))
                 .unwrap_or_else(|panic| Err(Error::internal(format!("panic: {}", panic_text(&*panic)))));
-            inner = (tx.changes, tx.settled);
+            pending = tx.pending;
             outcome
         });
-        (self.changes, self.settled) = inner;
+        self.pending = pending;
         if outcome.is_err() {
-            self.changes.truncate(changes);
-            self.settled.truncate(settled);
+            self.pending.truncate(before);
         }
         outcome
+    }
+}
+
+type Last = Box<dyn FnOnce(&mut Tx) -> Result<()> + Send>;
+
+/// What a transaction still has to do or to tell.
+#[derive(Default)]
+pub(super) struct Pending {
+    pub(super) changes: Vec<feed::Change>,
+    settled: Vec<String>,
+    last: Vec<Last>,
+}
+
+impl Pending {
+    fn lengths(&self) -> [usize; 3] {
+        [self.changes.len(), self.settled.len(), self.last.len()]
+    }
+
+    fn truncate(&mut self, [changes, settled, last]: [usize; 3]) {
+        self.changes.truncate(changes);
+        self.settled.truncate(settled);
+        self.last.truncate(last);
     }
 }
 
