@@ -124,8 +124,9 @@ pub fn files(desk: &Desk, expected: &[(String, u64)], found: &mut Findings, tick
     let mut there: HashMap<String, Value> = HashMap::new();
     for item in desk.all("/api/v1/evidence?limit=200")? {
         let sha256 = item["sha256"].as_str().unwrap_or_default().to_owned();
-        let notes: Vec<&str> =
-            item["facts"]["notes"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let flags = item["flags"].as_array().into_iter().flatten().filter_map(|flag| flag["code"].as_str());
+        let facts = item["facts"]["notes"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let notes: Vec<&str> = facts.chain(flags).collect();
         if !notes.is_empty() {
             found.noted.insert(item["filename"].as_str().unwrap_or(&sha256).to_owned(), notes.join(", "));
         }
