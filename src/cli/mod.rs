@@ -36,40 +36,40 @@ enum Command {
 #[derive(Args, Clone, Default)]
 pub(crate) struct Common {
     /// TOML file with the same keys [env: CHENGGUAN_CONFIG]
-    #[arg(long)]
+    #[arg(long, global = true)]
     config: Option<PathBuf>,
     /// Address and port to listen on [default: 127.0.0.1:8080]
-    #[arg(long)]
+    #[arg(long, global = true)]
     listen: Option<String>,
     /// Folder for the embedded database, blobs and staging [default: ./data]
-    #[arg(long)]
+    #[arg(long, global = true)]
     data: Option<String>,
     /// sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]
-    #[arg(long)]
+    #[arg(long, global = true)]
     database_url: Option<String>,
     /// file:PATH of the evidence originals [default: file:<data>/blobs]
-    #[arg(long)]
+    #[arg(long, global = true)]
     blob_url: Option<String>,
     /// Refuse to start when a migration is missing, instead of applying it
-    #[arg(long)]
+    #[arg(long, global = true)]
     no_migrate: bool,
     /// Database connections, 1–200 [default: 8]
-    #[arg(long)]
+    #[arg(long, global = true)]
     connections: Option<String>,
     /// HTTP worker threads, 1–64 [default: 2]
-    #[arg(long)]
+    #[arg(long, global = true)]
     workers: Option<String>,
     /// Largest upload, bytes [default: 8589934592]
-    #[arg(long)]
+    #[arg(long, global = true)]
     max_upload_bytes: Option<String>,
     /// Free disk space that uploads must leave, bytes [default: 268435456]
-    #[arg(long)]
+    #[arg(long, global = true)]
     reserve_bytes: Option<String>,
     /// text or json [default: text]
-    #[arg(long)]
+    #[arg(long, global = true)]
     log_format: Option<String>,
     /// Log filter, for example info,chengguan=debug [default: info]
-    #[arg(long)]
+    #[arg(long, global = true)]
     log: Option<String>,
 }
 
