@@ -20,7 +20,7 @@ struct Cli {
 enum Command {
     /// Run the server.
     Serve(Common),
-    /// Show it: a server and a simulated county in one process, checked at the end.
+    /// Show it: a server and a simulated county in one process, checked at the end; data in ./demo-data unless told.
     Demo(demo::DemoArgs),
     /// Accounts: add, list, disable, reset a password.
     User(admin::UserArgs),
