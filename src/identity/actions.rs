@@ -301,6 +301,7 @@ pub fn session_actor(db: &mut Db, session: SessionId, now: DateTime<Utc>) -> Res
 
 /// The person behind an operation made on a device: the session must be theirs, begun on that very device, and must
 /// not have ended when they acted. An expired access token plays no part: work done offline is never refused for it.
+/// Also says until when the session vouches for what they did.
 ///
 /// # Errors
 /// `reauth`, when the person must sign in on the device again.
@@ -310,13 +311,14 @@ pub fn op_actor(
     session: SessionId,
     device: DeviceId,
     occurred_at: DateTime<Utc>,
-) -> Result<Actor> {
+) -> Result<(Actor, DateTime<Utc>)> {
     let (session, account) = store::session_get(db, session)?.ok_or(Code::Reauth)?;
-    let alive = session.ended_at.is_none_or(|end| occurred_at <= end.0) && occurred_at <= session.expires_at.0;
-    if session.user_id != user || session.device_id != Some(device) || account.disabled_at.is_some() || !alive {
+    let until = session.ended_at.map_or(session.expires_at, |end| end.min(session.expires_at)).0;
+    let own = session.user_id == user && session.device_id == Some(device);
+    if !own || account.disabled_at.is_some() || occurred_at > until {
         return Err(Code::Reauth.into());
     }
-    actor(&session, account)
+    Ok((actor(&session, account)?, until))
 }
 
 /// The actor a held operation gets once its person has signed in again.

@@ -14,12 +14,13 @@ use crate::{
     db::{
         Db, Tx,
         feed::Change,
-        types::{At, CaseId, ConflictId, DeviceId, Json, OpId},
+        types::{At, CaseId, ConflictId, DeviceId, Json, OpId, SessionId, UserId},
     },
     error::{Code, Error, Result},
     http::body::holds_nul,
     identity::{self, rules::Actor, store::DeviceRow, tokens::sha256},
 };
+use chrono::{DateTime, Utc};
 use std::collections::{HashMap, HashSet};
 
 /// Operations a transaction. PostgreSQL keeps 64 savepoints of a transaction in its fast path.
@@ -171,8 +172,7 @@ pub fn wait_for_op(op: OpId) -> String {
     format!("op:{op}")
 }
 
-type Actors =
-    HashMap<(crate::db::types::UserId, crate::db::types::SessionId), (Result<Actor>, chrono::DateTime<chrono::Utc>)>;
+type Actors = HashMap<(UserId, SessionId), (Actor, DateTime<Utc>)>;
 
 /// Judges a new operation. Only transient errors come back as errors: all else is a verdict that is stored.
 fn judge(
@@ -197,20 +197,18 @@ fn judge(
             return Ok(verdict);
         }
     }
-    // A person's session is looked up once for a chunk; it can only have ended since an earlier operation.
+    // A person's session is looked up once for a chunk, and answers for all they did until it ended.
     let key = (op.actor, op.session);
-    let fresh = actors.get(&key).is_none_or(|(_, at)| *at < op.occurred_at);
-    if fresh {
-        let actor = identity::actions::op_actor(tx.db, op.actor, op.session, device.id, op.occurred_at);
-        actors.insert(key, (actor, op.occurred_at));
+    if !actors.get(&key).is_some_and(|(_, until)| op.occurred_at <= *until) {
+        match identity::actions::op_actor(tx.db, op.actor, op.session, device.id, op.occurred_at) {
+            Ok(found) => actors.insert(key, found),
+            Err(error) if error.code == Code::Reauth => {
+                return Ok(Verdict::held(Code::Reauth, vec![identity::actions::login_key(op.actor, device.id)]));
+            }
+            Err(error) => return Err(error),
+        };
     }
-    match &actors[&key].0 {
-        Ok(actor) => run(tx, op, raw, actor),
-        Err(error) if error.code == Code::Reauth => {
-            Ok(Verdict::held(Code::Reauth, vec![identity::actions::login_key(op.actor, device.id)]))
-        }
-        Err(error) => Err(error.clone()),
-    }
+    run(tx, op, raw, &actors[&key].0)
 }
 
 /// Runs an operation in its savepoint and turns what happens into a verdict.
@@ -314,6 +312,7 @@ fn reconsider(tx: &mut Tx, id: OpId, keys: &[String]) -> Result<()> {
                 identity::actions::op_actor_vouched(tx.db, op.actor, op.session, row.device_id)
             } else {
                 identity::actions::op_actor(tx.db, op.actor, op.session, row.device_id, op.occurred_at)
+                    .map(|(actor, _)| actor)
             };
             match actor {
                 Ok(actor) => run(tx, &op, &row.raw, &actor)?,

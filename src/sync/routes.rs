@@ -55,13 +55,11 @@ async fn sync_push(
             Err(error) => return Err(error),
         }
     }
-    let (id, epoch, newest) = (sender.device, sender.epoch, sender.outbox.high_seq);
-    let missing_seqs = if ops.is_empty() {
-        vec![]
-    } else {
-        // Only up to what arrived: what is still queued on the device is not missing.
-        let newest = device.high_seq.max(newest_seq(&ops)).min(newest.max(0));
-        app.db.read(move |db| push::missing_seqs(db, id, epoch, newest)).await?
+    let (id, epoch) = (sender.device, sender.epoch);
+    // Only below what arrived: what is still queued on the device is not missing.
+    let missing_seqs = match newest_seq(&ops) {
+        0 => vec![],
+        newest => app.db.read(move |db| push::missing_seqs(db, id, epoch, newest)).await?,
     };
     Ok(web::Json(PushResponse {
         generation: app.keys.generation.clone(),
