@@ -199,7 +199,7 @@ fn judge(
     }
     // A person's session is looked up once for a chunk, and answers for all they did until it ended.
     let key = (op.actor, op.session);
-    if !actors.get(&key).is_some_and(|(_, until)| op.occurred_at <= *until) {
+    if actors.get(&key).is_none_or(|(_, until)| op.occurred_at > *until) {
         match identity::actions::op_actor(tx.db, op.actor, op.session, device.id, op.occurred_at) {
             Ok(found) => actors.insert(key, found),
             Err(error) if error.code == Code::Reauth => {
