@@ -388,9 +388,9 @@ mod tests {
         torment(&screenshot(7, 32, 32), "image/png");
     }
 
-    /// Files of real cameras, where there are some (`CHENGGUAN_MEDIA_DIR`).
+    /// Files of real cameras, where there are some (`TEST_MEDIA_DIR`).
     fn real_files() -> Vec<PathBuf> {
-        let Some(folder) = std::env::var_os("CHENGGUAN_MEDIA_DIR") else { return Vec::new() };
+        let Some(folder) = std::env::var_os("TEST_MEDIA_DIR") else { return Vec::new() };
         let mut files: Vec<_> = std::fs::read_dir(folder)
             .unwrap()
             .map(|entry| entry.unwrap().path())
