@@ -99,8 +99,18 @@ codes! {
     /// The deadline must lie ahead (and an extension must move it on).
     DueAtInvalid = "due_at_invalid",
     // -- sync
-    /// The device's epoch is not the one the server knows.
+    /// The device's store is older than what it has pushed, or the epoch is unknown: it must begin a new one.
     EpochStale = "epoch_stale",
+    /// The client is too old to read; it may still push.
+    ProtocolUnsupported = "protocol_unsupported",
+    /// Another person changed the same field.
+    FieldChanged = "field_changed",
+    /// It waited longer than 72 hours for what never came; a person must look.
+    HeldTooLong = "held_too_long",
+    /// A person looked at it and decided that it shall not apply.
+    Discarded = "discarded",
+    /// Nothing is left to decide: it was decided, or settled itself.
+    ReviewClosed = "review_closed",
     /// The operation can't be read as an operation at all; its bytes are kept.
     OpMalformed = "op_malformed",
     /// The operation id was used before for another payload.
@@ -125,7 +135,7 @@ codes! {
     CursorExpired = "cursor_expired",
     /// The server was restored; take a new snapshot.
     GenerationChanged = "generation_changed",
-    /// The device sees other records than before; take a new snapshot.
+    /// The reader's keys are not those of the cursor; take a snapshot `since` it.
     ScopeChanged = "scope_changed",
     // -- evidence and uploads
     /// `Tus-Resumable` is missing or names another version.

@@ -14,6 +14,8 @@ tables! {
     sync_clock (id) {
         id -> SmallInt,
         n -> BigInt,
+        floor -> BigInt,
+        generation -> Text,
     }
     changes (seq) {
         seq -> BigInt,
@@ -36,7 +38,6 @@ tables! {
         target_kind -> Nullable<Text>,
         target_id -> Nullable<Text>,
         raw -> Binary,
-        raw_sha256 -> Binary,
         occurred_at -> Nullable<Utc>,
         received_at -> Utc,
         status -> Text,
@@ -47,6 +48,15 @@ tables! {
         conflict_id -> Nullable<Uid>,
         winner_op -> Nullable<Uid>,
         waiting -> Doc,
+        was_epoch -> Nullable<Integer>,
+        was_seq -> Nullable<BigInt>,
+        corrected_at -> Nullable<Utc>,
+        time_confidence -> Text,
+        adjusted -> Nullable<Text>,
+        resolved_by -> Nullable<Uid>,
+        resolved_at -> Nullable<Utc>,
+        resolution -> Nullable<Text>,
+        resolution_reason -> Nullable<Text>,
     }
     sync_waits (wait_key, op_id) {
         wait_key -> Text,
@@ -59,6 +69,9 @@ tables! {
         code -> Text,
         raw -> Binary,
         raw_sha256 -> Binary,
+        resolved_by -> Nullable<Uid>,
+        resolved_at -> Nullable<Utc>,
+        resolution_reason -> Nullable<Text>,
     }
     server_secrets (name) {
         name -> Text,
@@ -98,11 +111,26 @@ tables! {
         enrolled_at -> Nullable<Utc>,
         revoked_at -> Nullable<Utc>,
         epoch -> Integer,
+        created_at -> Utc,
+    }
+    device_epochs (device_id, epoch) {
+        device_id -> Uid,
+        epoch -> Integer,
+        reason -> Text,
+        started_at -> Utc,
+        pushes -> BigInt,
+        attempt -> BigInt,
         high_seq -> BigInt,
-        outbox_depth -> Nullable<BigInt>,
+        depth -> BigInt,
+        oldest_at -> Nullable<Utc>,
         app -> Nullable<Text>,
         last_push_at -> Nullable<Utc>,
-        created_at -> Utc,
+        clock_offset_ms -> Nullable<BigInt>,
+        storage_persisted -> Nullable<Bool>,
+        media_waiting -> Nullable<BigInt>,
+        feed_seq -> BigInt,
+        digest_at -> Nullable<Utc>,
+        digest_matched -> Nullable<Bool>,
     }
     sessions (id) {
         id -> Uid,
@@ -262,6 +290,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     unit_classes,
     users,
     devices,
+    device_epochs,
     sessions,
     evidence,
     evidence_links,

@@ -10,6 +10,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// The protocol version of this module.
@@ -29,12 +30,22 @@ pub struct PushRequest {
     pub app: String,
     /// The sender.
     pub device: DeviceId,
-    /// The epoch it was given at enrolment.
+    /// The epoch it numbers its operations in.
     pub epoch: i32,
+    /// Which try to push this is, counted on the device per epoch from 1 and kept there before it is sent: a copy of
+    /// the device's store betrays itself by a number that was used already.
+    #[schema(minimum = 1)]
+    pub attempt: i64,
+    /// The last `push_token` that an answer brought in this epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push_token: Option<String>,
     /// What the device's clock says.
     pub clock: Clock,
     /// What waits on the device.
     pub outbox: Outbox,
+    /// How the device is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
     /// The operations, oldest first, at most [`MAX_OPS`]; each an [`Op`].
     #[schema(value_type = Vec<Op>)]
     pub ops: Vec<Box<RawValue>>,
@@ -69,13 +80,42 @@ pub struct Outbox {
     pub high_seq: i64,
 }
 
-/// One thing a person did, as the device wrote it down. Immutable.
-#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+/// How a device is, for the health board.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+pub struct Health {
+    /// Whether the browser promised to keep its storage (`navigator.storage.persisted()`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_persisted: Option<bool>,
+    /// Files that wait for their upload.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_waiting: Option<i64>,
+    /// The cursor up to which the device has read; the server need not keep older changes for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// The last comparison of digests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<DigestCheck>,
+}
+
+/// What comparing the server's digests with the device's own records gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DigestCheck {
+    /// When, by the device's clock.
+    pub at: DateTime<Utc>,
+    /// Whether all keys agreed.
+    pub matched: bool,
+}
+
+/// One thing a person did, as the device wrote it down. Immutable but for its number.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Op {
     /// UUIDv7, made once; the idempotency key.
     pub op_id: OpId,
-    /// Dense per epoch.
+    /// Dense per epoch; a label, no part of what the person did.
     pub seq: i64,
+    /// The label it had before its device began a new epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Was>,
     /// `case.handle` and so on.
     pub r#type: String,
     /// Version of the type, from 1.
@@ -111,6 +151,23 @@ pub struct Op {
     #[serde(default)]
     #[schema(value_type = Object)]
     pub args: serde_json::Value,
+}
+
+impl Op {
+    /// Whether two operations say the same; their labels may differ, because a new epoch numbers anew.
+    pub fn same_payload(&self, other: &Op) -> bool {
+        let bare = |op: &Op| Op { seq: 0, was: None, ..op.clone() };
+        bare(self) == bare(other)
+    }
+}
+
+/// An earlier label of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Was {
+    /// The epoch.
+    pub epoch: i32,
+    /// The number in it.
+    pub seq: i64,
 }
 
 /// A record an operation acts on.
@@ -222,6 +279,8 @@ pub struct PushResponse {
     pub generation: String,
     /// The server's clock.
     pub server_time: DateTime<Utc>,
+    /// Comes back with the next push of this epoch.
+    pub push_token: String,
     /// One result for each operation, in their order.
     pub results: Vec<OpResult>,
     /// Index of the first operation that was not looked at; send from there again.
@@ -260,9 +319,58 @@ pub struct OpResult {
     /// The disagreement a person will look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict_id: Option<ConflictId>,
-    /// What it waits for: `op:<id>`, `evidence:<sha256>` or `login:<user>:<device>`.
+    /// What it waits for: `op:<id>`, `evidence:<sha256>`, `login:<user>:<device>` or `type:<type>:<version>`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
+    /// `merged`: the fields that were written beside another person's change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adjusted: Vec<String>,
+    /// Who decided it, when a person had to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved_by: Option<UserId>,
+}
+
+/// `POST /api/v1/sync/epoch`: the device's store is a copy, or new.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EpochRequest {
+    /// The epoch the store has; 0 when it has none.
+    pub epoch: i32,
+    /// Why a new one is needed.
+    pub reason: EpochReason,
+}
+
+text_enum! {
+    /// Why a device numbers anew.
+    EpochReason {
+        /// It was enrolled, which a key of its own shows; the server says this, no device.
+        Enrolled = "enrolled",
+        /// Its store is an older or second copy of one that has pushed since.
+        Copied = "copied",
+        /// Its store was wiped; what was in it is gone.
+        Wiped = "wiped",
+    }
+}
+
+/// The answer to [`EpochRequest`]. Unsent operations are numbered anew from 1, and say their old label in `was`.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct EpochResponse {
+    /// The new epoch.
+    pub epoch: i32,
+    /// For the first push in it.
+    pub push_token: String,
+    /// The life of the server's data.
+    pub generation: String,
+    /// The server's clock.
+    pub server_time: DateTime<Utc>,
+}
+
+/// The answer to `POST /api/v1/sync/raw`: the bytes are stored, for a person to look at.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct RawResponse {
+    /// Always `quarantined`.
+    pub status: Status,
+    /// SHA-256 of the bytes that were stored, hexadecimal.
+    pub sha256: String,
 }
 
 /// `GET /api/v1/sync/changes`.
@@ -280,8 +388,21 @@ pub struct Changes {
     pub has_more: bool,
     /// The changes, oldest first.
     pub changes: Vec<Change>,
+    /// The oldest cursor position that is still good.
+    pub floor: i64,
+    /// Asked for with `digest=1` and given on a last page: for each key of the reader the sum, modulo 2⁶⁴, of a number
+    /// for each record that carries the key, 16 hexadecimal digits; see [`digest_of`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<BTreeMap<String, String>>,
     /// Ask again after that long, seconds.
     pub next_poll_s: u32,
+}
+
+/// The number of one record in a digest: the first 8 bytes of SHA-256 over `kind`, `id` and `ver` (0 for records
+/// without a version), joined by line feeds.
+pub fn digest_of(kind: &str, id: &str, ver: i64) -> u64 {
+    let hash = crate::identity::tokens::sha256(format!("{kind}\n{id}\n{ver}").as_bytes());
+    u64::from_be_bytes([hash[0], hash[1], hash[2], hash[3], hash[4], hash[5], hash[6], hash[7]])
 }
 
 text_enum! {
@@ -310,13 +431,19 @@ pub struct Change {
     /// The record's version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ver: Option<i64>,
+    /// `upsert`: the record's audience, as far as this reader belongs to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// The record (`upsert`) or the result (`op_result`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
-    pub data: Option<serde_json::Value>,
+    pub data: Option<Box<RawValue>>,
 }
 
-/// `GET /api/v1/sync/snapshot`.
+/// `GET /api/v1/sync/snapshot`: everything this reader may see, or only what some keys show.
+///
+/// When all pages are read: records here that carry a key of `of` and did not come are gone; those that carry no key
+/// of `scope` any more are out of sight; the others stay.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Snapshot {
     /// The life of the server's data.
@@ -328,6 +455,10 @@ pub struct Snapshot {
     /// The next page, absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page: Option<String>,
+    /// All keys of the reader.
+    pub scope: Vec<String>,
+    /// The keys that this snapshot is of.
+    pub of: Vec<String>,
     /// Everything this reader may see, as `upsert` changes.
     pub items: Vec<Change>,
 }

@@ -1,0 +1,25 @@
+DROP INDEX sync_raw_review;
+ALTER TABLE sync_raw DROP COLUMN resolution_reason;
+ALTER TABLE sync_raw DROP COLUMN resolved_at;
+ALTER TABLE sync_raw DROP COLUMN resolved_by;
+DROP INDEX sync_ops_was;
+DROP INDEX sync_ops_review;
+ALTER TABLE sync_ops DROP COLUMN resolution_reason;
+ALTER TABLE sync_ops DROP COLUMN resolution;
+ALTER TABLE sync_ops DROP COLUMN resolved_at;
+ALTER TABLE sync_ops DROP COLUMN resolved_by;
+ALTER TABLE sync_ops DROP COLUMN adjusted;
+ALTER TABLE sync_ops DROP COLUMN time_confidence;
+ALTER TABLE sync_ops DROP COLUMN corrected_at;
+ALTER TABLE sync_ops DROP COLUMN was_seq;
+ALTER TABLE sync_ops DROP COLUMN was_epoch;
+ALTER TABLE sync_ops ADD COLUMN raw_sha256 BLOB NOT NULL DEFAULT x'';
+ALTER TABLE devices ADD COLUMN high_seq INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN outbox_depth INTEGER;
+ALTER TABLE devices ADD COLUMN app TEXT;
+ALTER TABLE devices ADD COLUMN last_push_at INTEGER;
+DROP TABLE device_epochs;
+INSERT INTO server_secrets (name, secret, created_at)
+  SELECT 'generation', CAST(generation AS BLOB), 0 FROM sync_clock WHERE generation <> '';
+ALTER TABLE sync_clock DROP COLUMN generation;
+ALTER TABLE sync_clock DROP COLUMN floor;
