@@ -227,11 +227,15 @@ impl Client {
         let ops: Vec<Box<RawValue>> =
             ops.iter().map(raw).collect::<Result<_, _>>().map_err(|e| ClientError::Store(e.to_string()))?;
         let (now, offset) = (self.env.now(), self.store.offset()?);
+        let (attempt, push_token) = self.store.begin_attempt()?;
         Ok(PushRequest {
             protocol: PROTOCOL,
             app: self.app.clone(),
             device: identity.device,
             epoch: identity.epoch,
+            attempt,
+            push_token,
+            health: None,
             clock: wire::Clock {
                 wall: now,
                 mono_ms: self.mono_ms(),

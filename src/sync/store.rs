@@ -1,12 +1,13 @@
 //! Rows of operations with their results, of what held ones wait for, and of bytes that could not be read.
 
+use super::wire::{Op, OpResult, Status};
 use crate::{
     db::{
         Db, Each, on_each,
         schema::{sync_ops, sync_raw, sync_waits},
         types::{At, ConflictId, DeviceId, Json, OpId, SessionId, UserId},
     },
-    error::Result,
+    error::{Code, Error, Result},
 };
 use diesel::prelude::*;
 
@@ -36,8 +37,6 @@ pub struct OpRow {
     pub target_id: Option<String>,
     /// The bytes as they came.
     pub raw: Vec<u8>,
-    /// SHA-256 of `raw`.
-    pub raw_sha256: Vec<u8>,
     /// When the person acted, by the device's clock.
     pub occurred_at: Option<At>,
     /// When it arrived.
@@ -50,7 +49,7 @@ pub struct OpRow {
     pub detail: Option<String>,
     /// The record's version after it.
     pub ver: Option<i64>,
-    /// The number of its last change in the feed.
+    /// The number of its last change, once the feed has forgotten that; see [`OpRow::result`].
     pub result_seq: Option<i64>,
     /// The disagreement a person must look at.
     pub conflict_id: Option<ConflictId>,
@@ -58,12 +57,74 @@ pub struct OpRow {
     pub winner_op: Option<OpId>,
     /// What it waits for, when held.
     pub waiting: Json,
+    /// The epoch it was numbered in before.
+    pub was_epoch: Option<i32>,
+    /// Its number there.
+    pub was_seq: Option<i64>,
+    /// When the person acted, by the server's clock as well as can be told.
+    pub corrected_at: Option<At>,
+    /// How well: `good`, `aged` or `suspect`.
+    pub time_confidence: String,
+    /// `merged`: the fields that were written, separated by spaces.
+    pub adjusted: Option<String>,
+    /// Who decided it.
+    pub resolved_by: Option<UserId>,
+    /// When they did.
+    pub resolved_at: Option<At>,
+    /// `apply` or `discard`.
+    pub resolution: Option<String>,
+    /// Why.
+    pub resolution_reason: Option<String>,
 }
 
-pub(super) fn ops_add(db: &mut Db, rows: &[OpRow]) -> Result<()> {
-    // SQLite takes 32,766 parameters a statement; a row has 22.
+impl OpRow {
+    /// The operation.
+    ///
+    /// # Errors
+    /// `op_malformed`, which no stored row gives.
+    pub fn op(&self) -> Result<Op> {
+        serde_json::from_slice(&self.raw).map_err(|e| Code::OpMalformed.with(e.to_string()))
+    }
+
+    /// Its status.
+    ///
+    /// # Errors
+    /// `internal`, when the word is unknown.
+    pub fn status(&self) -> Result<Status> {
+        self.status.parse().map_err(|_| Error::internal(format!("operation {} has an unknown status", self.op_id)))
+    }
+
+    /// What it waits for.
+    pub fn waiting(&self) -> Vec<String> {
+        serde_json::from_value(self.waiting.0.clone()).unwrap_or_default()
+    }
+
+    /// The result as devices get it. `numbered` is its last change in the feed, while the feed has it.
+    ///
+    /// # Errors
+    /// `internal`, when the row contradicts itself.
+    pub fn result(&self, numbered: Option<i64>) -> Result<OpResult> {
+        Ok(OpResult {
+            op_id: Some(self.op_id),
+            status: self.status()?,
+            duplicate: false,
+            code: self.code.clone(),
+            detail: self.detail.clone(),
+            ver: self.ver,
+            result_seq: numbered.or(self.result_seq),
+            winner: self.winner_op,
+            conflict_id: self.conflict_id,
+            waiting: self.waiting(),
+            adjusted: self.adjusted.as_deref().map(|a| a.split(' ').map(str::to_owned).collect()).unwrap_or_default(),
+            resolved_by: self.resolved_by,
+        })
+    }
+}
+
+pub(super) fn ops_add(db: &mut Db, rows: &[&OpRow]) -> Result<()> {
+    // SQLite takes 32,766 parameters a statement; a row has 30.
     for chunk in rows.chunks(500) {
-        on_each!(&mut *db, c => diesel::insert_into(sync_ops::table).values(chunk).execute(c))?;
+        on_each!(&mut *db, c => diesel::insert_into(sync_ops::table).values(chunk.to_vec()).execute(c))?;
     }
     Ok(())
 }
@@ -77,19 +138,36 @@ pub(super) fn ops_by_id(db: &mut Db, ids: &[OpId]) -> Result<Vec<OpRow>> {
     Ok(sync_ops::table.filter(sync_ops::op_id.eq_any(ids)).select(OpRow::as_select()).load(db)?)
 }
 
-/// The sequence numbers that arrived of a device's epoch, in a window, both ends included.
-pub(super) fn seqs_between(db: &mut Db, device: DeviceId, epoch: i32, from: i64, to: i64) -> Result<Vec<i64>> {
+/// The sequence numbers that arrived of a device's epoch with the operations that bear them, in a window, both ends
+/// included.
+pub(super) fn labels_between(
+    db: &mut Db,
+    device: DeviceId,
+    epoch: i32,
+    from: i64,
+    to: i64,
+) -> Result<Vec<(i64, OpId)>> {
     Ok(sync_ops::table
         .filter(sync_ops::device_id.eq(device))
         .filter(sync_ops::epoch.eq(epoch))
         .filter(sync_ops::seq.between(from, to))
-        .select(sync_ops::seq)
+        .order(sync_ops::seq)
+        .select((sync_ops::seq, sync_ops::op_id))
         .load(db)?)
 }
 
-pub(super) fn waits_add(db: &mut Db, op: OpId, keys: &[String]) -> Result<()> {
-    for key in keys {
-        let values = (sync_waits::wait_key.eq(key), sync_waits::op_id.eq(op));
+/// The numbers of an epoch whose operations came under a later one.
+pub(super) fn renumbered(db: &mut Db, device: DeviceId, epoch: i32) -> Result<Vec<i64>> {
+    Ok(sync_ops::table
+        .filter(sync_ops::device_id.eq(device))
+        .filter(sync_ops::was_epoch.eq(epoch))
+        .select(sync_ops::was_seq.assume_not_null())
+        .load(db)?)
+}
+
+pub(super) fn waits_add(db: &mut Db, waits: &[(OpId, String)]) -> Result<()> {
+    for (op, key) in waits {
+        let values = (sync_waits::wait_key.eq(key), sync_waits::op_id.eq(*op));
         Each(diesel::insert_into(sync_waits::table).values(values).on_conflict_do_nothing()).execute(db)?;
     }
     Ok(())
@@ -109,16 +187,39 @@ pub(super) fn waits_remove(db: &mut Db, op: OpId) -> Result<()> {
     Ok(())
 }
 
+/// Held operations that arrived before a moment, oldest first.
+pub(super) fn held_since(db: &mut Db, before: At, limit: i64) -> Result<Vec<OpId>> {
+    Ok(sync_ops::table
+        .filter(sync_ops::status.eq(Status::Held.as_str()))
+        .filter(sync_ops::received_at.lt(before))
+        .order(sync_ops::op_id)
+        .limit(limit)
+        .select(sync_ops::op_id)
+        .load(db)?)
+}
+
 /// Bytes that could not be read as an operation, or that came under an id that was taken.
-#[derive(Insertable)]
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
 #[diesel(table_name = sync_raw)]
-pub(super) struct RawRow {
+pub struct RawRow {
+    /// Its id.
     pub id: OpId,
+    /// Who sent them.
     pub device_id: DeviceId,
+    /// When they arrived.
     pub received_at: At,
-    pub code: &'static str,
+    /// Why they are no operation.
+    pub code: String,
+    /// The bytes.
     pub raw: Vec<u8>,
+    /// Their SHA-256.
     pub raw_sha256: Vec<u8>,
+    /// Who looked at them.
+    pub resolved_by: Option<UserId>,
+    /// When.
+    pub resolved_at: Option<At>,
+    /// What became of them, in words.
+    pub resolution_reason: Option<String>,
 }
 
 /// Keeps the bytes; a repeat of the same bytes is kept once.

@@ -116,7 +116,7 @@ impl Store {
 }
 
 fn data(change: &Change) -> String {
-    change.data.as_ref().unwrap_or(&serde_json::Value::Null).to_string()
+    change.data.as_ref().map_or("null", |data| data.get()).to_owned()
 }
 
 fn apply_one(db: &mut SqliteConnection, change: &Change, now: DateTime<Utc>) -> Result<()> {
@@ -146,7 +146,7 @@ fn apply_one(db: &mut SqliteConnection, change: &Change, now: DateTime<Utc>) -> 
         ChangeType::OpResult => {
             let Some(value) = &change.data else { return Ok(()) };
             let result: OpResult =
-                serde_json::from_value(value.clone()).map_err(|e| ClientError::Unreadable(e.to_string()))?;
+                serde_json::from_str(value.get()).map_err(|e| ClientError::Unreadable(e.to_string()))?;
             let id = result.op_id.or_else(|| id.parse::<OpId>().ok());
             if let Some(op_id) = id {
                 // Also for one that still waits here: its answer was lost, and this is the same answer.

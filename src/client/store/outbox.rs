@@ -101,6 +101,7 @@ impl Store {
             let op = Op {
                 op_id: draft.op_id,
                 seq,
+                was: None,
                 r#type: draft.r#type,
                 v: 1,
                 target: Some(draft.target.clone()),
@@ -156,6 +157,18 @@ impl Store {
         Ok(wire::Outbox { depth, oldest: oldest.map(|at| at.0), high_seq: next - 1 })
     }
 
+    /// The number of the next try to push, and the token that goes with it; kept before it is sent.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub fn begin_attempt(&mut self) -> Result<(i64, Option<String>)> {
+        self.db.immediate_transaction(|db| {
+            let attempt = get::<i64>(db, "attempt")?.unwrap_or(0) + 1;
+            put(db, "attempt", &attempt)?;
+            Ok((attempt, get(db, "push_token")?))
+        })
+    }
+
     /// Stores what a push was answered, in one transaction: results, the clock's offset, and, when the server's data
     /// began a new life, everything sent before goes into the outbox again: the server knows each repeat by its id.
     ///
@@ -168,6 +181,7 @@ impl Store {
                 requeue(db)?;
             }
             put(db, "generation", &response.generation)?;
+            put(db, "push_token", &response.push_token)?;
             put(db, "offset", &ClockOffset::measure(now, response.server_time))?;
             for (place, result) in response.results.iter().enumerate() {
                 // An operation whose bytes the server could not read has no id there: its place tells.
@@ -196,6 +210,8 @@ impl Store {
             winner: None,
             conflict_id: None,
             waiting: Vec::new(),
+            adjusted: Vec::new(),
+            resolved_by: None,
         };
         self.db.immediate_transaction(|db| settle(db, op_id, &result, now))
     }
