@@ -71,6 +71,7 @@ impl App {
             .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
+        sync::jobs::start(db.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App { db, pushes, watcher, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
     }

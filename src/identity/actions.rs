@@ -531,6 +531,14 @@ pub fn epochs_of(db: &mut Db, id: DeviceId) -> Result<Vec<EpochRow>> {
     store::epochs_of(db, id)
 }
 
+/// The epochs in which devices made more than arrived under their numbers.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_incomplete(db: &mut Db) -> Result<Vec<EpochRow>> {
+    store::epochs_incomplete(db)
+}
+
 /// The newest epoch of each device.
 ///
 /// # Errors

@@ -309,6 +309,14 @@ pub(super) fn epochs_of(db: &mut Db, id: DeviceId) -> Result<Vec<EpochRow>> {
         .load(db)?)
 }
 
+/// The epochs in which a device made more than arrived.
+pub(super) fn epochs_incomplete(db: &mut Db) -> Result<Vec<EpochRow>> {
+    Ok(device_epochs::table
+        .filter(device_epochs::high_seq.gt(device_epochs::received))
+        .select(EpochRow::as_select())
+        .load(db)?)
+}
+
 /// The newest epoch of each device.
 pub(super) fn epochs_newest(db: &mut Db) -> Result<Vec<EpochRow>> {
     Ok(device_epochs::table

@@ -35,7 +35,8 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(sync_raw)
         .service(sync_changes)
         .service(sync_snapshot)
-        .service(sync_events);
+        .service(sync_events)
+        .configure(super::centre::routes::routes);
 }
 
 /// The largest body of `raw`, bytes.

@@ -227,3 +227,74 @@ pub(super) fn raw_add(db: &mut Db, row: &RawRow) -> Result<()> {
     Each(diesel::insert_into(sync_raw::table).values(row).on_conflict_do_nothing()).execute(db)?;
     Ok(())
 }
+
+/// A page of what waits for a person.
+#[derive(Debug, Clone)]
+pub struct ReviewPage {
+    /// Only in these states.
+    pub statuses: Vec<Status>,
+    /// Only what waits for no other operation: the heads of chains.
+    pub heads: bool,
+    /// Those after this one.
+    pub after: Option<OpId>,
+    /// At most that many.
+    pub limit: i64,
+}
+
+pub(super) fn review_page(db: &mut Db, page: &ReviewPage) -> Result<Vec<OpRow>> {
+    let statuses: Vec<&str> = page.statuses.iter().map(|status| status.as_str()).collect();
+    let mut query = sync_ops::table.filter(sync_ops::status.eq_any(statuses)).select(OpRow::as_select()).into_boxed();
+    if page.heads {
+        let behind = sync_waits::table.filter(sync_waits::wait_key.like("op:%")).select(sync_waits::op_id);
+        query = query.filter(sync_ops::op_id.ne_all(behind));
+    }
+    if let Some(after) = page.after {
+        query = query.filter(sync_ops::op_id.gt(after));
+    }
+    Ok(query.order(sync_ops::op_id.asc()).limit(page.limit).load(db)?)
+}
+
+/// The operations that wait for each of these, as pairs.
+pub(super) fn followers(db: &mut Db, ids: &[OpId]) -> Result<Vec<(OpId, OpId)>> {
+    let keys: Vec<String> = ids.iter().map(|id| super::engine::wait_for_op(*id)).collect();
+    let rows: Vec<(String, OpId)> = sync_waits::table
+        .filter(sync_waits::wait_key.eq_any(keys))
+        .order(sync_waits::op_id)
+        .select((sync_waits::wait_key, sync_waits::op_id))
+        .load(db)?;
+    let of = |key: &str| key.strip_prefix("op:").and_then(|id| id.parse().ok());
+    Ok(rows.into_iter().filter_map(|(key, op)| Some((of(&key)?, op))).collect())
+}
+
+pub(super) fn raw_page(db: &mut Db, after: Option<OpId>, limit: i64) -> Result<Vec<RawRow>> {
+    let mut query = sync_raw::table.filter(sync_raw::resolved_at.is_null()).select(RawRow::as_select()).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(sync_raw::id.gt(after));
+    }
+    Ok(query.order(sync_raw::id.asc()).limit(limit).load(db)?)
+}
+
+/// Notes what became of bytes; false when that was noted before, none when there are none.
+pub(super) fn raw_resolve(db: &mut Db, id: OpId, by: UserId, at: At, reason: &str) -> Result<Option<bool>> {
+    let there: Option<Option<At>> = sync_raw::table.find(id).select(sync_raw::resolved_at).first(db).optional()?;
+    if there != Some(None) {
+        return Ok(there.map(|_| false));
+    }
+    let word = (
+        sync_raw::resolved_by.eq(Some(by)),
+        sync_raw::resolved_at.eq(Some(at)),
+        sync_raw::resolution_reason.eq(Some(reason)),
+    );
+    let open = sync_raw::table.find(id).filter(sync_raw::resolved_at.is_null());
+    Ok(Some(diesel::update(open).set(word).execute(db)? > 0))
+}
+
+/// How many operations of each device wait for a person.
+pub(super) fn open_by_device(db: &mut Db) -> Result<Vec<(DeviceId, i64)>> {
+    let open = [Status::Conflict.as_str(), Status::Held.as_str(), Status::Quarantined.as_str()];
+    Ok(sync_ops::table
+        .filter(sync_ops::status.eq_any(open))
+        .group_by(sync_ops::device_id)
+        .select((sync_ops::device_id, diesel::dsl::count_star()))
+        .load(db)?)
+}
