@@ -12,7 +12,7 @@ use crate::{
         torture::{
             cluster::Cluster,
             device,
-            disk::Disk,
+            disk::{Disk, How},
             processes::{Nursery, ServerPlan},
             run::{self, Plan, Site, Voice},
         },
@@ -47,9 +47,10 @@ pub(super) struct TortureArgs {
     /// Run on a PostgreSQL cluster of its own, and stop that too (pg_ctl stop -m immediate)
     #[arg(long)]
     postgres: bool,
-    /// Let the servers' disk be full now and then
-    #[arg(long)]
-    disk_full: bool,
+    /// Let the servers' disk be full now and then: a small file system where one may be mounted (as root), otherwise or
+    /// by `--disk-full=limit` a limit on the size of their files
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "auto")]
+    disk_full: Option<How>,
     /// Scratch folder; must be new or empty. A folder that was not named is removed after a good run
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -105,12 +106,10 @@ fn scratch(named: Option<&Path>) -> Outcome<(PathBuf, bool)> {
 
 fn proceed(args: &TortureArgs, folder: &Path) -> Outcome<bool> {
     let nursery = Nursery::new(&std::env::current_exe()?, folder)?;
-    let cluster = if args.postgres { Some(Cluster::new(&nursery)?) } else { None };
-    let disk = if args.disk_full { Some(Disk::new(&nursery)?) } else { None };
-    let data = match disk.as_ref().and_then(Disk::folder) {
-        Some(small) => small.join("data"),
-        None => folder.join("data"),
-    };
+    let disk = args.disk_full.map(|how| Disk::new(&nursery, how)).transpose()?;
+    let within = disk.as_ref().and_then(Disk::folder).unwrap_or(folder);
+    let cluster = if args.postgres { Some(Cluster::new(&nursery, within)?) } else { None };
+    let data = within.join("data");
     let database_url = match (&cluster, &args.database_url) {
         (Some(cluster), _) => cluster.url(),
         (None, Some(url)) => url.clone(),

@@ -1,6 +1,6 @@
 //! A PostgreSQL of the run's own, so that it can be stopped in the middle of everything and started again.
 
-use super::processes::Nursery;
+use super::processes::{Nursery, tail};
 use crate::{
     client::{ClientError, Result},
     db::{Db, Purpose},
@@ -32,13 +32,13 @@ fn fail(what: &str, error: impl std::fmt::Display) -> ClientError {
 }
 
 impl Cluster {
-    /// Makes it in `postgres/` of the run's folder and starts it, with an empty database `chengguan`.
+    /// Makes it in `postgres/` of a folder and starts it, with an empty database `chengguan`.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
-    pub fn new(nursery: &Nursery) -> Result<Cluster> {
+    pub fn new(nursery: &Nursery, within: &Path) -> Result<Cluster> {
         let (programs, owner) = (programs()?, unprivileged()?);
-        let folder = nursery.folder().join("postgres");
+        let folder = within.join("postgres");
         fs::create_dir_all(&folder).map_err(|e| fail("postgres", e))?;
         if let Some((user, group)) = owner {
             chown(&folder, Some(user), Some(group)).map_err(|e| fail("chown", e))?;
@@ -94,12 +94,34 @@ impl Cluster {
         while let Err(error) = self.open("postgres") {
             let ended = child.try_wait().map_err(|e| fail("postgres", e))?;
             if ended.is_some() || Instant::now() > end {
-                return Err(fail("PostgreSQL did not start", format!("{error}; {}", nursery.tail("postgres/log"))));
+                return Err(fail("PostgreSQL did not start", format!("{error}; {}", tail(&self.folder.join("log")))));
             }
             thread::sleep(Duration::from_millis(20));
         }
         self.postgres = Some(child);
         Ok(())
+    }
+
+    /// Waits until it takes connections, and starts it when it has ended: without room for its log it gives up.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn revive(&mut self, nursery: &Nursery) -> Result<()> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let ended = match &mut self.postgres {
+                Some(postgres) => postgres.try_wait().map_err(|e| fail("postgres", e))?.is_some(),
+                None => true,
+            };
+            if ended {
+                return self.start(nursery);
+            }
+            match self.open("postgres") {
+                Ok(_) => return Ok(()),
+                Err(error) if Instant::now() > end => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
+            }
+        }
     }
 
     /// `pg_ctl stop -m immediate`: no checkpoint, no farewell; it must recover from its log.

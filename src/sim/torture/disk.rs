@@ -18,6 +18,15 @@ pub enum Disk {
     Limit,
 }
 
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum How {
+    /// A small file system where one may be mounted, the limit elsewhere.
+    Auto,
+    /// The limit on the servers' files.
+    Limit,
+}
+
 /// Room that stays free on the "full" disk: enough to look alive, not enough to work.
 const LEFT: u64 = 48 * 1024;
 /// Room otherwise; memory is only taken for what is stored.
@@ -26,11 +35,15 @@ const ROOM: &str = "size=2g";
 const LIMIT: u64 = 64 * 1024;
 
 impl Disk {
-    /// Mounts the small file system at `small/` of the run's folder, or falls back to the limit.
+    /// Mounts the small file system at `small/` of the run's folder; without leave to mount, or when it is wished, the
+    /// limit serves instead.
     ///
     /// # Errors
     /// When the folder can't be made.
-    pub fn new(nursery: &Nursery) -> Result<Disk> {
+    pub fn new(nursery: &Nursery, how: How) -> Result<Disk> {
+        if how == How::Limit {
+            return Ok(Disk::Limit);
+        }
         let folder = nursery.folder().join("small");
         fs::create_dir_all(&folder).map_err(|e| ClientError::File(format!("{}: {e}", folder.display())))?;
         Ok(if mount(&["-t", "tmpfs", "-o", ROOM, "tmpfs"], &folder) { Disk::Small(folder) } else { Disk::Limit })
@@ -48,7 +61,7 @@ impl Disk {
     pub fn how(&self) -> &'static str {
         match self {
             Disk::Small(_) => "a small file system without room (ENOSPC)",
-            Disk::Limit => "a limit on the servers' files (EFBIG; no file system may be mounted here)",
+            Disk::Limit => "a limit on the servers' files (EFBIG)",
         }
     }
 

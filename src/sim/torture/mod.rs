@@ -141,10 +141,10 @@ impl fmt::Display for Report {
         let Crimes { servers, devices, database_stops, full_disks } = self.crimes;
         writeln!(f, "killed       {servers} servers and {devices} devices by SIGKILL, each started again on its data")?;
         if database_stops > 0 {
-            writeln!(f, "database     stopped {database_stops} times by pg_ctl stop -m immediate, and started again")?;
+            writeln!(f, "database     stopped {database_stops} × by pg_ctl stop -m immediate, and started again")?;
         }
         if full_disks > 0 {
-            writeln!(f, "full disk    {full_disks} times, by {}", self.full_disk_by.unwrap_or_default())?;
+            writeln!(f, "full disk    {full_disks} ×, by {}", self.full_disk_by.unwrap_or_default())?;
         }
         let (passed, cuts, doubled) = (self.connections, self.cuts, self.doubled_pushes);
         writeln!(f, "network      {passed} connections, {cuts} broken on purpose, {doubled} pushes delivered twice")?;

@@ -24,7 +24,7 @@ const WATCHDOG: &str = r#"
 trap '' INT TERM HUP
 cat >/dev/null
 kill -TERM 0
-for file in "$1"/postgres/data/postmaster.pid; do
+for file in "$1"/postgres/data/postmaster.pid "$1"/small/postgres/data/postmaster.pid; do
   [ -f "$file" ] && kill -QUIT "$(head -n 1 "$file")" 2>/dev/null
 done
 sleep 1
@@ -106,10 +106,15 @@ impl Nursery {
 
     /// The end of a process's log, for an account of what went wrong.
     pub fn tail(&self, log: &str) -> String {
-        let text = std::fs::read_to_string(self.folder.join(log)).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().rev().take(5).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+        tail(&self.folder.join(log))
     }
+}
+
+/// The last lines of a log.
+pub fn tail(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().rev().take(5).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
 }
 
 impl Drop for Nursery {

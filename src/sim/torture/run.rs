@@ -165,7 +165,7 @@ impl Run<'_> {
             }
             if self.site.disk.is_some() && (kills + FULL_EVERY - 5) / FULL_EVERY > fulls {
                 fulls += 1;
-                self.fill_disk();
+                self.fill_disk()?;
             }
             if kills / 50 > self.report.said {
                 self.report.said = kills / 50;
@@ -239,16 +239,26 @@ impl Run<'_> {
         cluster.start(&self.site.nursery)
     }
 
-    fn fill_disk(&mut self) {
-        let Some(disk) = &self.site.disk else { return };
-        if disk.fill(&self.processes) {
+    /// In the middle of it a server dies, and starts when there is room again.
+    fn fill_disk(&mut self) -> Result<()> {
+        let Some(disk) = &self.site.disk else { return Ok(()) };
+        let filled = disk.fill(&self.processes);
+        let half = Duration::from_millis(800 + u64::from(self.dice.below(1_200)));
+        thread::sleep(half);
+        let victim = self.dice.below(u32::try_from(self.processes.len()).unwrap_or(1)) as usize;
+        self.processes[victim].kill(&self.servers);
+        self.report.crimes.servers += 1;
+        thread::sleep(half);
+        if filled && disk.free(&self.processes) {
             self.report.crimes.full_disks += 1;
             self.report.full_disk_by = Some(disk.how());
-            thread::sleep(Duration::from_millis(1_500 + u64::from(self.dice.below(2_500))));
+        } else {
+            self.report.crashed.push("the disk could not be made full and empty again".into());
         }
-        if !disk.free(&self.processes) {
-            self.report.crashed.push("the disk could not be given its room back".into());
+        if let Some(cluster) = &mut self.site.cluster {
+            cluster.revive(&self.site.nursery)?;
         }
+        self.processes[victim].start(&self.site.nursery, &self.site.server, &self.servers)
     }
 
     /// The network is good again, everybody starts once more and brings home what there is; then the servers die a last
@@ -293,26 +303,38 @@ fn desks(network: &Network, county: &County, over: &AtomicBool) -> Done {
         total.waited_for_evidence += part.waited_for_evidence;
         total.closed += part.closed;
     };
-    let mut signed: Option<(Desk, Desk)> = None;
+    let (mut signed, mut rounds) = (None, 0u32);
     while !over.load(Ordering::Relaxed) {
-        let before = signed.take();
-        let round = || -> Result<(Desk, Desk)> {
-            let (dispatcher, verifier) = match before {
-                Some(pair) => pair,
-                None => {
-                    let api = Api::new(&network.url(), PATIENCE)?;
-                    (Desk::sign_in(&api, &county.dispatcher)?, Desk::sign_in(&api, &county.verifier)?)
+        let (dispatcher, verifier) = match signed.take() {
+            Some(pair) => pair,
+            None => match sign_in(network, county) {
+                Ok(pair) => pair,
+                Err(_) => {
+                    thread::sleep(Duration::from_millis(100));
+                    continue;
                 }
-            };
-            if !units.is_empty() {
-                add(office::dispatch(&dispatcher, &units, Env::system().now())?);
-            }
-            add(office::close(&dispatcher, &verifier, true)?);
-            Ok((dispatcher, verifier))
+            },
         };
-        // A desk whose server dies comes back later; only a session that is over needs its person again.
-        signed = round().ok();
-        thread::sleep(Duration::from_millis(300));
+        // In turns, because most rounds end early: their server dies.
+        rounds += 1;
+        let outcome = if rounds % 2 == 1 && !units.is_empty() {
+            office::dispatch(&dispatcher, &units, Env::system().now())
+        } else {
+            office::close(&dispatcher, &verifier, true)
+        };
+        match outcome {
+            Ok(part) => add(part),
+            Err(ClientError::Refused { status: 401, .. }) => continue,
+            // Whatever else it was, the desk tries again when its server is back.
+            Err(_) => {}
+        }
+        signed = Some((dispatcher, verifier));
+        thread::sleep(Duration::from_millis(200));
     }
     total.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn sign_in(network: &Network, county: &County) -> Result<(Desk, Desk)> {
+    let api = Api::new(&network.url(), PATIENCE)?;
+    Ok((Desk::sign_in(&api, &county.dispatcher)?, Desk::sign_in(&api, &county.verifier)?))
 }
