@@ -148,7 +148,7 @@ fn enter(config: &Config, size: Size) -> Outcome<County> {
     let (url, config) = (config.database_url.clone(), config.clone());
     runtime.block_on(async move {
         let db = App::open_for_administration(&config, env).await?;
-        if !db.read(|db| identity::actions::user_list(db)).await?.is_empty() {
+        if !db.read(identity::actions::user_list).await?.is_empty() {
             return Err(format!("{url} holds accounts already: this would ruin real data").into());
         }
         Ok(db.write(move |tx| county::load(tx, size, &passwords)).await?)

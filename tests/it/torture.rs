@@ -246,6 +246,13 @@ const DAMAGES: &[Damage] = &[
         "is a ghost",
     ),
     (
+        "an operation is held for nothing",
+        true,
+        "UPDATE sync_ops SET status = 'held', waiting = (SELECT '[\"op:' || min(op_id) || '\"]' FROM sync_ops WHERE status = 'applied') WHERE op_id = (SELECT max(op_id) FROM sync_ops WHERE status = 'applied')",
+        |r| &r.stuck,
+        "which has come",
+    ),
+    (
         "an acknowledged operation is gone",
         true,
         "DELETE FROM sync_ops WHERE op_id = (SELECT min(op_id) FROM sync_ops)",

@@ -96,10 +96,14 @@ pub fn reckon(url: &str, database: &str, folders: &[PathBuf], county: &County, r
     feed(&mut db, report)?;
     timelines(&mut db, report)?;
     let mut known = HashSet::new();
+    let mut stored = HashSet::new();
+    for home in &mut homes {
+        stored.extend(home.client.store.media(MediaState::Stored)?.into_iter().map(|media| media.sha256));
+    }
     for home in &mut homes {
         operations(home, &tables, report)?;
         chains(home, &tables, report)?;
-        again(home, report)?;
+        again(home, &tables, &stored, report)?;
         known.extend(home.answered.iter().map(|sent| sent.op_id));
     }
     for (op, kept) in tables.ops.iter().filter(|(op, _)| !known.contains(op)) {
@@ -342,7 +346,7 @@ fn chains(home: &Home, tables: &Tables, report: &mut Report) -> Result<()> {
 }
 
 /// I1, I3 over HTTP: everything is sent again, and each must be known with the very result the device has.
-fn again(home: &mut Home, report: &mut Report) -> Result<()> {
+fn again(home: &mut Home, tables: &Tables, stored: &HashSet<String>, report: &mut Report) -> Result<()> {
     let queued: Vec<Queued> =
         home.answered.iter().map(|sent| Queued { op_id: sent.op_id, raw: sent.raw.clone() }).collect();
     let mut from = 0;
@@ -362,11 +366,28 @@ fn again(home: &mut Home, report: &mut Report) -> Result<()> {
             } else if !same {
                 report.changed.push(format!("I3: {}: {first:?} was answered {now:?} again", home.name));
             }
+            if now.status == Status::Held && !waits(&now.waiting, tables, stored) {
+                let (op, keys) = (sent.op_id, now.waiting.join(" "));
+                report.stuck.push(format!("L1: {}: {op} is held for {keys:?}, which has come", home.name));
+            }
         }
         report.repeats += response.results.len() as u64;
         from += response.results.len();
     }
     Ok(())
+}
+
+/// Whether something that a held operation waits for is still to come. Everybody has signed in, so no login is.
+fn waits(keys: &[String], tables: &Tables, stored: &HashSet<String>) -> bool {
+    keys.iter().any(|key| match key.split_once(':') {
+        Some(("op", id)) => {
+            let before = id.parse().ok().and_then(|id: OpId| tables.ops.get(&id));
+            before.is_none_or(|kept| !kept.status.settled_well())
+        }
+        Some(("evidence", sha256)) => !stored.contains(sha256),
+        Some(("login", _)) => false,
+        _ => true,
+    })
 }
 
 type View = BTreeMap<(String, String), (i64, serde_json::Value)>;

@@ -147,7 +147,10 @@ impl Drop for Cluster {
 }
 
 /// The folder with PostgreSQL's programs: on `PATH`, or Debian's newest. A wrapper alone on `PATH` is not enough.
-fn programs() -> Result<PathBuf> {
+///
+/// # Errors
+/// When they are not installed.
+pub fn programs() -> Result<PathBuf> {
     let complete = |folder: &Path| ["initdb", "postgres", "pg_ctl"].iter().all(|name| folder.join(name).is_file());
     let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).find(|folder| complete(folder));
     let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<f32>().ok();
@@ -160,7 +163,10 @@ fn programs() -> Result<PathBuf> {
 }
 
 /// The user PostgreSQL runs as: it refuses root, so root becomes `postgres` (or `nobody`); others stay who they are.
-fn unprivileged() -> Result<Option<(u32, u32)>> {
+///
+/// # Errors
+/// When there is no such user.
+pub fn unprivileged() -> Result<Option<(u32, u32)>> {
     let own = fs::metadata("/proc/self").map_err(|e| fail("/proc/self", e))?.uid();
     if own != 0 {
         return Ok(None);

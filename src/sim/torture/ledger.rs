@@ -97,13 +97,16 @@ impl Ledger {
     }
 }
 
+/// An answer: the status, the reason, the record's version.
+pub type Answered = (Status, Option<String>, Option<i64>);
+
 /// Everything a ledger says.
 #[derive(Debug, Default)]
 pub struct Told {
     /// Saved operations with the hash of their bytes.
     pub saved: HashMap<OpId, String>,
     /// Each operation's answers, oldest first.
-    pub answered: HashMap<OpId, Vec<(Status, Option<String>, Option<i64>)>>,
+    pub answered: HashMap<OpId, Vec<Answered>>,
     /// What stopped it.
     pub stopped: Vec<String>,
     /// The last tally of each life: pushed, duplicates, unanswered, files, cut bodies.

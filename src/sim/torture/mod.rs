@@ -99,6 +99,8 @@ pub struct Report {
     pub views: Vec<String>,
     /// Files that came back different or not at all.
     pub bad_files: Vec<String>,
+    /// Operations that are held although what they waited for has come.
+    pub stuck: Vec<String>,
     /// Devices that did not bring everything home.
     pub not_home: Vec<String>,
     /// Processes that ended by themselves.
@@ -116,7 +118,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn findings(&self) -> [(&'static str, &Vec<String>); 9] {
+    fn findings(&self) -> [(&'static str, &Vec<String>); 10] {
         [
             ("MISSING", &self.missing),
             ("DOUBLED", &self.doubled),
@@ -124,6 +126,7 @@ impl Report {
             ("FEED", &self.holes),
             ("VIEW", &self.views),
             ("WRONG BYTES", &self.bad_files),
+            ("STUCK", &self.stuck),
             ("NOT HOME", &self.not_home),
             ("CRASHED", &self.crashed),
             ("STOPPED", &self.stopped),
