@@ -56,8 +56,10 @@ fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
         from_a_later_life(record, token, epoch.as_ref())?;
     }
     let mut epoch = epoch.ok_or(Code::EpochStale)?;
-    // A number that was used means that this store is a copy of one that has gone on.
-    if push.attempt <= epoch.attempt {
+    // A number that was used means that this store is a copy of one that has gone on; unless it is that very push, which
+    // the network delivered twice.
+    let again = push.attempt == epoch.attempt && epoch.attempt_sha256.as_ref() == Some(&push.sha256);
+    if push.attempt <= epoch.attempt && !again {
         return Err(Code::EpochStale.into());
     }
     let ids: Vec<OpId> = read.good().map(|op| op.op_id).collect();
@@ -102,7 +104,9 @@ fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
             }
         }
     }
-    heard(&mut epoch, push, record.now());
+    if !again {
+        heard(&mut epoch, push, record.now());
+    }
     let missing_seqs = missing(record, &epoch, read)?;
     let token = Token { generation: record.generation()?, device: device.id, epoch: epoch.epoch, pushes: epoch.pushes };
     record.put_epoch(epoch);
@@ -143,6 +147,7 @@ fn labels_free(record: &mut impl Record, epoch: &EpochRow, fresh: &[&Op]) -> Res
 fn heard(epoch: &mut EpochRow, push: &Push, now: DateTime<Utc>) {
     epoch.pushes += 1;
     epoch.attempt = push.attempt;
+    epoch.attempt_sha256 = Some(push.sha256.clone());
     epoch.high_seq = epoch.high_seq.max(push.outbox.high_seq);
     epoch.depth = push.outbox.depth;
     epoch.oldest_at = push.outbox.oldest.map(At);

@@ -8,10 +8,9 @@ use super::{
 use crate::{
     db::{
         feed::Change,
-        types::{DeviceId, OpId, SessionId, UserId},
+        types::{DeviceId, OpId, SessionId, UserId, holds_nul},
     },
     error::{Code, Result},
-    http::body::holds_nul,
     identity::{
         rules::{Actor, text_enum},
         store::{DeviceRow, EpochRow},
@@ -139,6 +138,8 @@ pub struct Push {
     pub epoch: i32,
     /// Which try it is.
     pub attempt: i64,
+    /// SHA-256 of its bytes.
+    pub sha256: Vec<u8>,
     /// Its last token, if ours.
     pub token: Option<Token>,
     /// Its client.
