@@ -11,7 +11,10 @@
 
 mod county;
 mod figures;
+mod floor;
+mod growth;
 mod load;
+mod peers;
 mod places;
 mod profile;
 mod pull;
@@ -60,14 +63,17 @@ fn main() -> Done {
     }
     let options = options()?;
     let wants = |part: &str| options.only.iter().any(|only| only == part);
-    if wants("push") {
-        push::full_outboxes(&options)?;
+    let pushes = if wants("push") { push::full_outboxes(&options)? } else { vec![] };
+    let singles = if wants("single") { push::singles(&options)? } else { vec![] };
+    let pulls = if wants("pull") { pull::cold(&options)? } else { vec![] };
+    if wants("floor") {
+        floor::raw_inserts(&options, &pushes)?;
     }
-    if wants("single") {
-        push::singles(&options)?;
+    if wants("peers") {
+        peers::beside(&options, &peers::Ours { pushes: &pushes, singles: &singles, pulls: &pulls })?;
     }
-    if wants("pull") {
-        pull::cold(&options)?;
+    if wants("growth") {
+        growth::sizes(&options)?;
     }
     if wants("profile") {
         profile::run(&options)?;

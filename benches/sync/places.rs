@@ -36,7 +36,9 @@ pub struct Place {
 }
 
 enum Database {
-    Own(pg::Database),
+    Own {
+        _database: pg::Database,
+    },
     /// On a server that was given: its maintenance URL, and the name to drop.
     Given(String, String),
 }
@@ -51,7 +53,7 @@ impl Place {
             (Engine::Postgres, None) => {
                 let own = pg::Database::empty();
                 data.url.clone_from(&own.url);
-                Some(Database::Own(own))
+                Some(Database::Own { _database: own })
             }
             (Engine::Postgres, Some(server)) => {
                 static COUNT: AtomicU32 = AtomicU32::new(0);

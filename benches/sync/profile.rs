@@ -1,4 +1,4 @@
-//! Where the time goes: `perf` looks at the server, and at nothing else, while the outboxes of `push` come in.
+//! Where the time goes: `perf` looks at the server, and at nothing else, while outboxes come in, single operations do, and records go out.
 
 use crate::{
     Options,
@@ -17,7 +17,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Profiles what `CHENGGUAN_PROFILE` names (`push`, `single` or `pull`), on each engine; the recordings stay.
+/// Profiles pushes, single operations and pulls on each engine; the recordings stay in the temporary folder.
 pub fn run(options: &Options) -> Done {
     for engine in options.engines() {
         for what in ["push", "single", "pull"] {
@@ -30,7 +30,7 @@ pub fn run(options: &Options) -> Done {
                 load::cases(&place, &county, 20_000, load::Lines::One)?;
             }
             let file = std::env::temp_dir().join(format!("chengguan-{engine:?}-{what}.perf").to_lowercase());
-            let perf = record(server.pid(), &file)?;
+            let perf = record(server.child.id(), &file)?;
             match what {
                 "push" => drop(push::rounds(server.address, county, options.rounds)?),
                 "single" => drop(push::single_rounds(server.address, county, options.rounds)?),
@@ -59,7 +59,7 @@ fn record(pid: u32, file: &Path) -> Done<Child> {
         "-F",
         "999",
         "--call-graph",
-        "dwarf,16384",
+        "dwarf,8192",
         "-p",
         &pid.to_string(),
         "-o",

@@ -55,18 +55,18 @@ pub fn rounds(address: SocketAddr, mut county: County, rounds: usize) -> Done<Ra
 
 fn one_round(address: SocketAddr, county: &mut County) -> Done<f64> {
     let (env, unit) = (county.env.clone(), county.unit);
-    let requests: Vec<Vec<u8>> = county
+    let requests: Vec<Vec<Vec<u8>>> = county
         .devices
         .iter_mut()
         .map(|device| {
             let ops = device.work(&env, unit, BATCH / 4);
             let body = device.push_body(&env, &ops);
-            request("POST", "/api/v1/sync/push", Some(&device.device_token), Some(&body))
+            vec![request("POST", "/api/v1/sync/push", Some(&device.device_token), Some(&body))]
         })
         .collect();
     let count = requests.len();
     let (took, answers) = all_at_once(address, &requests)?;
-    for (device, answer) in county.devices.iter_mut().zip(answers) {
+    for (device, answer) in county.devices.iter_mut().zip(answers.into_iter().flatten()) {
         let answer = answer.good()?;
         applied(&answer, BATCH)?;
         device.answered(&answer.body);
@@ -74,24 +74,26 @@ fn one_round(address: SocketAddr, county: &mut County) -> Done<f64> {
     Ok((count * BATCH) as f64 / took.as_secs_f64())
 }
 
-/// Every request on a connection of its own, all let go together; the time until the last is answered.
-pub fn all_at_once(address: SocketAddr, requests: &[Vec<u8>]) -> Done<(Duration, Vec<Answer>)> {
-    let ready = Barrier::new(requests.len() + 1);
+/// Every list of requests one after the other on a connection of its own, all connections let go together; the time
+/// until the last is answered.
+pub fn all_at_once(address: SocketAddr, lists: &[Vec<Vec<u8>>]) -> Done<(Duration, Vec<Vec<Answer>>)> {
+    let ready = Barrier::new(lists.len() + 1);
     thread::scope(|scope| {
-        let hands: Vec<_> = requests
+        let hands: Vec<_> = lists
             .iter()
-            .map(|request| {
+            .map(|list| {
                 let ready = &ready;
                 scope.spawn(move || {
                     let connection = Connection::open(address);
                     ready.wait();
-                    connection?.ask(request)
+                    let mut connection = connection?;
+                    list.iter().map(|request| connection.ask(request)).collect()
                 })
             })
             .collect();
         ready.wait();
         let started = Instant::now();
-        let answers: Vec<Done<Answer>> =
+        let answers: Vec<Done<Vec<Answer>>> =
             hands.into_iter().map(|hand| hand.join().map_err(|_| "a client failed")?).collect();
         let took = started.elapsed();
         Ok((took, answers.into_iter().collect::<Done<_>>()?))

@@ -40,7 +40,8 @@ impl Data {
 
 /// A running server; dropped, it ends at once.
 pub struct Server {
-    child: Child,
+    /// Its process, for a profiler too.
+    pub child: Child,
     pub address: SocketAddr,
 }
 
@@ -73,11 +74,6 @@ impl Server {
         // What else it prints must find a reader, or it would stop at a full pipe.
         std::thread::spawn(move || std::io::copy(&mut greeting, &mut std::io::sink()));
         Ok(server)
-    }
-
-    /// Its process, for a profiler.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
     }
 }
 

@@ -130,15 +130,24 @@ fn joined(mut chunks: &[u8]) -> Done<Vec<u8>> {
 
 /// A request of a device or a person.
 pub fn request(method: &str, path: &str, token: Option<&str>, body: Option<&str>) -> Vec<u8> {
+    let bearer = token.map(|token| format!("Bearer {token}"));
+    let mut headers = vec![("Content-Type", "application/json")];
+    headers.extend(bearer.as_deref().map(|bearer| ("Authorization", bearer)));
+    request_with(method, path, &headers, body)
+}
+
+/// A request with these headers.
+pub fn request_with(method: &str, path: &str, headers: &[(&str, &str)], body: Option<&str>) -> Vec<u8> {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json\r\n");
-    if let Some(token) = token {
-        text.push_str(&format!("Authorization: Bearer {token}\r\n"));
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
     }
-    if let Some(body) = body {
-        text.push_str(&format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+    let body = body.unwrap_or_default();
+    if method != "GET" {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
     }
     text.push_str("\r\n");
-    text.push_str(body.unwrap_or_default());
+    text.push_str(body);
     text.into_bytes()
 }
 
