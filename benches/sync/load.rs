@@ -91,12 +91,12 @@ SELECT event_id, case_id, k, k, at + k, at, '{user}', '{device}', op_id,
   CASE k WHEN 3 THEN '已补装' END, '{"note":"已补装"}'
 FROM l ORDER BY line;
 INSERT INTO sync_ops (op_id, device_id, epoch, seq, actor_id, op_type, op_version, target_kind, target_id, raw,
-  raw_sha256, occurred_at, received_at, status, ver, result_seq, waiting)
+  occurred_at, received_at, status, ver, waiting)
 SELECT op_id, '{device}', 0, line, '{user}',
   CASE k WHEN 1 THEN 'case.report' WHEN 2 THEN 'case.dispatch' ELSE 'case.handle' END, 1, 'case', case_id,
   CAST(printf('{"op_id":"%s","seq":%d,"type":"case.handle","v":1,"target":{"kind":"case","id":"%s"},', op_id, line, case_id)
     || '"actor":"{user}","occurred_at":"2020-01-01T00:00:00Z","args":{"note":"已补装"}}' AS BLOB),
-  randomblob(32), at, at, 'applied', k, (SELECT n FROM sync_clock) + line, '[]'
+  at, at, 'applied', k, '[]'
 FROM l ORDER BY line;
 INSERT INTO changes (seq, kind, entity_id, keys_before, keys_after, op_id, changed_at)
 SELECT (SELECT n FROM sync_clock) + line, 'case', case_id,
@@ -104,7 +104,6 @@ SELECT (SELECT n FROM sync_clock) + line, 'case', case_id,
   CASE k WHEN 1 THEN 'centre user:{user}' ELSE 'centre user:{user} unit:' || unit END, op_id, at
 FROM l ORDER BY line;
 UPDATE sync_clock SET n = n + {count} * {lines};
-UPDATE devices SET high_seq = {count} * {lines} WHERE id = '{device}' AND epoch = 0;
 DROP TABLE l;
 DROP TABLE n;
 "#;
@@ -137,12 +136,12 @@ SELECT event_id, case_id, k, k, at, at, '{user}', '{device}', op_id,
   CASE k WHEN 3 THEN '已补装' END, '{"note":"已补装"}'
 FROM l ORDER BY line;
 INSERT INTO sync_ops (op_id, device_id, epoch, seq, actor_id, op_type, op_version, target_kind, target_id, raw,
-  raw_sha256, occurred_at, received_at, status, ver, result_seq, waiting)
+  occurred_at, received_at, status, ver, waiting)
 SELECT op_id, '{device}', 0, line, '{user}',
   CASE k WHEN 1 THEN 'case.report' WHEN 2 THEN 'case.dispatch' ELSE 'case.handle' END, 1, 'case', case_id::text,
   convert_to(format('{"op_id":"%s","seq":%s,"type":"case.handle","v":1,"target":{"kind":"case","id":"%s"},', op_id, line, case_id)
     || '"actor":"{user}","occurred_at":"2020-01-01T00:00:00Z","args":{"note":"已补装"}}', 'UTF8'),
-  sha256(line::text::bytea), at, at, 'applied', k, (SELECT n FROM sync_clock) + line, '[]'
+  at, at, 'applied', k, '[]'
 FROM l ORDER BY line;
 INSERT INTO changes (seq, kind, entity_id, keys_before, keys_after, op_id, changed_at)
 SELECT (SELECT n FROM sync_clock) + line, 'case', case_id::text,
