@@ -50,7 +50,9 @@ pub fn take(record: &mut impl Record, pushes: &[Read]) -> Result<Vec<Result<Answ
 
 fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
     let push = &read.push;
-    let device = record.device(push.device)?.ok_or(Code::DeviceUnknown)?;
+    // Enrolled anew since its token was verified, a device is another one.
+    let device = record.device(push.device)?.filter(|device| device.public_key.as_ref() == Some(&push.key));
+    let device = device.ok_or(Code::DeviceUnknown)?;
     let epoch = record.epoch(push.device, push.epoch)?;
     if let Some(token) = &push.token {
         from_a_later_life(record, token, epoch.as_ref())?;

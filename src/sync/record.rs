@@ -134,6 +134,8 @@ pub struct Token {
 pub struct Push {
     /// The device that authenticated.
     pub device: DeviceId,
+    /// The public key that its token was verified with.
+    pub key: Vec<u8>,
     /// The epoch it numbers in.
     pub epoch: i32,
     /// Which try it is.

@@ -66,23 +66,26 @@ fn unseal(keys: &Keys, token: &str) -> Option<Token> {
 #[post("/sync/push")]
 async fn sync_push(
     app: web::Data<App>,
-    caller: Caller,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<web::Json<PushResponse>> {
-    let device = caller.device()?;
+    let signer = app.verified.device(&app, &request).await?;
     let bytes = body::read(&request, payload.into_inner(), MAX_PUSH_BYTES).await?;
     let asked = envelope(&bytes)?;
-    if asked.device != device.id {
+    if asked.device != signer.device {
         return Err(Code::BodyInvalid.with("device: is not the sender"));
     }
     let cursor = asked.health.as_ref().and_then(|health| health.cursor.as_deref());
     let push = Push {
-        device: asked.device,
+        device: signer.device,
+        key: signer.key,
         epoch: asked.epoch,
         attempt: asked.attempt,
         sha256: sha256(&bytes),
-        token: asked.push_token.and_then(|token| unseal(&app.keys, &token)).filter(|token| token.device == device.id),
+        token: asked
+            .push_token
+            .and_then(|token| unseal(&app.keys, &token))
+            .filter(|token| token.device == signer.device),
         feed_seq: cursor.and_then(|cursor| Place::open(&app.keys, cursor).ok()).map(|place| place.seq),
         app: asked.app,
         clock: asked.clock,
