@@ -41,8 +41,8 @@ pub trait Source {
 /// Records with their ids.
 pub type Records = Vec<(String, Told)>;
 
-/// Feed rows looked at for one page, whoever may see them.
-const SCAN: i64 = 2_000;
+/// Feed rows looked at for one page, whoever may see them, but for the last round.
+const SCAN: i64 = 4_000;
 /// The most changes a page holds.
 pub const MAX_LIMIT: i64 = 1_000;
 
@@ -162,15 +162,21 @@ pub fn changes(
     if from.keys != reader.keys {
         return Err(Code::ScopeChanged.into());
     }
-    let mut last = Place { ..from };
+    let mut last = from;
     let mut wanted: Vec<FeedRow> = Vec::new();
-    for row in source.after(last.seq, SCAN)? {
-        (last.seq, last.stamp) = (row.seq, row.changed_at.0.timestamp_micros());
-        if reader.sees(row.keys_after.split(' ')) || reader.sees(row.keys_before.split(' ')) {
-            wanted.push(row);
-        }
-        if i64::try_from(wanted.len()).unwrap_or(limit) >= limit {
-            break;
+    let full = |wanted: &Vec<FeedRow>| i64::try_from(wanted.len()).unwrap_or(limit) >= limit;
+    let mut scanned = 0;
+    while last.seq < life.head && scanned < SCAN && !full(&wanted) {
+        let rows = source.after(last.seq, limit)?;
+        scanned += limit;
+        for row in rows {
+            (last.seq, last.stamp) = (row.seq, row.changed_at.0.timestamp_micros());
+            if reader.sees(row.keys_after.split(' ')) || reader.sees(row.keys_before.split(' ')) {
+                wanted.push(row);
+            }
+            if full(&wanted) {
+                break;
+            }
         }
     }
     // Of several changes of a record only the last is told.

@@ -21,3 +21,4 @@ mod sync;
 mod tidy;
 mod torture;
 mod uploads;
+mod vectors;

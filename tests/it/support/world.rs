@@ -46,7 +46,8 @@ impl Engine {
         [Engine::Sqlite, Engine::Postgres].into_iter().filter(|engine| engine.is_on(name)).collect()
     }
 
-    fn is_on(self, name: &str) -> bool {
+    /// Whether tests on this engine run; one that is switched off says so.
+    pub fn is_on(self, name: &str) -> bool {
         let on = self == Engine::Sqlite || !pg::switched_off();
         if !on {
             // Past the test harness's capture: a test that did not run must be seen.
