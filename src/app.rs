@@ -3,7 +3,7 @@
 use crate::{
     blob::Disk,
     config::Config,
-    db::{Database, OpenError},
+    db::{Database, OpenError, feed},
     env::Env,
     error::{Error, Result},
     evidence::uploads::Uploads,
@@ -18,6 +18,10 @@ pub struct App {
     pub db: Database,
     /// Staged uploads and the originals.
     pub blobs: Disk,
+    /// Where pushes wait to be taken together.
+    pub pushes: sync::push::Gate,
+    /// Tells who waits that something changed.
+    pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
     pub uploads: Uploads,
     /// Clock, ids, dice.
@@ -59,12 +63,17 @@ impl App {
         let (keys, setup_code) = db
             .write(|tx| {
                 sync::push::settle_types(tx);
+                if feed::life(tx.db)?.generation.is_empty() {
+                    feed::begin_generation(tx, "")?;
+                }
                 Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))
             })
             .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
-        Ok(App { db, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
+        sync::jobs::start(db.clone());
+        let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
+        Ok(App { db, pushes, watcher, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
     }
 
     /// Only the database: for commands that administer it beside a running server.

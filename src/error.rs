@@ -226,7 +226,9 @@ impl From<diesel::result::Error> for Error {
         let contended = matches!(&error, E::DatabaseError(Kind::SerializationFailure | Kind::UniqueViolation, _))
             || text.contains("deadlock detected")
             || text.contains("database is locked");
-        let full = text.contains("database or disk is full") || text.contains("No space left on device");
+        let full = text.contains("database or disk is full")
+            || text.contains("No space left on device")
+            || text.contains("disk I/O error");
         let code = if contended {
             Code::Busy
         } else if full {

@@ -1,260 +1,191 @@
 //! What can be done with cases; called by REST, sync and jobs alike.
 
+pub use super::desk::{Cause, Outcome, keys};
 use super::{
-    rules::{self, Command, Refusal, Report, Stage, State},
+    desk::{self, Shelf, Step},
+    rules::{Command, Report, State},
     store::{self, CaseRow, EventRow, Page, Sight},
 };
 use crate::{
     db::{
         Db, Tx,
-        feed::{Change, Keys},
-        types::{At, CaseId, DeviceId, EventId, Json, OpId},
+        types::{CaseId, OpId, UnitId},
     },
-    error::{Code, Error, Result},
+    error::{Error, Result},
     evidence,
     identity::{
         self,
         county::REGION,
-        rules::{Actor, CENTRE, Role},
+        rules::{Actor, CENTRE},
     },
 };
 use chrono::{DateTime, Utc};
-
-/// What brought a command here, for the timeline.
-#[derive(Debug, Clone, Copy)]
-pub struct Cause {
-    /// The operation, when it came by sync.
-    pub op: Option<OpId>,
-    /// The device it was made on.
-    pub device: Option<DeviceId>,
-    /// When the person acted, by the device's clock.
-    pub occurred_at: DateTime<Utc>,
-}
-
-/// What became of a command.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// The case moved on, or got a remark.
-    Applied(Box<CaseRow>),
-    /// Somebody had already brought it there; kept in the timeline.
-    Superseded {
-        /// The case as it stands.
-        case: Box<CaseRow>,
-        /// The operation that was quicker, when it came by sync.
-        winner: Option<OpId>,
-    },
-    /// The stage allows it, but evidence must be stored before.
-    Waits {
-        /// The digests that are missing.
-        evidence: Vec<String>,
-    },
-    /// The stage does not allow it.
-    Refused {
-        /// The case as it stands.
-        case: Box<CaseRow>,
-        /// The operation that moved it last, when it came by sync.
-        winner: Option<OpId>,
-    },
-}
-
-/// Who may see a case.
-pub fn keys(case: &CaseRow) -> Keys {
-    let mut keys = vec!["centre".to_owned(), format!("user:{}", case.reported_by)];
-    keys.extend(case.unit_id.map(|unit| format!("unit:{unit}")));
-    keys
-}
+use std::collections::{BTreeMap, HashMap, HashSet};
+use uuid::Uuid;
 
 /// Whose cases a person's lists show.
 pub fn sight(who: &Actor) -> Sight {
     if CENTRE.contains(&who.role) {
         return Sight::All;
     }
-    let unit = who.unit_id.filter(|_| matches!(who.role, Role::Liaison | Role::Officer));
-    Sight::UnitOr(unit, who.user_id)
+    Sight::UnitOr(who.unit_of_cases(), who.user_id)
 }
 
-fn visible(case: &CaseRow, who: &Actor) -> bool {
-    let held = who.keys();
-    keys(case).iter().any(|key| held.contains(key))
+/// The cases a transaction has in hand: read and locked once, written together by [`Held::clear`].
+#[derive(Default)]
+pub struct Held {
+    rows: HashMap<CaseId, Option<CaseRow>>,
+    new: HashSet<CaseId>,
+    dirty: HashSet<CaseId>,
+    lines: Vec<EventRow>,
+    moved: BTreeMap<CaseId, HashSet<String>>,
+    units: Option<HashSet<UnitId>>,
+}
+
+impl Held {
+    /// Reads and locks these cases, in one order for everybody, so that two transactions can't wait for each other.
+    ///
+    /// # Errors
+    /// The engine's own.
+    pub fn fetch(&mut self, tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
+        let wanted: Vec<CaseId> = ids.iter().copied().filter(|id| !self.rows.contains_key(id)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.rows.extend(wanted.iter().map(|id| (*id, None)));
+        self.rows.extend(store::cases_locked(tx.db, &wanted)?.into_iter().map(|row| (row.id, Some(row))));
+        Ok(())
+    }
+
+    fn rows_of<'i>(&self, ids: impl Iterator<Item = &'i CaseId>) -> Vec<CaseRow> {
+        ids.filter_map(|id| self.rows.get(id).cloned().flatten()).collect()
+    }
+
+    /// The desk, for decisions.
+    pub fn desk<'a, 't>(&'a mut self, tx: &'a mut Tx<'t>) -> Desk<'a, 't> {
+        Desk { held: self, tx }
+    }
+
+    /// Writes what was decided. The rows stay in hand.
+    ///
+    /// # Errors
+    /// The engine's own.
+    pub fn clear(&mut self, tx: &mut Tx) -> Result<()> {
+        let mut fresh = self.rows_of(self.new.iter());
+        if !fresh.is_empty() {
+            // In the order of their ids, which sort by when they were made.
+            fresh.sort_unstable_by_key(|row| row.id);
+            number(tx, &mut fresh)?;
+            store::cases_add(tx.db, &fresh)?;
+            self.rows.extend(fresh.into_iter().map(|row| (row.id, Some(row))));
+        }
+        let mut changed = self.rows_of(self.dirty.difference(&self.new));
+        changed.sort_unstable_by_key(|row| row.id);
+        store::cases_save(tx.db, &changed)?;
+        store::events_add(tx.db, &self.lines)?;
+        self.new.clear();
+        self.dirty.clear();
+        self.lines.clear();
+        for (case, lost) in std::mem::take(&mut self.moved) {
+            evidence::actions::case_moved(tx, case, &lost.into_iter().collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
+}
+
+/// Gives cases the number people say: region, local day, count of that day. Every report of a day shares the counter.
+fn number(tx: &mut Tx, rows: &mut [CaseRow]) -> Result<()> {
+    let day = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d").to_string();
+    let count = i64::try_from(rows.len()).map_err(Error::internal)?;
+    let last = store::numbers_next(tx.db, &day, count)?;
+    for (row, number) in rows.iter_mut().zip(last - count + 1..) {
+        row.number = format!("{REGION}{day}{number:04}");
+    }
+    Ok(())
+}
+
+/// Cases in hand, on an open transaction.
+pub struct Desk<'a, 't> {
+    held: &'a mut Held,
+    tx: &'a mut Tx<'t>,
+}
+
+impl Shelf for Desk<'_, '_> {
+    fn now(&self) -> DateTime<Utc> {
+        self.tx.now
+    }
+
+    fn fresh_id(&mut self) -> Uuid {
+        self.tx.id()
+    }
+
+    fn case(&mut self, id: CaseId) -> Result<Option<CaseRow>> {
+        self.held.fetch(self.tx, &[id])?;
+        Ok(self.held.rows.get(&id).cloned().flatten())
+    }
+
+    fn unit_known(&mut self, id: UnitId) -> Result<bool> {
+        if self.held.units.is_none() {
+            self.held.units = Some(identity::actions::unit_ids(self.tx.db)?);
+        }
+        Ok(self.held.units.as_ref().is_some_and(|units| units.contains(&id)))
+    }
+
+    fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {
+        evidence::actions::missing_before_close(self.tx.db, id)
+    }
+
+    fn mover(&mut self, id: CaseId, command: Option<&str>) -> Result<Option<OpId>> {
+        let counts = |line: &&EventRow| {
+            line.case_id == id && line.ver.is_some() && command.is_none_or(|name| name == line.command)
+        };
+        if let Some(line) = self.held.lines.iter().rev().find(counts) {
+            return Ok(line.op_id);
+        }
+        Ok(store::event_newest(self.tx.db, id, command)?.and_then(|line| line.op_id))
+    }
+
+    fn put(&mut self, step: Step) {
+        self.tx.announce(step.change());
+        let Step { row, line, before } = step;
+        match before {
+            None => drop(self.held.new.insert(row.id)),
+            Some(before) => {
+                let after = keys(&row);
+                // Evidence goes with its case: who gains or loses the sight of one gains or loses the other.
+                if before != after {
+                    let lost = before.into_iter().filter(|key| !after.contains(key));
+                    self.held.moved.entry(row.id).or_default().extend(lost);
+                }
+            }
+        }
+        self.held.dirty.insert(row.id);
+        self.held.lines.push(line);
+        self.held.rows.insert(row.id, Some(row));
+    }
 }
 
 /// Takes a report; the id was made by whoever reports, so a repeat finds the same case.
 ///
 /// # Errors
 /// `value_invalid`, `role_forbidden`, `already_exists` when the id is taken.
-pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: Cause) -> Result<CaseRow> {
-    report.check(who)?;
-    if store::case_get(tx.db, id)?.is_some() {
-        return Err(Code::AlreadyExists.with("case"));
-    }
-    let args = serde_json::to_value(&report).map_err(Error::internal)?;
-    let (lat, lon, datum) = report.position.map_or((None, None, None), |p| (Some(p.lat), Some(p.lon), Some(p.datum)));
-    let row = CaseRow {
-        id,
-        // Until the transaction's end gives it one: every report of a day shares the counter.
-        number: id.to_string(),
-        ver: 1,
-        lines: 1,
-        state: Stage::Reported.to_string(),
-        title: report.title,
-        description: report.description,
-        class_code: report.class_code,
-        address: report.address,
-        lat,
-        lon,
-        datum,
-        unit_id: None,
-        reported_by: who.user_id,
-        reported_at: At(tx.now),
-        dispatched_at: None,
-        due_at: None,
-        handled_at: None,
-        applied_at: None,
-        passed: false,
-        extension_until: None,
-        extension_reason: None,
-        extension_count: 0,
-        rework_count: 0,
-        priority: 0,
-        closed_at: None,
-        timely: None,
-        void_reason: None,
-        updated_at: At(tx.now),
-    };
-    store::case_add(tx.db, &row)?;
-    tx.at_end(move |tx| number(tx, id));
-    let line = Line { command: "report", outcome: "applied", note: None, args, ver: Some(1) };
-    timeline(tx, &row, who, cause, line)?;
-    announce(tx, vec![], &row, cause.op);
-    Ok(row)
+pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: Cause) -> Result<()> {
+    let mut held = Held::default();
+    desk::report(&mut held.desk(tx), who, id, report, cause)?;
+    held.clear(tx)
 }
 
-/// Gives a case the number people say: region, local day, count of that day.
-fn number(tx: &mut Tx, id: CaseId) -> Result<()> {
-    let day = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d").to_string();
-    let count = store::number_next(tx.db, &day)?;
-    store::case_number(tx.db, id, &format!("{REGION}{day}{count:04}"))
-}
-
-/// Locks cases for the rest of the transaction, in one order for everybody.
-///
-/// # Errors
-/// The engine's own.
-pub fn cases_lock(tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
-    if !ids.is_empty() {
-        store::cases_locked(tx.db, ids)?;
-    }
-    Ok(())
-}
-
-/// Applies a command to a case, or says why not. Nothing is written unless the outcome is `Applied` or `Superseded`.
+/// Applies a command to a case, or says why not. Nothing is written unless the outcome is `Applied`, `Merged` or
+/// `Superseded`.
 ///
 /// # Errors
 /// `not_found` (also for a case that is private to others), and what no stage could mend: `value_invalid`,
 /// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`.
 pub fn case_command(tx: &mut Tx, who: &Actor, id: CaseId, command: &Command, cause: Cause) -> Result<Outcome> {
-    let mut rows = store::cases_locked(tx.db, &[id])?;
-    let mut row = rows.pop().filter(|row| visible(row, who)).ok_or_else(|| Error::not_found("case"))?;
-    command.check(who)?;
-    if let Command::Dispatch(d) = command {
-        identity::actions::unit_get(tx.db, d.unit_id)?;
-    }
-    let next = match rules::decide(row.place()?, command, who, tx.now) {
-        Ok(next) => next,
-        Err(Refusal::Never(error)) => return Err(error),
-        Err(Refusal::Stage { reached: true }) => return superseded(tx, who, row, command, cause),
-        Err(Refusal::Stage { reached: false }) => {
-            let winner = store::event_newest(tx.db, id)?.and_then(|event| event.op_id);
-            return Ok(Outcome::Refused { case: Box::new(row), winner });
-        }
-    };
-    if matches!(command, Command::ConfirmClosing(_)) {
-        let missing = evidence::actions::missing_before_close(tx.db, id)?;
-        if !missing.is_empty() {
-            return Ok(Outcome::Waits { evidence: missing });
-        }
-    }
-    let args = arguments(command)?;
-    let note = command.words().map(str::to_owned);
-    if matches!(command, Command::Note(_)) {
-        let line = Line { command: command.name(), outcome: "applied", note, args, ver: None };
-        remark(tx, &mut row, who, cause, line)?;
-        return Ok(Outcome::Applied(Box::new(row)));
-    }
-    let before = keys(&row);
-    row.put(&next.state);
-    row.ver += 1;
-    row.lines += 1;
-    row.rework_count += next.rework;
-    row.extension_count += next.extended;
-    row.updated_at = At(tx.now);
-    if let Command::Dispatch(d) = command {
-        row.priority = d.priority;
-    }
-    store::case_save(tx.db, &row)?;
-    let line = Line { command: command.name(), outcome: "applied", note, args, ver: Some(row.ver) };
-    timeline(tx, &row, who, cause, line)?;
-    let after = keys(&row);
-    if before != after {
-        let lost: Vec<String> = before.iter().filter(|key| !after.contains(key)).cloned().collect();
-        evidence::actions::case_moved(tx, id, &lost)?;
-    }
-    announce(tx, before, &row, cause.op);
-    Ok(Outcome::Applied(Box::new(row)))
-}
-
-fn superseded(tx: &mut Tx, who: &Actor, mut row: CaseRow, command: &Command, cause: Cause) -> Result<Outcome> {
-    let winner = store::event_with(tx.db, row.id, command.name())?.and_then(|event| event.op_id);
-    let note = command.words().map(str::to_owned);
-    let line = Line { command: command.name(), outcome: "superseded", note, args: arguments(command)?, ver: None };
-    remark(tx, &mut row, who, cause, line)?;
-    Ok(Outcome::Superseded { case: Box::new(row), winner })
-}
-
-/// A line that leaves the case's version as it is.
-fn remark(tx: &mut Tx, row: &mut CaseRow, who: &Actor, cause: Cause, line: Line) -> Result<()> {
-    row.lines += 1;
-    store::case_save(tx.db, row)?;
-    timeline(tx, row, who, cause, line)?;
-    announce(tx, keys(row), row, cause.op);
-    Ok(())
-}
-
-fn arguments(command: &Command) -> Result<serde_json::Value> {
-    let mut whole = serde_json::to_value(command).map_err(Error::internal)?;
-    Ok(whole.get_mut("args").map_or(serde_json::Value::Null, serde_json::Value::take))
-}
-
-struct Line<'a> {
-    command: &'a str,
-    outcome: &'a str,
-    note: Option<String>,
-    args: serde_json::Value,
-    ver: Option<i64>,
-}
-
-fn timeline(tx: &mut Tx, case: &CaseRow, who: &Actor, cause: Cause, line: Line) -> Result<()> {
-    let event = EventRow {
-        id: EventId(tx.id()),
-        case_id: case.id,
-        seq: case.lines,
-        ver: line.ver,
-        at: At(tx.now),
-        occurred_at: At(cause.occurred_at),
-        actor_id: who.user_id,
-        device_id: cause.device,
-        op_id: cause.op,
-        command: line.command.to_owned(),
-        outcome: line.outcome.to_owned(),
-        state: case.state.clone(),
-        note: line.note,
-        args: Json(line.args),
-    };
-    store::event_add(tx.db, &event)
-}
-
-fn announce(tx: &mut Tx, before: Keys, case: &CaseRow, op: Option<OpId>) {
-    tx.announce(Change { kind: "case", id: case.id.to_string(), before, after: keys(case), op });
+    let mut held = Held::default();
+    let outcome = desk::command(&mut held.desk(tx), who, id, command, None, false, cause)?;
+    held.clear(tx)?;
+    Ok(outcome)
 }
 
 /// A case that this person may see.
@@ -262,7 +193,7 @@ fn announce(tx: &mut Tx, before: Keys, case: &CaseRow, op: Option<OpId>) {
 /// # Errors
 /// `not_found`.
 pub fn case_get(db: &mut Db, who: &Actor, id: CaseId) -> Result<CaseRow> {
-    store::case_get(db, id)?.filter(|row| visible(row, who)).ok_or_else(|| Error::not_found("case"))
+    store::case_get(db, id)?.filter(|row| desk::visible(row, who)).ok_or_else(|| Error::not_found("case"))
 }
 
 /// A page of the cases that this person may see.

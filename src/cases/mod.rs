@@ -10,6 +10,8 @@
 //! * a case is closed only when the evidence that must be there before is stored.
 
 pub mod actions;
+pub mod desk;
+pub mod edit;
 pub mod routes;
 pub mod rules;
 pub mod store;

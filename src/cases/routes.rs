@@ -299,11 +299,12 @@ async fn case_command(
                 return Err(Code::VersionStale.into());
             }
             match actions::case_command(tx, &who, *id, &command, cause)? {
-                Outcome::Applied(row) => Ok(row),
+                Outcome::Applied(row) | Outcome::Merged(row, _) => Ok(row),
                 // Somebody at a screen is told; only offline work is kept as superseded.
                 Outcome::Superseded { .. } => Err(Code::AlreadyDone.into()),
                 Outcome::Waits { evidence } => Err(Code::EvidenceMissing.with(evidence.join(" "))),
                 Outcome::Refused { case, .. } => Err(Code::StageForbids.with(case.state)),
+                Outcome::Contested { fields, .. } => Err(Code::FieldChanged.with(fields.join(" "))),
             }
         })
         .await?;

@@ -2,6 +2,7 @@
 //!
 //! Steps are numbered as in the county's own report (三、项目产出情况); the side paths are what real life has besides.
 
+use super::edit::Edit;
 use crate::{
     db::types::UnitId,
     error::{Code, Error, Result},
@@ -123,7 +124,7 @@ impl State {
 }
 
 /// What can be asked of an existing case. The wire form is `{"type":"dispatch","args":{…}}`, in sync `case.dispatch`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", content = "args", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
     /// Step 1: give it to a unit, with a deadline.
@@ -152,6 +153,8 @@ pub enum Command {
     Void(VoidArgs),
     /// Add a remark; changes nothing else.
     Note(Text),
+    /// Correct what the report says, field by field.
+    Edit(Edit),
 }
 
 macro_rules! args {
@@ -276,6 +279,7 @@ impl Command {
             Command::DecideExtension(_) => "decide_extension",
             Command::Void(_) => "void",
             Command::Note(_) => "note",
+            Command::Edit(_) => "edit",
         }
     }
 
@@ -327,6 +331,7 @@ impl Command {
             }
             Command::NotifyClosing(_) => who.must_be(&[Verifier, Dispatcher]),
             Command::Note(t) => text("text", &t.text, 2000),
+            Command::Edit(e) => who.must_be(REPORTERS).and_then(|()| e.check()),
         }
     }
 }
@@ -397,6 +402,8 @@ pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) 
         }
         (Command::Void(v), State::Reported | State::Returned { .. }) => next(State::Void(v.reason)),
         (Command::Note(_), state) => next(state),
+        // The words of a case that is over are part of the record.
+        (Command::Edit(_), state @ (State::Reported | State::Returned { .. } | State::InHand(..))) => next(state),
         (command, state) => Err(Refusal::Stage { reached: reached(&state, command) }),
     }
 }
@@ -439,9 +446,11 @@ fn reached(state: &State, command: &Command) -> bool {
         Command::ConfirmClosing(_) => &[Closed],
         Command::Return(_) => &[Returned],
         Command::Void(_) => &[Void],
-        Command::RefuseClosing(_) | Command::RequestExtension(_) | Command::DecideExtension(_) | Command::Note(_) => {
-            &[]
-        }
+        Command::RefuseClosing(_)
+        | Command::RequestExtension(_)
+        | Command::DecideExtension(_)
+        | Command::Note(_)
+        | Command::Edit(_) => &[],
     };
     debug_assert!(!past.contains(&Dispatched), "a dispatch is compared by its unit");
     past.contains(&stage)
@@ -485,24 +494,39 @@ impl Report {
     /// # Errors
     /// `value_invalid`, `role_forbidden`.
     pub fn check(&self, who: &Actor) -> Result<()> {
-        use Role::{Dispatcher, Inspector, Liaison, Officer, SpotChecker};
-        who.must_be(&[Inspector, Officer, SpotChecker, Liaison, Dispatcher])?;
-        text("title", &self.title, 80)?;
-        if !self.description.is_empty() {
-            text("description", &self.description, 2000)?;
+        who.must_be(REPORTERS)?;
+        field_text::title(&self.title)?;
+        field_text::description(&self.description)?;
+        self.address.as_deref().map_or(Ok(()), field_text::address)?;
+        self.class_code.as_deref().map_or(Ok(()), field_text::class_code)?;
+        self.position.as_ref().map_or(Ok(()), Position::check)
+    }
+}
+
+/// Who may report a case, and correct a report.
+const REPORTERS: &[Role] = &[Role::Inspector, Role::Officer, Role::SpotChecker, Role::Liaison, Role::Dispatcher];
+
+/// The forms of a report's fields, for those who write and those who correct them.
+pub(super) mod field_text {
+    use super::{Code, Result, text};
+
+    pub fn title(title: &str) -> Result<()> {
+        text("title", title, 80)
+    }
+
+    pub fn description(description: &str) -> Result<()> {
+        if description.is_empty() { Ok(()) } else { text("description", description, 2000) }
+    }
+
+    pub fn address(address: &str) -> Result<()> {
+        text("address", address, 200)
+    }
+
+    pub fn class_code(code: &str) -> Result<()> {
+        if (4..=10).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()) {
+            return Ok(());
         }
-        if let Some(address) = &self.address {
-            text("address", address, 200)?;
-        }
-        if let Some(code) = &self.class_code
-            && !((4..=10).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()))
-        {
-            return Err(Code::ValueInvalid.with("class_code: 4–10 digits"));
-        }
-        if let Some(p) = &self.position {
-            p.check()?;
-        }
-        Ok(())
+        Err(Code::ValueInvalid.with("class_code: 4–10 digits"))
     }
 }
 

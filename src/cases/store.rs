@@ -3,7 +3,7 @@
 use super::rules::{Assignment, Extension, Stage, State};
 use crate::{
     db::{
-        Db, Each, MultiBackend,
+        Db, Each, MultiBackend, on_each,
         schema::{case_events, case_numbers, cases},
         types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId, UserId},
     },
@@ -12,6 +12,7 @@ use crate::{
 use diesel::{
     dsl::{AsSelect, SqlTypeOf},
     prelude::*,
+    upsert::excluded,
 };
 
 /// A case.
@@ -178,13 +179,41 @@ impl CaseRow {
     }
 }
 
-pub(super) fn case_add(db: &mut Db, row: &CaseRow) -> Result<()> {
-    diesel::insert_into(cases::table).values(row).execute(db)?;
+/// SQLite takes 32,766 parameters a statement; a case has 27.
+const ROWS: usize = 500;
+
+pub(super) fn cases_add(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
+    for chunk in rows.chunks(ROWS) {
+        on_each!(&mut *db, c => diesel::insert_into(cases::table).values(chunk).execute(c))?;
+    }
     Ok(())
 }
 
-pub(super) fn case_save(db: &mut Db, row: &CaseRow) -> Result<()> {
-    diesel::update(cases::table.find(row.id)).set(row).execute(db)?;
+macro_rules! replaced {
+    ($($column:ident)*) => { ($(cases::$column.eq(excluded(cases::$column)),)*) };
+}
+
+/// Writes changed cases. PostgreSQL takes them in one statement (each exists, so each insert turns into an update);
+/// SQLite has no round trip to save.
+pub(super) fn cases_save(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
+    if let (Db::Postgres(c), 2..) = (&mut *db, rows.len()) {
+        for chunk in rows.chunks(ROWS) {
+            diesel::insert_into(cases::table)
+                .values(chunk)
+                .on_conflict(cases::id)
+                .do_update()
+                .set(replaced!(
+                    ver lines state title description class_code address lat lon datum unit_id dispatched_at due_at
+                    handled_at applied_at passed extension_until extension_reason extension_count rework_count priority
+                    closed_at timely void_reason updated_at
+                ))
+                .execute(c)?;
+        }
+        return Ok(());
+    }
+    for row in rows {
+        diesel::update(cases::table.find(row.id)).set(row).execute(db)?;
+    }
     Ok(())
 }
 
@@ -264,8 +293,10 @@ fn seen(sight: &Sight) -> Boxed {
     }
 }
 
-pub(super) fn event_add(db: &mut Db, row: &EventRow) -> Result<()> {
-    diesel::insert_into(case_events::table).values(row).execute(db)?;
+pub(super) fn events_add(db: &mut Db, rows: &[EventRow]) -> Result<()> {
+    for chunk in rows.chunks(ROWS) {
+        on_each!(&mut *db, c => diesel::insert_into(case_events::table).values(chunk).execute(c))?;
+    }
     Ok(())
 }
 
@@ -279,42 +310,28 @@ pub(super) fn event_page(db: &mut Db, case: CaseId, after: i64, limit: i64) -> R
         .load(db)?)
 }
 
-/// The newest line that changed the case.
-pub(super) fn event_newest(db: &mut Db, case: CaseId) -> Result<Option<EventRow>> {
-    Ok(case_events::table
+/// The newest line that changed the case, or the newest of one command: to name who was quicker.
+pub(super) fn event_newest(db: &mut Db, case: CaseId, command: Option<&str>) -> Result<Option<EventRow>> {
+    let mut query = case_events::table
         .filter(case_events::case_id.eq(case))
         .filter(case_events::ver.is_not_null())
         .order(case_events::ver.desc())
         .select(EventRow::as_select())
-        .first(db)
-        .optional()?)
+        .into_boxed();
+    if let Some(command) = command {
+        query = query.filter(case_events::command.eq(command.to_owned()));
+    }
+    Ok(query.first(db).optional()?)
 }
 
-/// The newest line with this command, to name who was quicker.
-pub(super) fn event_with(db: &mut Db, case: CaseId, command: &str) -> Result<Option<EventRow>> {
-    Ok(case_events::table
-        .filter(case_events::case_id.eq(case))
-        .filter(case_events::command.eq(command))
-        .filter(case_events::ver.is_not_null())
-        .order(case_events::ver.desc())
-        .select(EventRow::as_select())
-        .first(db)
-        .optional()?)
-}
-
-pub(super) fn case_number(db: &mut Db, id: CaseId, number: &str) -> Result<()> {
-    diesel::update(cases::table.find(id)).set(cases::number.eq(number)).execute(db)?;
-    Ok(())
-}
-
-/// The next count of a day; `day` is `YYYYMMDD`.
-pub(super) fn number_next(db: &mut Db, day: &str) -> Result<i64> {
+/// Takes `count` numbers of a day and returns the last; `day` is `YYYYMMDD`.
+pub(super) fn numbers_next(db: &mut Db, day: &str, count: i64) -> Result<i64> {
     Ok(Each(
         diesel::insert_into(case_numbers::table)
-            .values((case_numbers::day.eq(day), case_numbers::last.eq(1i64)))
+            .values((case_numbers::day.eq(day), case_numbers::last.eq(count)))
             .on_conflict(case_numbers::day)
             .do_update()
-            .set(case_numbers::last.eq(case_numbers::last + 1i64))
+            .set(case_numbers::last.eq(case_numbers::last + count))
             .returning(case_numbers::last),
     )
     .get_result(db)?)

@@ -180,13 +180,18 @@ pub(super) fn device(args: DeviceArgs) -> Outcome {
             say(format_args!("enrolment code (works once, for 7 days): {code}"));
         }
         DeviceCommand::List => {
-            for row in with(&args.common, |tx| actions::device_list(tx.db))? {
+            let (rows, epochs) =
+                with(&args.common, |tx| Ok((actions::device_list(tx.db)?, actions::epochs_newest(tx.db)?)))?;
+            for row in rows {
                 let state = match (&row.revoked_at, &row.enrolled_at) {
                     (Some(_), _) => "revoked",
                     (None, Some(_)) => "enrolled",
                     (None, None) => "not enrolled",
                 };
-                let seen = row.last_push_at.map(|at| at.0.to_rfc3339_opts(SecondsFormat::Secs, true));
+                let seen = epochs
+                    .get(&row.id)
+                    .and_then(|e| e.last_push_at)
+                    .map(|at| at.0.to_rfc3339_opts(SecondsFormat::Secs, true));
                 say(format_args!("{}\t{}\t{state}\t{}", row.name, row.kind, seen.unwrap_or_default()));
             }
         }

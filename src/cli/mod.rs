@@ -4,6 +4,7 @@ mod admin;
 mod demo;
 mod dock;
 mod serve;
+mod torture;
 
 use crate::config::{Config, ConfigError};
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +29,11 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
+    Torture(torture::TortureArgs),
+    /// One device of a `torture` run.
+    #[command(hide = true)]
+    TortureDevice(torture::DeviceArgs),
     /// Units: add, set a year's class, load the county's 32.
     Unit(admin::UnitArgs),
 }
@@ -115,6 +121,8 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::Torture(args) => torture::run(&args),
+        Command::TortureDevice(args) => torture::device(&args),
         Command::Unit(args) => admin::unit(args),
     };
     match outcome {

@@ -207,6 +207,15 @@ impl Client {
         self.step(Want::Pull { wait_s })
     }
 
+    /// The next access token. A refused refresh ends the session here, and nothing else: the outbox needs no session.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`], [`ClientError::NotSignedIn`].
+    pub fn refresh(&mut self) -> Result<Step> {
+        self.store.session()?;
+        self.step(Want::Refresh)
+    }
+
     /// One question and its answer.
     fn step(&mut self, want: Want) -> Result<Step> {
         let ask = match self.engine.next(&mut self.store, want, moment!(self))? {
@@ -222,7 +231,6 @@ impl Client {
             }
             (Ask::Push(_), Heard::Nothing) => self.tally.unanswered += 1,
             (Ask::Changes(_), Heard::Changes(page)) => self.tally.changes += page.changes.len() as u64,
-            // A refused refresh ends the session here, and nothing else: the outbox needs no session.
             (Ask::Refresh, _) if step == Step::Stopped(Need::SignIn) => self.store.set_session(None)?,
             _ => {}
         }

@@ -35,12 +35,113 @@ pub struct Change {
     pub op: Option<OpId>,
 }
 
-/// The feed's newest number, in the reader's snapshot.
+/// The feed as a whole, in the reader's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Life {
+    /// The newest number.
+    pub head: i64,
+    /// The oldest number that a reader may stand at; older rows are gone.
+    pub floor: i64,
+    /// The name of this life of the data: `<ordinal>-<random>`; another one after a restore from a backup.
+    pub generation: String,
+}
+
+/// The feed as a whole.
 ///
 /// # Errors
 /// The engine's own.
-pub fn head(db: &mut super::Db) -> Result<i64> {
-    Ok(sync_clock::table.select(sync_clock::n).first(db)?)
+pub fn life(db: &mut super::Db) -> Result<Life> {
+    Ok(sync_clock::table.select((sync_clock::n, sync_clock::floor, sync_clock::generation)).first(db)?)
+}
+
+/// Begins a new life of the data: devices that hear its name send again what the old one had answered. `beyond` is a
+/// name that must be behind it, for one that was heard from a device.
+///
+/// # Errors
+/// The engine's own.
+pub fn begin_generation(tx: &mut Tx, beyond: &str) -> Result<String> {
+    let here = life(tx.db)?.generation;
+    let generation = next_generation(&here, beyond, &tx.env().bytes::<6>());
+    diesel::update(sync_clock::table).set(sync_clock::generation.eq(&generation)).execute(tx.db)?;
+    Ok(generation)
+}
+
+/// A name that comes after both.
+pub fn next_generation(here: &str, beyond: &str, random: &[u8; 6]) -> String {
+    use std::fmt::Write;
+    let ordinal = generation_ordinal(here).max(generation_ordinal(beyond)) + 1;
+    random.iter().fold(format!("{ordinal}-"), |mut name, byte| {
+        let _ = write!(name, "{byte:02x}");
+        name
+    })
+}
+
+/// How many lives the data had, by a life's name; 0 for none.
+pub fn generation_ordinal(name: &str) -> u64 {
+    name.split_once('-').and_then(|(ordinal, _)| ordinal.parse().ok()).unwrap_or(0)
+}
+
+/// When the row with this number was written; none, when it is gone or never was. A cursor carries it: after a restore
+/// the same number belongs to another change.
+///
+/// # Errors
+/// The engine's own.
+pub fn stamp(db: &mut super::Db, seq: i64) -> Result<Option<i64>> {
+    let at: Option<At> = changes::table.find(seq).select(changes::changed_at).first(db).optional()?;
+    Ok(at.map(|at| at.0.timestamp_micros()))
+}
+
+/// The number of the newest change that these operations caused.
+///
+/// # Errors
+/// The engine's own.
+pub fn seqs_of(db: &mut super::Db, ops: &[OpId]) -> Result<BTreeMap<OpId, i64>> {
+    let rows: Vec<(Option<OpId>, Option<i64>)> = changes::table
+        .filter(changes::op_id.eq_any(ops))
+        .group_by(changes::op_id)
+        .select((changes::op_id, diesel::dsl::max(changes::seq)))
+        .load(db)?;
+    Ok(rows.into_iter().filter_map(|(op, seq)| op.zip(seq)).collect())
+}
+
+/// Forgets changes before `floor`, at most `limit` rows; the row at the floor stays, so that a cursor there can be
+/// checked. The operations keep the number of their last change. Returns how many rows went.
+///
+/// # Errors
+/// The engine's own.
+pub fn forget(tx: &mut Tx, floor: i64, limit: i64) -> Result<usize> {
+    let life = life(tx.db)?;
+    let to = floor.min(life.head).min(life.floor + limit);
+    if to <= life.floor {
+        return Ok(0);
+    }
+    let numbered = changes::table
+        .filter(changes::op_id.eq(sync_ops::op_id.nullable()))
+        .select(diesel::dsl::max(changes::seq))
+        .single_value();
+    let leaving = changes::table
+        .filter(changes::seq.lt(to))
+        .filter(changes::op_id.is_not_null())
+        .select(changes::op_id.assume_not_null());
+    diesel::update(sync_ops::table.filter(sync_ops::op_id.eq_any(leaving)))
+        .set(sync_ops::result_seq.eq(numbered))
+        .execute(tx.db)?;
+    let gone = diesel::delete(changes::table.filter(changes::seq.lt(to))).execute(tx.db)?;
+    diesel::update(sync_clock::table).set(sync_clock::floor.eq(to)).execute(tx.db)?;
+    Ok(gone)
+}
+
+/// The newest number that was given out before a moment; 0 when there is none.
+///
+/// # Errors
+/// The engine's own.
+pub fn newest_before(db: &mut super::Db, at: chrono::DateTime<chrono::Utc>) -> Result<i64> {
+    let first: Option<i64> =
+        changes::table.filter(changes::changed_at.ge(At(at))).select(diesel::dsl::min(changes::seq)).first(db)?;
+    Ok(match first {
+        Some(seq) => seq - 1,
+        None => life(db)?.head,
+    })
 }
 
 /// One row of the feed as a reader sees it.
@@ -59,6 +160,8 @@ pub struct FeedRow {
     pub keys_after: String,
     /// The causing operation.
     pub op_id: Option<OpId>,
+    /// When it was written.
+    pub changed_at: At,
 }
 
 /// The rows after `seq`, oldest first, at most `limit`.
@@ -86,8 +189,8 @@ struct NewChange {
     changed_at: At,
 }
 
-/// Writes the transaction's announcements; the last thing before the commit. The operations that caused them get the
-/// number of their last change.
+/// Writes the transaction's announcements; the last thing before the commit, because everybody else who writes waits
+/// for the counter's row from here to the end.
 pub(super) fn flush(tx: &mut Tx) -> Result<()> {
     let announced = std::mem::take(&mut tx.pending.changes);
     if announced.is_empty() {
@@ -98,12 +201,11 @@ pub(super) fn flush(tx: &mut Tx) -> Result<()> {
         .set(sync_clock::n.eq(sync_clock::n + count))
         .returning(sync_clock::n)
         .get_result(tx.db)?;
-    let mut caused: BTreeMap<OpId, i64> = BTreeMap::new();
     let rows: Vec<NewChange> = announced
         .into_iter()
         .zip(head - count + 1..)
         .map(|(change, seq)| {
-            caused.extend(change.op.map(|op| (op, seq)));
+            tx.pending.numbered.extend(change.op.map(|op| (op, seq)));
             NewChange {
                 seq,
                 kind: change.kind,
@@ -118,18 +220,6 @@ pub(super) fn flush(tx: &mut Tx) -> Result<()> {
     // SQLite takes 32,766 parameters a statement, PostgreSQL 65,535.
     for chunk in rows.chunks(500) {
         on_each!(&mut *tx.db, c => diesel::insert_into(changes::table).values(chunk).execute(c))?;
-    }
-    if !caused.is_empty() {
-        let ops: Vec<OpId> = caused.into_keys().collect();
-        // One statement for all of them: the newest feed row of this transaction that names the operation.
-        let newest = changes::table
-            .filter(changes::op_id.eq(sync_ops::op_id.nullable()))
-            .filter(changes::seq.gt(head - count))
-            .select(diesel::dsl::max(changes::seq))
-            .single_value();
-        diesel::update(sync_ops::table.filter(sync_ops::op_id.eq_any(ops)))
-            .set(sync_ops::result_seq.eq(newest))
-            .execute(tx.db)?;
     }
     Ok(())
 }

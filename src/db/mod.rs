@@ -20,8 +20,9 @@ mod tx;
 pub mod types;
 mod writer;
 
-pub use pool::{Database, OpenError};
+pub use pool::{Bell, Database, OpenError};
 pub use tx::Tx;
+pub(crate) use tx::panic_text;
 
 use diesel::{
     connection::{AnsiTransactionManager, Connection, SimpleConnection, TransactionManager},

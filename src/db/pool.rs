@@ -44,6 +44,7 @@ struct Inner {
     release: Release,
     readers: Pool<Manager>,
     places: Semaphore,
+    written: Bell,
     /// SQLite's one writer; `None` on PostgreSQL, where the pool's connections write.
     writer: Option<Writer>,
 }
@@ -60,9 +61,7 @@ impl Database {
         let mut first = Db::open(url, Purpose::Write)?;
         migrate::check(&mut first, migrate)?;
         let writer = match first {
-            Db::Sqlite(_) => {
-                Some(Writer::start(first, env.clone(), release).map_err(|e| OpenError::Pool(e.to_string()))?)
-            }
+            Db::Sqlite(_) => Some(Writer::start(first, env.clone()).map_err(|e| OpenError::Pool(e.to_string()))?),
             Db::Postgres(_) => None,
         };
         let purpose = if writer.is_some() { Purpose::Read } else { Purpose::Write };
@@ -74,7 +73,7 @@ impl Database {
             .build(Manager { url: url.to_owned(), purpose })
             .map_err(|e| OpenError::Pool(e.to_string()))?;
         let places = Semaphore::new(connections as usize);
-        Ok(Database { inner: Arc::new(Inner { env, release, readers, places, writer }) })
+        Ok(Database { inner: Arc::new(Inner { env, release, readers, places, written: Bell::new(), writer }) })
     }
 
     /// Runs `f` in one writing transaction and returns after its commit is durable.
@@ -83,11 +82,40 @@ impl Database {
     /// What `f` returns (nothing is written then), `busy` when no connection is free in time or the engine asks for
     /// a retry, `internal` otherwise.
     pub async fn write<T: Send + 'static>(&self, f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
-        if let Some(writer) = &self.inner.writer {
-            return writer.write(f).await;
+        self.write_and_read(f, |_, value| Ok(value)).await
+    }
+
+    /// As [`Database::write`]; `then` reads what the transaction made when all of it is written, the feed too.
+    ///
+    /// # Errors
+    /// As [`Database::write`].
+    pub async fn write_and_read<T: 'static, U: Send + 'static>(
+        &self,
+        f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
+        then: impl FnOnce(&mut Tx, T) -> Result<U> + Send + 'static,
+    ) -> Result<U> {
+        let release = self.inner.release;
+        let whole = move |tx: &mut Tx| {
+            let value = f(tx)?;
+            finish(tx, release)?;
+            then(tx, value)
+        };
+        let outcome = match &self.inner.writer {
+            Some(writer) => writer.write(whole).await,
+            None => {
+                let env = self.inner.env.clone();
+                self.blocking(move |db| transaction(db, &env, whole)).await
+            }
+        };
+        if outcome.is_ok() {
+            self.inner.written.notify();
         }
-        let (env, release) = (self.inner.env.clone(), self.inner.release);
-        self.blocking(move |db| transaction(db, &env, release, f)).await
+        outcome
+    }
+
+    /// Wakes those who wait for changes, after each write of this process.
+    pub fn written(&self) -> &Bell {
+        &self.inner.written
     }
 
     /// Runs `f` on a connection that should only read.
@@ -114,16 +142,9 @@ impl Inner {
 }
 
 /// One transaction from begin to commit, on a connection of either engine.
-pub(super) fn transaction<T>(
-    db: &mut Db,
-    env: &Env,
-    release: Release,
-    f: impl FnOnce(&mut Tx) -> Result<T>,
-) -> Result<T> {
+fn transaction<T>(db: &mut Db, env: &Env, f: impl FnOnce(&mut Tx) -> Result<T>) -> Result<T> {
     db.begin()?;
-    let mut tx = Tx::new(db, env);
-    let outcome = f(&mut tx).and_then(|value| finish(&mut tx, release).map(|()| value));
-    match outcome {
+    match f(&mut Tx::new(db, env)) {
         Ok(value) => {
             db.commit()?;
             Ok(value)
@@ -136,10 +157,28 @@ pub(super) fn transaction<T>(
 }
 
 /// The end of every writing transaction: held operations, then the feed.
-pub(super) fn finish(tx: &mut Tx, release: Release) -> Result<()> {
+fn finish(tx: &mut Tx, release: Release) -> Result<()> {
     release(tx)?;
-    tx.end()?;
     feed::flush(tx)
+}
+
+/// Rung after each write; those who wait for changes listen. A ring between two waits is not lost.
+#[derive(Clone)]
+pub struct Bell(Arc<tokio::sync::watch::Sender<()>>);
+
+impl Bell {
+    fn new() -> Bell {
+        Bell(Arc::new(tokio::sync::watch::Sender::new(())))
+    }
+
+    fn notify(&self) {
+        self.0.send_replace(());
+    }
+
+    /// From now on.
+    pub fn listen(&self) -> tokio::sync::watch::Receiver<()> {
+        self.0.subscribe()
+    }
 }
 
 /// A connection of the pool.

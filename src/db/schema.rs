@@ -121,6 +121,8 @@ tables! {
         pushes -> BigInt,
         attempt -> BigInt,
         high_seq -> BigInt,
+        received -> BigInt,
+        received_seq -> BigInt,
         depth -> BigInt,
         oldest_at -> Nullable<Utc>,
         app -> Nullable<Text>,

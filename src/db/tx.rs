@@ -1,12 +1,15 @@
 //! An open writing transaction, as the use cases see it.
 
-use super::{Db, feed};
+use super::{Db, feed, types::OpId};
 use crate::{
     env::Env,
     error::{Error, Result},
 };
 use chrono::{DateTime, Utc};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 use uuid::Uuid;
 
 /// An open writing transaction: the connection, the moment it acts in, and what the commit will announce.
@@ -51,15 +54,24 @@ impl<'a> Tx<'a> {
         std::mem::take(&mut self.pending.settled)
     }
 
-    /// Does `f` when everything else of the transaction is done, just before the feed is written: for what many
-    /// transactions share, such as a counter, whose lock should be held for the shortest time.
-    pub fn at_end(&mut self, f: impl FnOnce(&mut Tx) -> Result<()> + Send + 'static) {
-        self.pending.last.push(Box::new(f));
+    /// The number of the newest change that an operation caused in this transaction; known once the feed is written.
+    pub fn numbered(&self, op: OpId) -> Option<i64> {
+        self.pending.numbered.get(&op).copied()
     }
 
-    /// Does what was left to the end.
-    pub(super) fn end(&mut self) -> Result<()> {
-        std::mem::take(&mut self.pending.last).into_iter().try_for_each(|f| f(self))
+    /// Notes that an operation of an earlier transaction, or of an earlier part of this one, has a new outcome.
+    pub fn revised(&mut self, op: OpId) {
+        self.pending.revised.insert(op);
+    }
+
+    /// Whether it was noted.
+    pub fn is_revised(&self, op: OpId) -> bool {
+        self.pending.revised.contains(&op)
+    }
+
+    /// Whether something came that others may wait for.
+    pub fn has_settled(&self) -> bool {
+        !self.pending.settled.is_empty()
     }
 
     /// Runs `f` in a savepoint: when it fails, nothing of it stays, neither rows nor announcements.
@@ -87,29 +99,28 @@ impl<'a> Tx<'a> {
     }
 }
 
-type Last = Box<dyn FnOnce(&mut Tx) -> Result<()> + Send>;
-
 /// What a transaction still has to do or to tell.
 #[derive(Default)]
 pub(super) struct Pending {
     pub(super) changes: Vec<feed::Change>,
     settled: Vec<String>,
-    last: Vec<Last>,
+    pub(super) numbered: HashMap<OpId, i64>,
+    revised: HashSet<OpId>,
 }
 
 impl Pending {
-    fn lengths(&self) -> [usize; 3] {
-        [self.changes.len(), self.settled.len(), self.last.len()]
+    fn lengths(&self) -> [usize; 2] {
+        [self.changes.len(), self.settled.len()]
     }
 
-    fn truncate(&mut self, [changes, settled, last]: [usize; 3]) {
+    fn truncate(&mut self, [changes, settled]: [usize; 2]) {
         self.changes.truncate(changes);
         self.settled.truncate(settled);
-        self.last.truncate(last);
     }
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+/// The words of a panic.
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()

@@ -3,10 +3,7 @@
 //! Each request runs in its own savepoint, so one that fails takes nothing of its neighbours with it; the answers go
 //! out only after the common commit. Under load this turns the cost of an fsync into a shared one.
 
-use super::{
-    Db, Tx,
-    pool::{Release, finish},
-};
+use super::{Db, Tx};
 use crate::{
     env::Env,
     error::{Error, Result},
@@ -16,7 +13,7 @@ use tokio::sync::oneshot;
 
 /// Sends a request's answer once the commit's outcome is known.
 type Answer = Box<dyn FnOnce(Result<()>) + Send>;
-type Job = Box<dyn FnOnce(&mut Tx, Release) -> Answer + Send>;
+type Job = Box<dyn FnOnce(&mut Tx) -> Answer + Send>;
 
 /// How many requests share one commit at most; bounds the time a single one waits for the others.
 const BATCH: usize = 64;
@@ -26,11 +23,11 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(mut db: Db, env: Env, release: Release) -> std::io::Result<Writer> {
+    pub(super) fn start(mut db: Db, env: Env) -> std::io::Result<Writer> {
         let (jobs, waiting) = mpsc::channel::<Job>();
         thread::Builder::new().name("writer".into()).spawn(move || {
             while let Ok(first) = waiting.recv() {
-                commit_together(&mut db, &env, release, first, &waiting);
+                commit_together(&mut db, &env, first, &waiting);
             }
         })?;
         Ok(Writer { jobs })
@@ -41,12 +38,8 @@ impl Writer {
         f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (tell, told) = oneshot::channel();
-        let job: Job = Box::new(move |tx, release| {
-            let outcome = tx.savepoint(|tx| {
-                let value = f(tx)?;
-                finish(tx, release)?;
-                Ok(value)
-            });
+        let job: Job = Box::new(move |tx| {
+            let outcome = tx.savepoint(f);
             Box::new(move |committed| {
                 // The receiver is gone only when the request was dropped; its work is committed all the same.
                 drop(tell.send(committed.and(outcome)));
@@ -57,14 +50,14 @@ impl Writer {
     }
 }
 
-fn commit_together(db: &mut Db, env: &Env, release: Release, first: Job, waiting: &mpsc::Receiver<Job>) {
+fn commit_together(db: &mut Db, env: &Env, first: Job, waiting: &mpsc::Receiver<Job>) {
     let mut answers = Vec::new();
     let outcome = db.begin().map_err(Error::from).and_then(|()| {
         let mut next = Some(first);
         while let Some(job) = next.take() {
             // A fresh `Tx` for each request: its `now`, its changes.
             let mut tx = Tx::new(db, env);
-            answers.push(job(&mut tx, release));
+            answers.push(job(&mut tx));
             if answers.len() < BATCH {
                 next = waiting.try_recv().ok();
             }

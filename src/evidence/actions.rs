@@ -16,7 +16,7 @@ use crate::{
     error::{Code, Error, Result},
 };
 use serde_json::{Value, json};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// Names a piece of evidence. A digest that is known stays as it was declared first; who declared it may fill what was
 /// left blank. Links it to the case, when the declaration names one.
@@ -297,6 +297,15 @@ pub fn evidence_for_feed(db: &mut Db, viewer: &Viewer, ids: &[EvidenceId]) -> Re
     let rows = store::evidence_list(db, viewer, Wanted { only: Some(ids), stored: true, limit, ..Wanted::default() })?;
     let links = store::links_of(db, ids)?;
     Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
+}
+
+/// Who may see each of these pieces.
+///
+/// # Errors
+/// The engine's own.
+pub fn audiences(db: &mut Db, ids: &[EvidenceId]) -> Result<HashMap<EvidenceId, Keys>> {
+    let rows = store::evidence_by_id(db, ids)?;
+    store::audiences(db, &rows)
 }
 
 /// A page of the stored evidence that the viewer may see, newest first, for a snapshot.

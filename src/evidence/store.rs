@@ -15,7 +15,7 @@ use diesel::{
     prelude::*,
     sql_types::{Bool, Text},
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// A photo or video.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -263,46 +263,63 @@ pub(super) fn linked_to(db: &mut Db, kind: &str, id: &str) -> Result<Vec<Evidenc
     Ok(evidence::table.filter(evidence::id.eq_any(ids)).select(EvidenceRow::as_select()).load(db)?)
 }
 
-/// The audience of one piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with the
-/// cases and spot checks it is linked to.
+/// The audience of one piece of evidence.
 pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
-    let mut keys = BTreeSet::from(["centre".to_owned()]);
-    keys.extend(row.device_id.map(|id| format!("device:{id}")));
-    keys.extend(row.user_id.map(|id| format!("user:{id}")));
-    let senders: Vec<String> = uploads::table
-        .filter(uploads::evidence_id.assume_not_null().eq(row.id))
+    Ok(audiences(db, std::slice::from_ref(row))?.remove(&row.id).unwrap_or_default())
+}
+
+/// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with
+/// the cases and spot checks it is linked to.
+pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<EvidenceId, Keys>> {
+    let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();
+    let mut found: HashMap<EvidenceId, BTreeSet<String>> = HashMap::new();
+    for row in rows {
+        let keys = found.entry(row.id).or_insert_with(|| BTreeSet::from(["centre".to_owned()]));
+        keys.extend(row.device_id.map(|id| format!("device:{id}")));
+        keys.extend(row.user_id.map(|id| format!("user:{id}")));
+    }
+    let senders: Vec<(Option<EvidenceId>, String)> = uploads::table
+        .filter(uploads::evidence_id.eq_any(&ids))
         .filter(uploads::state.eq("accepted"))
-        .select(uploads::owner)
+        .select((uploads::evidence_id, uploads::owner))
         .distinct()
         .load(db)?;
-    keys.extend(senders);
-    let links: Vec<(String, String)> = evidence_links::table
-        .filter(evidence_links::evidence_id.eq(row.id))
-        .select((evidence_links::target_kind, evidence_links::target_id))
+    for (id, owner) in senders {
+        if let Some(keys) = id.and_then(|id| found.get_mut(&id)) {
+            keys.insert(owner);
+        }
+    }
+    let links: Vec<(EvidenceId, String, String)> = evidence_links::table
+        .filter(evidence_links::evidence_id.eq_any(&ids))
+        .select((evidence_links::evidence_id, evidence_links::target_kind, evidence_links::target_id))
         .load(db)?;
-    let checks: Vec<SpotCheckId> =
-        links.iter().filter(|(kind, _)| kind == "spot_check").filter_map(|(_, id)| id.parse().ok()).collect();
+    let targets = |kind: &'static str| links.iter().filter(move |(_, of, _)| of == kind).map(|(_, _, id)| id);
+    let mut concerned: HashMap<String, (Option<UnitId>, UserId)> = HashMap::new();
+    let checks: Vec<SpotCheckId> = targets("spot_check").filter_map(|id| id.parse().ok()).collect();
     if !checks.is_empty() {
-        let concerned: Vec<(UnitId, UserId)> = spot_checks::table
+        let rows: Vec<(SpotCheckId, UnitId, UserId)> = spot_checks::table
             .filter(spot_checks::id.eq_any(checks))
-            .select((spot_checks::unit_id, spot_checks::actor_id))
+            .select((spot_checks::id, spot_checks::unit_id, spot_checks::actor_id))
             .load(db)?;
-        for (unit, maker) in concerned {
-            keys.insert(format!("unit:{unit}"));
-            keys.insert(format!("user:{maker}"));
-        }
+        concerned.extend(rows.into_iter().map(|(id, unit, maker)| (id.to_string(), (Some(unit), maker))));
     }
-    let linked_cases: Vec<CaseId> =
-        links.iter().filter(|(kind, _)| kind == "case").filter_map(|(_, id)| id.parse().ok()).collect();
-    if !linked_cases.is_empty() {
-        let concerned: Vec<(Option<UnitId>, UserId)> = cases::table
-            .filter(cases::id.eq_any(linked_cases))
-            .select((cases::unit_id, cases::reported_by))
+    let linked: Vec<CaseId> = targets("case").filter_map(|id| id.parse().ok()).collect();
+    if !linked.is_empty() {
+        let rows: Vec<(CaseId, Option<UnitId>, UserId)> = cases::table
+            .filter(cases::id.eq_any(linked))
+            .select((cases::id, cases::unit_id, cases::reported_by))
             .load(db)?;
-        for (unit, reporter) in concerned {
+        concerned.extend(rows.into_iter().map(|(id, unit, reporter)| (id.to_string(), (unit, reporter))));
+    }
+    for (id, _, target) in &links {
+        if let (Some(keys), Some((unit, user))) = (found.get_mut(id), concerned.get(target)) {
             keys.extend(unit.map(|id| format!("unit:{id}")));
-            keys.insert(format!("user:{reporter}"));
+            keys.insert(format!("user:{user}"));
         }
     }
-    Ok(keys.into_iter().collect())
+    Ok(found.into_iter().map(|(id, keys)| (id, keys.into_iter().collect())).collect())
+}
+
+pub(super) fn evidence_by_id(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceRow>> {
+    Ok(evidence::table.filter(evidence::id.eq_any(ids)).select(EvidenceRow::as_select()).load(db)?)
 }

@@ -34,9 +34,17 @@ impl<T: DeserializeOwned + 'static, const LIMIT: usize> FromRequest for Body<T, 
 /// # Errors
 /// `media_type_unsupported`, `body_too_large` or `body_interrupted`.
 pub async fn read(request: &HttpRequest, payload: Payload, limit: usize) -> Result<Vec<u8>> {
+    read_as(request, payload, "application/json", limit).await
+}
+
+/// Reads a body's bytes of one media type.
+///
+/// # Errors
+/// `media_type_unsupported`, `body_too_large` or `body_interrupted`.
+pub async fn read_as(request: &HttpRequest, payload: Payload, media_type: &str, limit: usize) -> Result<Vec<u8>> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case("application/json")) {
-        return Err(Code::MediaTypeUnsupported.with("application/json"));
+    if !kind.split(';').next().is_some_and(|t| t.trim().eq_ignore_ascii_case(media_type)) {
+        return Err(Code::MediaTypeUnsupported.with(media_type));
     }
     let mut stream = Decompress::from_headers(payload, request.headers());
     let mut bytes = Vec::new();

@@ -30,7 +30,7 @@ async fn healthz(app: web::Data<App>) -> HttpResponse {
 #[utoipa::path(tag = "operation", responses((status = 200, body = Health), (status = 503)))]
 #[get("/readyz")]
 async fn readyz(app: web::Data<App>) -> Result<HttpResponse> {
-    app.db.read(feed::head).await.map_err(|e| crate::error::Error { code: crate::error::Code::Busy, ..e })?;
+    app.db.read(feed::life).await.map_err(|e| crate::error::Error { code: crate::error::Code::Busy, ..e })?;
     let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(health))
 }

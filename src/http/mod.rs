@@ -71,7 +71,8 @@ pub fn openapi() -> OpenApi {
 
 /// The operations that take no token: those that give one, what a tus client asks first, and the two that a supervisor
 /// of processes asks.
-const PUBLIC: &[&str] = &["setup", "login", "refresh", "device_enrol", "upload_options", "healthz", "readyz"];
+const PUBLIC: &[&str] =
+    &["setup", "login", "refresh", "device_enrol", "upload_options", "sync_receipt_key", "healthz", "readyz"];
 
 /// Bare paths, wrong parameters: our problems instead of the framework's text.
 fn parameter_errors(cfg: &mut web::ServiceConfig) {

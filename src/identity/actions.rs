@@ -3,7 +3,7 @@
 use super::{
     county, passwords,
     rules::{self, Actor, DeviceKind, Role, UnitClass},
-    store::{self, DeviceRow, SessionRow, UnitRow, UserRow},
+    store::{self, DeviceRow, EpochRow, SessionRow, UnitRow, UserRow},
     tokens::{self, Keys},
 };
 use crate::{
@@ -16,11 +16,10 @@ use crate::{
     error::{Code, Error, Result},
 };
 use chrono::{DateTime, Datelike, Utc};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 const SIGNING: &str = "signing_key";
 const CURSOR: &str = "cursor_key";
-const GENERATION: &str = "generation";
 const SETUP: &str = "setup_code_sha256";
 
 /// The server's keys; made at the very first start.
@@ -30,13 +29,13 @@ const SETUP: &str = "setup_code_sha256";
 pub fn keys_load(tx: &mut Tx) -> Result<Keys> {
     if store::secret_get(tx.db, SIGNING)?.is_none() {
         let fresh = Keys::fresh(tx.env())?;
-        for (name, secret) in [SIGNING, CURSOR, GENERATION].into_iter().zip(fresh) {
+        for (name, secret) in [SIGNING, CURSOR].into_iter().zip(fresh) {
             store::secret_set(tx.db, name, &secret, At(tx.now))?;
         }
     }
     let mut get = |name| -> Result<Vec<u8>> { Ok(store::secret_get(tx.db, name)?.unwrap_or_default()) };
-    let (signing, cursor, generation) = (get(SIGNING)?, get(CURSOR)?, get(GENERATION)?);
-    Keys::load(&signing, &cursor, &generation)
+    let (signing, cursor) = (get(SIGNING)?, get(CURSOR)?);
+    Keys::load(&signing, &cursor)
 }
 
 /// A one-time code for the first administrator, when there is none. Each start makes a new one and voids the last.
@@ -299,26 +298,32 @@ pub fn session_actor(db: &mut Db, session: SessionId, now: DateTime<Utc>) -> Res
     actor(&session, user)
 }
 
+/// Sessions with the people they belong to.
+///
+/// # Errors
+/// The engine's own.
+pub fn sessions_by_id(db: &mut Db, ids: &[SessionId]) -> Result<Vec<(SessionRow, UserRow)>> {
+    store::sessions_get(db, ids)
+}
+
 /// The person behind an operation made on a device: the session must be theirs, begun on that very device, and must
 /// not have ended when they acted. An expired access token plays no part: work done offline is never refused for it.
-/// Also says until when the session vouches for what they did.
 ///
 /// # Errors
 /// `reauth`, when the person must sign in on the device again.
 pub fn op_actor(
-    db: &mut Db,
+    session: &SessionRow,
+    account: UserRow,
     user: UserId,
-    session: SessionId,
     device: DeviceId,
     occurred_at: DateTime<Utc>,
-) -> Result<(Actor, DateTime<Utc>)> {
-    let (session, account) = store::session_get(db, session)?.ok_or(Code::Reauth)?;
+) -> Result<Actor> {
     let until = session.ended_at.map_or(session.expires_at, |end| end.min(session.expires_at)).0;
     let own = session.user_id == user && session.device_id == Some(device);
     if !own || account.disabled_at.is_some() || occurred_at > until {
         return Err(Code::Reauth.into());
     }
-    Ok((actor(&session, account)?, until))
+    actor(session, account)
 }
 
 /// The actor a held operation gets once its person has signed in again.
@@ -439,10 +444,6 @@ pub fn device_add(tx: &mut Tx, name: &str, kind: DeviceKind) -> Result<(DeviceRo
         enrolled_at: None,
         revoked_at: None,
         epoch: 0,
-        high_seq: 0,
-        outbox_depth: None,
-        app: None,
-        last_push_at: None,
         created_at: At(tx.now),
     };
     store::device_add(tx.db, &row)?;
@@ -465,8 +466,9 @@ pub fn device_enrol(tx: &mut Tx, code: &str, point: Vec<u8>) -> Result<DeviceRow
     row.public_key = Some(point);
     (row.enrolment_code_sha256, row.enrolment_expires_at) = (None, None);
     row.enrolled_at = Some(At(tx.now));
-    (row.epoch, row.high_seq) = (row.epoch + 1, 0);
+    row.epoch += 1;
     store::device_save(tx.db, &row)?;
+    store::epoch_add(tx.db, &EpochRow::new(row.id, row.epoch, "enrolled", At(tx.now)))?;
     Ok(row)
 }
 
@@ -505,20 +507,77 @@ pub fn device_known(db: &mut Db, id: DeviceId) -> Result<DeviceRow> {
     store::device_get(db, id)?.filter(|d| d.public_key.is_some()).ok_or_else(|| Code::DeviceUnknown.into())
 }
 
-/// An enrolled device with its row locked until the transaction ends.
-///
-/// # Errors
-/// `device_unknown`.
-pub fn device_locked(db: &mut Db, id: DeviceId) -> Result<DeviceRow> {
-    store::device_locked(db, id)?.ok_or_else(|| Code::DeviceUnknown.into())
-}
-
-/// Stores what a push said about the device itself.
+/// Devices by id, enrolled or not.
 ///
 /// # Errors
 /// The engine's own.
-pub fn device_save(db: &mut Db, row: &DeviceRow) -> Result<()> {
-    store::device_save(db, row)
+pub fn devices_by_id(db: &mut Db, ids: &[DeviceId]) -> Result<Vec<DeviceRow>> {
+    store::devices_get(db, ids)
+}
+
+/// The epochs of devices, locked until the transaction ends.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_locked(tx: &mut Tx, ids: &[DeviceId]) -> Result<Vec<EpochRow>> {
+    store::epochs_locked(tx.db, ids)
+}
+
+/// The epochs of one device, newest first.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_of(db: &mut Db, id: DeviceId) -> Result<Vec<EpochRow>> {
+    store::epochs_of(db, id)
+}
+
+/// The epochs in which devices made more than arrived under their numbers.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_incomplete(db: &mut Db) -> Result<Vec<EpochRow>> {
+    store::epochs_incomplete(db)
+}
+
+/// The newest epoch of each device.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_newest(db: &mut Db) -> Result<HashMap<DeviceId, EpochRow>> {
+    Ok(store::epochs_newest(db)?.into_iter().map(|row| (row.device_id, row)).collect())
+}
+
+/// Begins an epoch that no device has had.
+///
+/// # Errors
+/// The engine's own.
+pub fn epoch_add(tx: &mut Tx, device: &DeviceRow, row: &EpochRow) -> Result<()> {
+    store::epoch_add(tx.db, row)?;
+    store::device_save(tx.db, device)
+}
+
+/// Stores what pushes said about their devices.
+///
+/// # Errors
+/// The engine's own.
+pub fn epochs_save(tx: &mut Tx, rows: &[EpochRow]) -> Result<()> {
+    if rows.is_empty() { Ok(()) } else { store::epochs_save(tx.db, rows) }
+}
+
+/// The place in the feed that every handheld in use has passed; none, when there is no handheld.
+///
+/// # Errors
+/// The engine's own.
+pub fn feed_seq_least(db: &mut Db) -> Result<Option<i64>> {
+    store::feed_seq_least(db)
+}
+
+/// The ids of all units.
+///
+/// # Errors
+/// The engine's own.
+pub fn unit_ids(db: &mut Db) -> Result<HashSet<UnitId>> {
+    Ok(store::unit_ids(db)?.into_iter().collect())
 }
 
 /// Hashes a password of acceptable form.

@@ -4,7 +4,7 @@ use super::{
     actions::{self, NewUser, SignedIn},
     passwords,
     rules::{ACCESS_FOR, Actor, DeviceKind, Role, UnitClass},
-    store::{DeviceRow, UserRow},
+    store::{DeviceRow, EpochRow, UserRow},
     tokens::{self, Claim, PublicJwk},
 };
 use crate::{
@@ -301,8 +301,9 @@ struct Device {
     app: Option<String>,
 }
 
-impl From<DeviceRow> for Device {
-    fn from(row: DeviceRow) -> Device {
+impl Device {
+    fn new(row: DeviceRow, said: Option<EpochRow>) -> Device {
+        let said = said.as_ref();
         let time = |at: Option<At>| at.map(|at| at.0);
         Device {
             id: row.id,
@@ -311,9 +312,9 @@ impl From<DeviceRow> for Device {
             epoch: row.epoch,
             enrolled_at: time(row.enrolled_at),
             revoked_at: time(row.revoked_at),
-            last_push_at: time(row.last_push_at),
-            outbox_depth: row.outbox_depth,
-            app: row.app,
+            last_push_at: time(said.and_then(|e| e.last_push_at)),
+            outbox_depth: said.filter(|e| e.last_push_at.is_some()).map(|e| e.depth),
+            app: said.and_then(|e| e.app.clone()),
         }
     }
 }
@@ -328,8 +329,9 @@ struct Devices {
 #[get("/devices")]
 async fn device_list(app: web::Data<App>, caller: Caller) -> Result<web::Json<Devices>> {
     caller.role(&[Role::Admin, Role::Dispatcher])?;
-    let rows = app.db.read(actions::device_list).await?;
-    Ok(web::Json(Devices { items: rows.into_iter().map(Device::from).collect() }))
+    let (rows, mut epochs) = app.db.read(|db| Ok((actions::device_list(db)?, actions::epochs_newest(db)?))).await?;
+    let items = rows.into_iter().map(|row| (epochs.remove(&row.id), row)).map(|(said, row)| Device::new(row, said));
+    Ok(web::Json(Devices { items: items.collect() }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -354,7 +356,7 @@ async fn device_add(app: web::Data<App>, caller: Caller, body: Body<NewDevice>) 
     caller.role(&[Role::Admin])?;
     let NewDevice { name, kind } = body.0;
     let (row, code) = app.db.write(move |tx| actions::device_add(tx, &name, kind)).await?;
-    Ok(HttpResponse::Created().json(EnrolmentCode { device: row.into(), code }))
+    Ok(HttpResponse::Created().json(EnrolmentCode { device: Device::new(row, None), code }))
 }
 
 /// What a device sends once to become known.
@@ -404,5 +406,5 @@ async fn device_enrol(app: web::Data<App>, body: Body<Enrol>) -> Result<HttpResp
 async fn device_revoke(app: web::Data<App>, caller: Caller, id: web::Path<DeviceId>) -> Result<web::Json<Device>> {
     caller.role(&[Role::Admin])?;
     let row = app.db.write(move |tx| actions::device_revoke(tx, *id)).await?;
-    Ok(web::Json(row.into()))
+    Ok(web::Json(Device::new(row, None)))
 }

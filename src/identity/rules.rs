@@ -115,10 +115,13 @@ impl Actor {
         if self.role == Role::SpotChecker {
             keys.push("spotchecks".into());
         }
-        if let (Role::Liaison | Role::Officer, Some(unit)) = (self.role, self.unit_id) {
-            keys.push(format!("unit:{unit}"));
-        }
+        keys.extend(self.unit_of_cases().map(|unit| format!("unit:{unit}")));
         keys
+    }
+
+    /// The unit whose cases this person works on.
+    pub fn unit_of_cases(&self) -> Option<UnitId> {
+        self.unit_id.filter(|_| matches!(self.role, Role::Liaison | Role::Officer))
     }
 
     /// Refuses roles outside `roles`.

@@ -3,12 +3,12 @@
 use crate::{
     db::{
         Db, Each,
-        schema::{devices, server_secrets, sessions, unit_classes, units, users},
+        schema::{device_epochs, devices, server_secrets, sessions, unit_classes, units, users},
         types::{At, DeviceId, SessionId, UnitId, UserId},
     },
     error::Result,
 };
-use diesel::prelude::*;
+use diesel::{prelude::*, upsert::excluded};
 
 /// A unit.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -70,18 +70,81 @@ pub struct DeviceRow {
     pub enrolled_at: Option<At>,
     /// When it was revoked.
     pub revoked_at: Option<At>,
-    /// Rises with each install or restore of its client.
+    /// The newest of its epochs.
     pub epoch: i32,
-    /// Highest sequence number it ever spoke of, in this epoch.
+    /// When it was entered.
+    pub created_at: At,
+}
+
+/// One numbering of a device's operations, and what its last push said of the device.
+#[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = device_epochs, treat_none_as_null = true)]
+pub struct EpochRow {
+    /// The device.
+    pub device_id: DeviceId,
+    /// Its number, from 1.
+    pub epoch: i32,
+    /// `enrolled`, `copied` or `wiped`.
+    pub reason: String,
+    /// When it began.
+    pub started_at: At,
+    /// Pushes that were taken in it.
+    pub pushes: i64,
+    /// The number of the newest try that was taken.
+    pub attempt: i64,
+    /// The highest sequence number that the device spoke of.
     pub high_seq: i64,
-    /// Operations that waited on it at its last push.
-    pub outbox_depth: Option<i64>,
-    /// Name and version of its client.
+    /// Operations with different sequence numbers that arrived.
+    pub received: i64,
+    /// The highest sequence number that arrived.
+    pub received_seq: i64,
+    /// Operations that waited on the device.
+    pub depth: i64,
+    /// When the oldest of them was made.
+    pub oldest_at: Option<At>,
+    /// Name and version of the client.
     pub app: Option<String>,
     /// When it last pushed.
     pub last_push_at: Option<At>,
-    /// When it was entered.
-    pub created_at: At,
+    /// Device clock minus server clock, milliseconds.
+    pub clock_offset_ms: Option<i64>,
+    /// Whether its storage is safe from eviction.
+    pub storage_persisted: Option<bool>,
+    /// Files that waited for their upload.
+    pub media_waiting: Option<i64>,
+    /// The place in the feed up to which it had read.
+    pub feed_seq: i64,
+    /// When it last compared digests.
+    pub digest_at: Option<At>,
+    /// Whether they agreed.
+    pub digest_matched: Option<bool>,
+}
+
+impl EpochRow {
+    /// A numbering in which nothing has happened.
+    pub fn new(device_id: DeviceId, epoch: i32, reason: &str, started_at: At) -> EpochRow {
+        EpochRow {
+            device_id,
+            epoch,
+            reason: reason.to_owned(),
+            started_at,
+            pushes: 0,
+            attempt: 0,
+            high_seq: 0,
+            received: 0,
+            received_seq: 0,
+            depth: 0,
+            oldest_at: None,
+            app: None,
+            last_push_at: None,
+            clock_offset_ms: None,
+            storage_persisted: None,
+            media_waiting: None,
+            feed_seq: 0,
+            digest_at: None,
+            digest_matched: None,
+        }
+    }
 }
 
 /// One sign-in.
@@ -221,13 +284,99 @@ pub(super) fn device_get(db: &mut Db, id: DeviceId) -> Result<Option<DeviceRow>>
     Ok(devices::table.find(id).select(DeviceRow::as_select()).first(db).optional()?)
 }
 
-/// The device with its row locked until the transaction ends, so that two pushes of one device take turns.
-pub(super) fn device_locked(db: &mut Db, id: DeviceId) -> Result<Option<DeviceRow>> {
+pub(super) fn devices_get(db: &mut Db, ids: &[DeviceId]) -> Result<Vec<DeviceRow>> {
+    Ok(devices::table.filter(devices::id.eq_any(ids)).select(DeviceRow::as_select()).load(db)?)
+}
+
+/// The epochs of these devices with their rows locked until the transaction ends, in one order for everybody, so that
+/// two pushes of one device take turns and no two transactions wait for each other.
+pub(super) fn epochs_locked(db: &mut Db, ids: &[DeviceId]) -> Result<Vec<EpochRow>> {
+    let wanted = device_epochs::table.filter(device_epochs::device_id.eq_any(ids));
     if let Db::Postgres(c) = db {
-        return Ok(devices::table.find(id).select(DeviceRow::as_select()).for_update().first(c).optional()?);
+        let ordered = wanted.order((device_epochs::device_id.asc(), device_epochs::epoch.asc()));
+        return Ok(ordered.select(EpochRow::as_select()).for_update().load(c)?);
     }
     // SQLite has one writer: the transaction itself is the lock.
-    device_get(db, id)
+    Ok(wanted.select(EpochRow::as_select()).load(db)?)
+}
+
+/// The epochs of a device, newest first.
+pub(super) fn epochs_of(db: &mut Db, id: DeviceId) -> Result<Vec<EpochRow>> {
+    Ok(device_epochs::table
+        .filter(device_epochs::device_id.eq(id))
+        .order(device_epochs::epoch.desc())
+        .select(EpochRow::as_select())
+        .load(db)?)
+}
+
+/// The epochs in which a device made more than arrived.
+pub(super) fn epochs_incomplete(db: &mut Db) -> Result<Vec<EpochRow>> {
+    Ok(device_epochs::table
+        .filter(device_epochs::high_seq.gt(device_epochs::received))
+        .select(EpochRow::as_select())
+        .load(db)?)
+}
+
+/// The newest epoch of each device.
+pub(super) fn epochs_newest(db: &mut Db) -> Result<Vec<EpochRow>> {
+    Ok(device_epochs::table
+        .inner_join(devices::table.on(devices::id.eq(device_epochs::device_id)))
+        .filter(devices::epoch.eq(device_epochs::epoch))
+        .select(EpochRow::as_select())
+        .load(db)?)
+}
+
+pub(super) fn epoch_add(db: &mut Db, row: &EpochRow) -> Result<()> {
+    diesel::insert_into(device_epochs::table).values(row).execute(db)?;
+    Ok(())
+}
+
+macro_rules! replaced {
+    ($($column:ident)*) => { ($(device_epochs::$column.eq(excluded(device_epochs::$column)),)*) };
+}
+
+/// What pushes change of their epochs. PostgreSQL takes them in one statement, SQLite has no round trip to save.
+pub(super) fn epochs_save(db: &mut Db, rows: &[EpochRow]) -> Result<()> {
+    if let (Db::Postgres(c), 2..) = (&mut *db, rows.len()) {
+        diesel::insert_into(device_epochs::table)
+            .values(rows)
+            .on_conflict((device_epochs::device_id, device_epochs::epoch))
+            .do_update()
+            .set(replaced!(
+                pushes attempt high_seq received received_seq depth oldest_at app last_push_at clock_offset_ms
+                storage_persisted media_waiting feed_seq digest_at digest_matched
+            ))
+            .execute(c)?;
+        return Ok(());
+    }
+    for row in rows {
+        diesel::update(device_epochs::table.find((row.device_id, row.epoch))).set(row).execute(db)?;
+    }
+    Ok(())
+}
+
+/// The place in the feed that the slowest device has passed: of each device that can still read, its newest epoch.
+pub(super) fn feed_seq_least(db: &mut Db) -> Result<Option<i64>> {
+    Ok(device_epochs::table
+        .inner_join(devices::table.on(devices::id.eq(device_epochs::device_id)))
+        .filter(devices::epoch.eq(device_epochs::epoch))
+        .filter(devices::revoked_at.is_null())
+        .filter(devices::kind.eq("handheld"))
+        .select(diesel::dsl::min(device_epochs::feed_seq))
+        .first(db)?)
+}
+
+pub(super) fn unit_ids(db: &mut Db) -> Result<Vec<UnitId>> {
+    Ok(units::table.select(units::id).load(db)?)
+}
+
+/// Sessions with their people.
+pub(super) fn sessions_get(db: &mut Db, ids: &[SessionId]) -> Result<Vec<(SessionRow, UserRow)>> {
+    Ok(sessions::table
+        .inner_join(users::table.on(users::id.eq(sessions::user_id)))
+        .filter(sessions::id.eq_any(ids))
+        .select((SessionRow::as_select(), UserRow::as_select()))
+        .load(db)?)
 }
 
 pub(super) fn device_by_name(db: &mut Db, name: &str) -> Result<Option<DeviceRow>> {

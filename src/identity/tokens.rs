@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 const USER_TYPE: &str = "at+jwt";
 const DEVICE_TYPE: &str = "device+jwt";
+const RECEIPT_TYPE: &str = "receipt+jwt";
 const AUDIENCE: &str = "chengguan";
 /// Device clocks drift; the client corrects its own, this is what may remain.
 const LEEWAY: TimeDelta = TimeDelta::minutes(5);
@@ -60,37 +61,49 @@ pub struct DeviceClaims {
     pub aud: String,
 }
 
-/// The server's own keys: one for access tokens, one for cursors; and the name of this life of the data.
+/// The server's own keys: one for access tokens and receipts, one for cursors.
 pub struct Keys {
     signing: EncodingKey,
     verifying: DecodingKey,
     cursor: hmac::Key,
-    /// Changes when the server is restored from a backup.
-    pub generation: String,
+    public: Vec<u8>,
 }
 
 impl Keys {
-    /// Key material for a fresh server: PKCS#8, HMAC key, generation.
+    /// Key material for a fresh server: PKCS#8, HMAC key.
     ///
     /// # Errors
     /// `internal`, when the library can't make a key.
-    pub fn fresh(env: &Env) -> Result<[Vec<u8>; 3]> {
-        let generation = hex(&env.bytes::<6>());
-        Ok([fresh_pkcs8()?, env.bytes::<32>().to_vec(), generation.into_bytes()])
+    pub fn fresh(env: &Env) -> Result<[Vec<u8>; 2]> {
+        Ok([fresh_pkcs8()?, env.bytes::<32>().to_vec()])
     }
 
     /// Keys from stored material.
     ///
     /// # Errors
     /// `internal`, when the material is damaged.
-    pub fn load(pkcs8: &[u8], cursor: &[u8], generation: &[u8]) -> Result<Keys> {
+    pub fn load(pkcs8: &[u8], cursor: &[u8]) -> Result<Keys> {
         let public = public_key(pkcs8)?;
         Ok(Keys {
             signing: EncodingKey::from_ec_der(pkcs8),
             verifying: DecodingKey::from_ec_der(&public),
             cursor: hmac::Key::new(hmac::HMAC_SHA256, cursor),
-            generation: String::from_utf8(generation.to_vec()).map_err(Error::internal)?,
+            public,
         })
+    }
+
+    /// The public half of the signing key, for whoever checks a receipt.
+    pub fn public(&self) -> PublicJwk {
+        PublicJwk::from_point(&self.public)
+    }
+
+    /// A receipt: claims that anybody with [`Keys::public`] can check, a compact JWS (RFC 7515).
+    ///
+    /// # Errors
+    /// `internal`.
+    pub fn sign_receipt(&self, claims: &impl Serialize) -> Result<String> {
+        let header = Header { typ: Some(RECEIPT_TYPE.into()), ..Header::new(Algorithm::ES256) };
+        jsonwebtoken::encode(&header, claims, &self.signing).map_err(Error::internal)
     }
 
     /// An access token.
@@ -186,6 +199,18 @@ fn verify<T: DeserializeOwned>(token: &str, key: &DecodingKey) -> Result<T> {
     rules.validate_exp = false;
     rules.required_spec_claims.clear();
     Ok(jsonwebtoken::decode::<T>(token, key, &rules).map_err(|_| Code::TokenInvalid)?.claims)
+}
+
+/// The claims of a receipt, when this key signed them.
+///
+/// # Errors
+/// `token_invalid`.
+pub fn verify_receipt<T: DeserializeOwned>(receipt: &str, key: &PublicJwk) -> Result<T> {
+    let header = jsonwebtoken::decode_header(receipt).map_err(|_| Code::TokenInvalid)?;
+    if header.typ.as_deref() != Some(RECEIPT_TYPE) {
+        return Err(Code::TokenInvalid.into());
+    }
+    verify(receipt, &DecodingKey::from_ec_der(&key.point()?))
 }
 
 /// A fresh P-256 key pair, PKCS#8 DER.
@@ -294,8 +319,8 @@ mod tests {
     #[test]
     fn an_access_token_expires_and_a_changed_one_is_refused() {
         let env = Env::system();
-        let [a, b, c] = Keys::fresh(&env).unwrap();
-        let keys = Keys::load(&a, &b, &c).unwrap();
+        let [a, b] = Keys::fresh(&env).unwrap();
+        let keys = Keys::load(&a, &b).unwrap();
         let (user, session) = (UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)));
         let token = keys.sign_user(user, session, now(), TimeDelta::minutes(15)).unwrap();
         assert_eq!(keys.verify_user(&token, now()).unwrap().sid, session);
@@ -309,8 +334,8 @@ mod tests {
     #[test]
     fn a_seal_opens_only_unchanged() {
         let env = Env::system();
-        let [a, b, c] = Keys::fresh(&env).unwrap();
-        let keys = Keys::load(&a, &b, &c).unwrap();
+        let [a, b] = Keys::fresh(&env).unwrap();
+        let keys = Keys::load(&a, &b).unwrap();
         let sealed = keys.seal("g:17");
         assert_eq!(keys.unseal(&sealed).as_deref(), Some("g:17"));
         assert_eq!(keys.unseal(&sealed.replacen('Z', "Y", 1)), None);

@@ -4,7 +4,10 @@
 //! `fleet` is the plot; `check` reads everything back as a stranger would; `report` says what came out. `media` makes the
 //! photos and videos.
 //!
-//! The clients are the real ones of `client` and `dock`; nothing here knows the server but over HTTP.
+//! `torture` kills processes at random and reads everything back.
+//!
+//! The clients are the real ones of `client` and `dock`; nothing here knows the server but over HTTP, and the reckoning of
+//! `torture` reads its tables besides.
 
 pub mod camera;
 pub mod check;
@@ -15,3 +18,4 @@ pub mod link;
 pub mod media;
 pub mod office;
 pub mod report;
+pub mod torture;

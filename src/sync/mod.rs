@@ -10,9 +10,19 @@
 //! * push needs the device's key and nothing else; reading needs a person who is signed in;
 //! * no reader gets a record outside their audience, and each is told when one leaves it.
 
+pub mod centre;
+pub mod engine;
+pub mod health;
+pub mod jobs;
+pub mod ledger;
+pub mod live;
 pub mod pull;
 pub mod push;
+pub mod record;
+pub mod review;
 pub mod routes;
+pub mod source;
 pub mod store;
+pub mod types;
 pub mod verdict;
 pub mod wire;

@@ -3,29 +3,43 @@
 //! A feed row says only that a record changed. The record is read here, in the same snapshot as the feed, so a reader
 //! never gets a record that is older than the row, nor one that is no longer theirs to see.
 
-use super::{
-    push, store,
-    wire::{Change, ChangeType},
-};
+use super::wire::{Change, ChangeType, digest_of};
 use crate::{
-    cases,
-    db::{
-        Db,
-        feed::{self, FeedRow},
-        types::{CaseId, EvidenceId, OpId, SiteId, SpotCheckId, UnitId},
-    },
+    db::feed::{self, FeedRow, Life},
     error::{Code, Error, Result},
-    evidence::{self, rules::Viewer, view::Evidence},
-    identity::{
-        self,
-        rules::Actor,
-        tokens::{Keys, hex, sha256},
-    },
-    spotchecks,
+    evidence::rules::Viewer,
+    identity::{rules::Actor, tokens::Keys},
 };
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use serde::Serialize;
-use std::{collections::HashMap, str::FromStr};
+use serde_json::value::{RawValue, to_raw_value};
+use std::collections::{BTreeMap, HashMap};
+
+/// What is read, in one snapshot of the record.
+pub trait Source {
+    /// The feed as a whole.
+    ///
+    /// # Errors
+    /// The engine's own, as everywhere here.
+    fn life(&mut self) -> Result<Life>;
+    /// When the row with this number was written, microseconds; none, when it is gone or never was.
+    fn stamp(&mut self, seq: i64) -> Result<Option<i64>>;
+    /// Feed rows after a number, oldest first, at most `limit`.
+    fn after(&mut self, seq: i64, limit: i64) -> Result<Vec<FeedRow>>;
+    /// Records of one kind by id, those that are there; audiences are checked by the caller.
+    fn load(&mut self, reader: &Reader, kind: &str, ids: &[&str], now: DateTime<Utc>) -> Result<Records>;
+    /// A page of the records of one kind that the reader may see, after an id, and whether there may be another.
+    fn whole(
+        &mut self,
+        reader: &Reader,
+        kind: &str,
+        after: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(Records, bool)>;
+}
+
+/// Records with their ids.
+pub type Records = Vec<(String, Told)>;
 
 /// Feed rows looked at for one page, whoever may see them.
 const SCAN: i64 = 2_000;
@@ -37,89 +51,119 @@ pub const MAX_LIMIT: i64 = 1_000;
 pub struct Reader {
     /// The person.
     pub who: Actor,
-    keys: Vec<String>,
-    viewer: Viewer,
+    /// Their keys, sorted.
+    pub keys: Vec<String>,
+    /// What evidence they may see.
+    pub viewer: Viewer,
 }
 
 impl Reader {
-    /// The reader behind a session.
-    ///
-    /// # Errors
-    /// `device_revoked`, when the session's device was revoked.
-    pub fn new(db: &mut Db, who: Actor) -> Result<Reader> {
+    /// A person with the device they signed in on, if any.
+    pub fn of(who: Actor) -> Reader {
         let mut keys = who.keys();
-        if let Some(device) = who.device_id {
-            if identity::actions::device_known(db, device)?.revoked_at.is_some() {
-                return Err(Code::DeviceRevoked.into());
-            }
-            keys.push(format!("device:{device}"));
-        }
+        keys.extend(who.device_id.map(|device| format!("device:{device}")));
         keys.sort_unstable();
         let viewer = Viewer::person(&who);
-        Ok(Reader { who, keys, viewer })
+        Reader { who, keys, viewer }
     }
 
-    /// Names what this reader may see; a cursor of another scope is not good for it.
-    fn scope(&self) -> String {
-        hex(&sha256(self.keys.join(" ").as_bytes())[..8])
+    fn holds(&self, key: &str) -> bool {
+        self.keys.binary_search_by(|held| held.as_str().cmp(key)).is_ok()
     }
 
-    fn sees<S: AsRef<str>>(&self, mut audience: impl Iterator<Item = S>) -> bool {
-        audience.any(|key| self.keys.binary_search_by(|held| held.as_str().cmp(key.as_ref())).is_ok())
+    fn sees<'k>(&self, mut audience: impl Iterator<Item = &'k str>) -> bool {
+        audience.any(|key| self.holds(key))
     }
 }
 
-/// A place in the feed, for one life of the data and one scope.
-fn cursor(keys: &Keys, reader: &Reader, seq: i64) -> String {
-    keys.seal(&format!("{} {} {seq}", keys.generation, reader.scope()))
+/// A place in the feed: of one life of the data, checked by when its row was written, for one set of keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    generation: String,
+    /// The number.
+    pub seq: i64,
+    stamp: i64,
+    keys: Vec<String>,
 }
 
-fn place(keys: &Keys, reader: &Reader, cursor: &str) -> Result<i64> {
-    let text = keys.unseal(cursor).ok_or(Code::CursorInvalid)?;
-    let mut parts = text.split(' ');
-    let (generation, scope, seq) = (parts.next(), parts.next(), parts.next());
-    if generation != Some(keys.generation.as_str()) {
-        return Err(Code::GenerationChanged.into());
+impl Place {
+    fn seal(&self, keys: &Keys) -> String {
+        keys.seal(&format!("{} {} {} {}", self.generation, self.seq, self.stamp, self.keys.join(" ")))
     }
-    if scope != Some(reader.scope().as_str()) {
-        return Err(Code::ScopeChanged.into());
+
+    /// Opens a cursor of ours.
+    ///
+    /// # Errors
+    /// `cursor_invalid`.
+    pub fn open(keys: &Keys, cursor: &str) -> Result<Place> {
+        let text = keys.unseal(cursor).ok_or(Code::CursorInvalid)?;
+        let mut parts = text.split(' ');
+        let number = |part: Option<&str>| part.and_then(|p| p.parse().ok()).ok_or(Code::CursorInvalid);
+        let generation = parts.next().unwrap_or_default().to_owned();
+        let (seq, stamp) = (number(parts.next())?, number(parts.next())?);
+        Ok(Place { generation, seq, stamp, keys: parts.map(str::to_owned).collect() })
     }
-    seq.and_then(|seq| seq.parse().ok()).ok_or_else(|| Code::CursorInvalid.into())
+
+    /// Whether the feed still goes on from here.
+    ///
+    /// # Errors
+    /// `generation_changed`, `cursor_expired`; `internal` with [`RESTORED`] as its cause when the place is of a life of
+    /// the data that was longer than this one.
+    fn check(&self, source: &mut impl Source, life: &Life) -> Result<()> {
+        if self.generation != life.generation {
+            return Err(Code::GenerationChanged.into());
+        }
+        if self.seq < life.floor {
+            return Err(Code::CursorExpired.into());
+        }
+        if self.seq > life.head || source.stamp(self.seq)?.unwrap_or(0) != self.stamp {
+            return Err(Error { code: Code::GenerationChanged, detail: None, cause: Some(RESTORED.to_owned()) });
+        }
+        Ok(())
+    }
 }
+
+/// Why a cursor can be of no life of ours: the data was restored and nobody has noticed before.
+pub const RESTORED: &str = "a cursor knows a later life of this data: it was restored from a backup";
 
 /// A page of changes.
 #[derive(Debug)]
 pub struct ChangesPage {
+    /// The life of the data.
+    pub life: Life,
     /// The cursor after it.
     pub next: String,
     /// More is waiting.
     pub has_more: bool,
     /// The changes.
     pub changes: Vec<Change>,
+    /// For each key, when asked for, on a last page.
+    pub digest: Option<BTreeMap<String, String>>,
 }
 
 /// The changes after a cursor; runs in a snapshot.
 ///
 /// # Errors
-/// `cursor_invalid`, `generation_changed`, `scope_changed`.
+/// `cursor_invalid`, `generation_changed`, `cursor_expired`, `scope_changed`.
 pub fn changes(
-    db: &mut Db,
+    source: &mut impl Source,
     keys: &Keys,
     reader: &Reader,
     after: &str,
     limit: i64,
+    digest: bool,
     now: DateTime<Utc>,
 ) -> Result<ChangesPage> {
-    let from = place(keys, reader, after)?;
-    let head = feed::head(db)?;
-    if from > head {
-        // Written by a life of the data that was longer: it was restored under the same name.
-        return Err(Code::GenerationChanged.into());
+    let life = source.life()?;
+    let from = Place::open(keys, after)?;
+    from.check(source, &life)?;
+    if from.keys != reader.keys {
+        return Err(Code::ScopeChanged.into());
     }
-    let mut last = from;
+    let mut last = Place { ..from };
     let mut wanted: Vec<FeedRow> = Vec::new();
-    for row in feed::after(db, from, SCAN)? {
-        last = row.seq;
+    for row in source.after(last.seq, SCAN)? {
+        (last.seq, last.stamp) = (row.seq, row.changed_at.0.timestamp_micros());
         if reader.sees(row.keys_after.split(' ')) || reader.sees(row.keys_before.split(' ')) {
             wanted.push(row);
         }
@@ -131,203 +175,197 @@ pub fn changes(
     let newest: HashMap<(String, String), i64> =
         wanted.iter().map(|row| ((row.kind.clone(), row.entity_id.clone()), row.seq)).collect();
     wanted.retain(|row| newest[&(row.kind.clone(), row.entity_id.clone())] == row.seq);
-    let changes = tell(db, reader, wanted, now)?;
-    Ok(ChangesPage { next: cursor(keys, reader, last), has_more: last < head, changes })
+    let changes = tell(source, reader, wanted, now)?;
+    let has_more = last.seq < life.head;
+    let digest = if digest && !has_more { digests(source, reader, now)? } else { None };
+    Ok(ChangesPage { life, next: last.seal(keys), has_more, changes, digest })
 }
 
 /// A record with its audience, as the feed tells it.
-struct Told {
+pub struct Told {
     ver: Option<i64>,
     keys: feed::Keys,
-    data: serde_json::Value,
+    data: Box<RawValue>,
 }
 
-fn told(ver: Option<i64>, keys: feed::Keys, data: impl Serialize) -> Result<Told> {
-    Ok(Told { ver, keys, data: serde_json::to_value(data).map_err(Error::internal)? })
+impl Told {
+    /// A record.
+    ///
+    /// # Errors
+    /// `internal`, when it has no JSON form.
+    pub fn new(ver: Option<i64>, keys: feed::Keys, data: impl Serialize) -> Result<Told> {
+        Ok(Told { ver, keys, data: to_raw_value(&data).map_err(Error::internal)? })
+    }
+
+    fn upsert(self, reader: &Reader, seq: i64, kind: &str, id: String) -> Change {
+        let keys = self.keys.into_iter().filter(|key| reader.holds(key)).collect();
+        Change { seq, t: ChangeType::Upsert, kind: kind.to_owned(), id, ver: self.ver, keys, data: Some(self.data) }
+    }
 }
 
-fn tell(db: &mut Db, reader: &Reader, rows: Vec<FeedRow>, now: DateTime<Utc>) -> Result<Vec<Change>> {
+fn tell(source: &mut impl Source, reader: &Reader, rows: Vec<FeedRow>, now: DateTime<Utc>) -> Result<Vec<Change>> {
     let mut records: HashMap<(String, String), Told> = HashMap::new();
     for kind in ["unit", "site", "case", "spot_check", "evidence", "op_result"] {
         let ids: Vec<&str> = rows.iter().filter(|r| r.kind == kind).map(|r| r.entity_id.as_str()).collect();
         if !ids.is_empty() {
-            for (id, record) in load(db, reader, kind, &ids, now)? {
+            for (id, record) in source.load(reader, kind, &ids, now)? {
                 records.insert((kind.to_owned(), id), record);
             }
         }
     }
     let mut changes = Vec::with_capacity(rows.len());
-    for row in rows {
-        let record = records.remove(&(row.kind.clone(), row.entity_id.clone()));
-        let visible = record.filter(|record| reader.sees(record.keys.iter()));
-        let t = match &visible {
-            Some(_) if row.kind == "op_result" => ChangeType::OpResult,
-            Some(_) => ChangeType::Upsert,
+    for FeedRow { seq, kind, entity_id: id, keys_before, .. } in rows {
+        let record = records.remove(&(kind.clone(), id.clone()));
+        match record.filter(|record| reader.sees(record.keys.iter().map(String::as_str))) {
+            Some(record) if kind == "op_result" => {
+                let change = record.upsert(reader, seq, &kind, id);
+                changes.push(Change { t: ChangeType::OpResult, keys: vec![], ..change });
+            }
+            Some(record) => changes.push(record.upsert(reader, seq, &kind, id)),
             // It was theirs to see and is not any more; one that never was is not mentioned at all.
-            None if reader.sees(row.keys_before.split(' ')) => ChangeType::Leave,
-            None => continue,
-        };
-        let (ver, data) = visible.map_or((None, None), |record| (record.ver, Some(record.data)));
-        changes.push(Change { seq: row.seq, t, kind: row.kind, id: row.entity_id, ver, data });
+            None if reader.sees(keys_before.split(' ')) => {
+                changes.push(Change { seq, t: ChangeType::Leave, kind, id, ver: None, keys: vec![], data: None });
+            }
+            None => {}
+        }
     }
     Ok(changes)
-}
-
-fn parsed<T: FromStr>(ids: &[&str]) -> Vec<T> {
-    ids.iter().filter_map(|id| id.parse().ok()).collect()
-}
-
-fn load(db: &mut Db, reader: &Reader, kind: &str, ids: &[&str], now: DateTime<Utc>) -> Result<Vec<(String, Told)>> {
-    match kind {
-        "case" => cases::actions::cases_by_id(db, &parsed::<CaseId>(ids))?.into_iter().map(|r| case(r, now)).collect(),
-        "site" => spotchecks::actions::sites_by_id(db, &parsed::<SiteId>(ids))?.into_iter().map(site).collect(),
-        "spot_check" => {
-            spotchecks::actions::checks_by_id(db, &parsed::<SpotCheckId>(ids))?.into_iter().map(check).collect()
-        }
-        "unit" => {
-            let wanted = parsed::<UnitId>(ids);
-            units(db, now)?.into_iter().filter(|u| wanted.contains(&u.0)).map(|u| unit(&u)).collect()
-        }
-        "evidence" => evidence::actions::evidence_for_feed(db, &reader.viewer, &parsed::<EvidenceId>(ids))?
-            .into_iter()
-            .map(|record| piece(reader, record))
-            .collect(),
-        "op_result" => store::ops_by_id(db, &parsed::<OpId>(ids))?
-            .into_iter()
-            .map(|row| {
-                let keys = vec![format!("device:{}", row.device_id)];
-                Ok((row.op_id.to_string(), told(row.ver, keys, push::result(&row)?)?))
-            })
-            .collect(),
-        _ => Ok(vec![]),
-    }
-}
-
-fn case(row: cases::store::CaseRow, now: DateTime<Utc>) -> Result<(String, Told)> {
-    let (id, ver, keys) = (row.id.to_string(), row.ver, cases::actions::keys(&row));
-    Ok((id, told(Some(ver), keys, cases::routes::Case::new(row, now))?))
-}
-
-fn site(row: spotchecks::store::SiteRow) -> Result<(String, Told)> {
-    let (id, ver, keys) = (row.id.to_string(), row.ver, spotchecks::actions::site_keys(&row));
-    Ok((id, told(Some(ver), keys, spotchecks::routes::Site::from(row))?))
-}
-
-fn check(row: spotchecks::store::SpotCheckRow) -> Result<(String, Told)> {
-    let (id, keys) = (row.id.to_string(), spotchecks::actions::check_keys(&row));
-    Ok((id, told(Some(1), keys, spotchecks::routes::SpotCheck::from(row))?))
-}
-
-/// A piece of evidence; the query has already left out what is not this reader's, so their own keys are its audience.
-fn piece(reader: &Reader, record: Evidence) -> Result<(String, Told)> {
-    Ok((record.id.to_string(), told(None, reader.keys.clone(), record)?))
-}
-
-type UnitLine = (UnitId, String, String, Option<String>);
-
-fn units(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<UnitLine>> {
-    let year = now.with_timezone(&chrono_tz::Asia::Shanghai).year();
-    let rows = identity::actions::unit_list(db, year)?;
-    Ok(rows.into_iter().map(|(u, class)| (u.id, u.code, u.name, class)).collect())
-}
-
-fn unit((id, code, name, class): &UnitLine) -> Result<(String, Told)> {
-    let data = serde_json::json!({ "id": id, "code": code, "name": name, "class": class });
-    Ok((id.to_string(), told(None, vec!["all".into()], data)?))
 }
 
 /// A page of a snapshot.
 #[derive(Debug)]
 pub struct SnapshotPage {
+    /// The life of the data.
+    pub life: Life,
     /// Where to go on with the feed when all pages are read.
     pub cursor: String,
     /// The next page.
     pub next_page: Option<String>,
+    /// The keys it is of.
+    pub of: Vec<String>,
     /// The records.
     pub items: Vec<Change>,
 }
 
-/// Kinds in the order a device needs them.
-const KINDS: [&str; 5] = ["unit", "site", "case", "spot_check", "evidence"];
-const SNAPSHOT_PAGE: i64 = 500;
-
-/// A page of everything the reader may see; the first page fixes the cursor. Runs in a snapshot: the counter row
-/// commits with the data, so what the first page reads is complete up to its cursor. Later pages may be newer, which
-/// the feed then repeats.
-///
-/// # Errors
-/// `cursor_invalid`, `generation_changed`, `scope_changed`.
-pub fn snapshot(
-    db: &mut Db,
-    keys: &Keys,
-    reader: &Reader,
-    page: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<SnapshotPage> {
-    let (seq, kind, after) = match page {
-        None => (feed::head(db)?, 0, None),
-        Some(token) => {
-            let text = keys.unseal(token).ok_or(Code::CursorInvalid)?;
-            let (kind, rest) = text.split_once('|').ok_or(Code::CursorInvalid)?;
-            let (after, inner) = rest.split_once('|').ok_or(Code::CursorInvalid)?;
-            let kind: usize = kind.parse().map_err(|_| Code::CursorInvalid)?;
-            (place(keys, reader, inner)?, kind, Some(after.to_owned()).filter(|a| !a.is_empty()))
-        }
-    };
-    let at = cursor(keys, reader, seq);
-    let name = KINDS.get(kind).ok_or(Code::CursorInvalid)?;
-    let (records, full) = whole(db, reader, name, after.as_deref(), now)?;
-    let last = records.last().map(|(id, _)| id.clone()).filter(|_| full);
-    let next = match last {
-        Some(id) => Some(format!("{kind}|{id}|{at}")),
-        None if kind + 1 < KINDS.len() => Some(format!("{}||{at}", kind + 1)),
-        None => None,
-    };
-    let item = |(id, record): (String, Told)| {
-        let data = Some(record.data);
-        Change { seq, t: ChangeType::Upsert, kind: (*name).to_owned(), id, ver: record.ver, data }
-    };
-    Ok(SnapshotPage {
-        next_page: next.map(|token| keys.seal(&token)),
-        items: records.into_iter().map(item).collect(),
-        cursor: at,
-    })
+/// Which snapshot is asked for.
+#[derive(Debug, Clone, Default)]
+pub struct SnapshotOf {
+    /// `next_page` of the page before; the rest is of no effect then.
+    pub page: Option<String>,
+    /// A cursor that stays good for the keys it knows: only what the others show is asked for.
+    pub since: Option<String>,
+    /// Only what these of the reader's keys show.
+    pub keys: Option<Vec<String>>,
 }
 
-/// A page of one kind, and whether it is full, so that there may be another.
-fn whole(
-    db: &mut Db,
+/// Kinds in the order a device needs them.
+const KINDS: [&str; 5] = ["unit", "site", "case", "spot_check", "evidence"];
+/// The most records of a page of a snapshot.
+pub const PAGE: i64 = 2_000;
+
+/// A page of what the reader may see; the first page fixes the cursor. Runs in a snapshot: the counter row commits with
+/// the data, so what the first page reads is complete up to its cursor. Later pages may be newer, which the feed then
+/// repeats.
+///
+/// # Errors
+/// `cursor_invalid`, `generation_changed`, `cursor_expired`, `scope_changed`.
+pub fn snapshot(
+    source: &mut impl Source,
+    keys: &Keys,
     reader: &Reader,
-    kind: &str,
-    after: Option<&str>,
+    asked: SnapshotOf,
     now: DateTime<Utc>,
-) -> Result<(Vec<(String, Told)>, bool)> {
-    let who = &reader.who;
-    let id = |text: &str| uuid::Uuid::parse_str(text).ok();
-    let (records, full) = match kind {
-        "case" => {
-            let sight = cases::actions::sight(who);
-            let rows = cases::actions::case_after(db, &sight, after.and_then(id).map(CaseId), SNAPSHOT_PAGE)?;
-            let full = rows.len() >= 500;
-            (rows.into_iter().map(|r| case(r, now)).collect::<Result<Vec<_>>>()?, full)
+) -> Result<SnapshotPage> {
+    let life = source.life()?;
+    let (at, kind, after, of) = match &asked.page {
+        None => {
+            let (at, of) = beginning(source, keys, reader, &life, &asked)?;
+            (at, 0, None, of)
         }
-        "spot_check" => {
-            let after = after.and_then(id).map(SpotCheckId);
-            let rows = spotchecks::actions::check_after(db, who, after, SNAPSHOT_PAGE)?;
-            let full = rows.len() >= 500;
-            (rows.into_iter().map(check).collect::<Result<Vec<_>>>()?, full)
+        Some(token) => {
+            let text = keys.unseal(token).ok_or(Code::CursorInvalid)?;
+            let parts: Vec<&str> = text.split('|').collect();
+            let [kind, after, of, inner] = parts[..] else { return Err(Code::CursorInvalid.into()) };
+            let at = Place::open(keys, inner)?;
+            at.check(source, &life)?;
+            if at.keys != reader.keys {
+                return Err(Code::ScopeChanged.into());
+            }
+            let of: Vec<String> = of.split(' ').filter(|key| !key.is_empty()).map(str::to_owned).collect();
+            let kind: usize = kind.parse().map_err(|_| Code::CursorInvalid)?;
+            (at, kind, Some(after.to_owned()).filter(|a| !a.is_empty()), of)
         }
-        "evidence" => {
-            let before = after.and_then(id).map(EvidenceId);
-            let records = evidence::actions::evidence_before(db, &reader.viewer, before, SNAPSHOT_PAGE)?;
-            let full = records.len() >= 500;
-            (records.into_iter().map(|r| piece(reader, r)).collect::<Result<Vec<_>>>()?, full)
-        }
-        "site" => {
-            let rows = spotchecks::actions::site_list(db, who, None)?;
-            (rows.into_iter().map(site).collect::<Result<Vec<_>>>()?, false)
-        }
-        _ => (units(db, now)?.iter().map(unit).collect::<Result<Vec<_>>>()?, false),
     };
-    Ok((records.into_iter().filter(|(_, record)| reader.sees(record.keys.iter())).collect(), full))
+    let name = KINDS.get(kind).ok_or(Code::CursorInvalid)?;
+    let cursor = at.seal(keys);
+    if of.is_empty() {
+        return Ok(SnapshotPage { life, cursor, next_page: None, of, items: vec![] });
+    }
+    let (records, full) = source.whole(reader, name, after.as_deref(), now)?;
+    let last = records.last().map(|(id, _)| id.clone()).filter(|_| full);
+    let next = match last {
+        Some(id) => Some(format!("{kind}|{id}|{}|{cursor}", of.join(" "))),
+        None if kind + 1 < KINDS.len() => Some(format!("{}||{}|{cursor}", kind + 1, of.join(" "))),
+        None => None,
+    };
+    let shown = |(_, record): &(String, Told)| record.keys.iter().any(|key| of.contains(key));
+    let items = records.into_iter().filter(shown).map(|(id, record)| record.upsert(reader, at.seq, name, id)).collect();
+    Ok(SnapshotPage { next_page: next.map(|token| keys.seal(&token)), items, cursor, life, of })
+}
+
+/// The place a new snapshot goes on from, and the keys it is of.
+fn beginning(
+    source: &mut impl Source,
+    keys: &Keys,
+    reader: &Reader,
+    life: &Life,
+    asked: &SnapshotOf,
+) -> Result<(Place, Vec<String>)> {
+    let (seq, stamp, known) = match &asked.since {
+        None => (life.head, source.stamp(life.head)?.unwrap_or(0), vec![]),
+        Some(cursor) => {
+            let since = Place::open(keys, cursor)?;
+            since.check(source, life)?;
+            (since.seq, since.stamp, since.keys)
+        }
+    };
+    let chosen = |key: &&String| match &asked.keys {
+        // A key that is new to the reader must be read in any case.
+        Some(chosen) => chosen.contains(key) || !known.contains(key),
+        None => !known.contains(key),
+    };
+    let of = reader.keys.iter().filter(chosen).cloned().collect();
+    Ok((Place { generation: life.generation.clone(), seq, stamp, keys: reader.keys.clone() }, of))
+}
+
+/// Records of a device's size; a reader with more gets no digest.
+const DIGESTED: usize = 50_000;
+
+/// For each of the reader's keys the sum over the records that carry it.
+fn digests(source: &mut impl Source, reader: &Reader, now: DateTime<Utc>) -> Result<Option<BTreeMap<String, String>>> {
+    let mut sums: BTreeMap<&str, u64> = reader.keys.iter().map(|key| (key.as_str(), 0)).collect();
+    let mut count = 0;
+    for kind in KINDS {
+        let mut after: Option<String> = None;
+        loop {
+            let (records, full) = source.whole(reader, kind, after.as_deref(), now)?;
+            count += records.len();
+            if count > DIGESTED {
+                return Ok(None);
+            }
+            for (id, record) in &records {
+                let number = digest_of(kind, id, record.ver.unwrap_or(0));
+                for key in &record.keys {
+                    if let Some(sum) = sums.get_mut(key.as_str()) {
+                        *sum = sum.wrapping_add(number);
+                    }
+                }
+            }
+            after = records.last().map(|(id, _)| id.clone());
+            if !full {
+                break;
+            }
+        }
+    }
+    Ok(Some(sums.into_iter().map(|(key, sum)| (key.to_owned(), format!("{sum:016x}"))).collect()))
 }

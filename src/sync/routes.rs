@@ -1,23 +1,64 @@
 //! Sync over HTTP.
 
 use super::{
-    pull::{self, Reader},
-    push::{self, CHUNK, Sender},
-    wire::{Changes, MAX_OPS, MAX_PUSH_BYTES, PROTOCOL, PushRequest, PushResponse, Snapshot},
+    engine,
+    ledger::{self, Ledger},
+    pull::{self, Place, RESTORED, SnapshotOf},
+    record::{Push, Read, Token},
+    source,
+    wire::{
+        Changes, EpochRequest, EpochResponse, MAX_OPS, MAX_PUSH_BYTES, PROTOCOL, PushRequest, PushResponse,
+        RawResponse, Snapshot, Status,
+    },
 };
 use crate::{
     app::App,
-    error::{Code, Result},
-    http::{auth::Caller, body},
+    db::{Database, feed},
+    error::{Code, Error, Result},
+    http::{
+        auth::Caller,
+        body::{self, Body},
+    },
+    identity::tokens::{Keys, hex, sha256},
 };
-use actix_web::{HttpRequest, get, post, web};
+use actix_web::{HttpRequest, HttpResponse, get, http::header, post, web};
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
+use std::time::Duration;
 use utoipa::IntoParams;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(sync_push).service(sync_changes).service(sync_snapshot);
+    cfg.service(sync_push)
+        .service(sync_epoch)
+        .service(sync_raw)
+        .service(sync_changes)
+        .service(sync_snapshot)
+        .service(sync_events)
+        .configure(super::centre::routes::routes);
+}
+
+/// The largest body of `raw`, bytes.
+const MAX_RAW_BYTES: usize = 4 * 1024 * 1024;
+/// The longest wait for changes, seconds: shorter than what proxies cut.
+const MAX_WAIT_S: u64 = 25;
+
+fn seal(keys: &Keys, token: &Token) -> String {
+    keys.seal(&format!("push {} {} {} {}", token.generation, token.device, token.epoch, token.pushes))
+}
+
+/// A token of ours; anything else says nothing.
+fn unseal(keys: &Keys, token: &str) -> Option<Token> {
+    let text = keys.unseal(token)?;
+    let parts: Vec<&str> = text.split(' ').collect();
+    let ["push", generation, device, epoch, pushes] = parts[..] else { return None };
+    Some(Token {
+        generation: generation.to_owned(),
+        device: device.parse().ok()?,
+        epoch: epoch.parse().ok()?,
+        pushes: pushes.parse().ok()?,
+    })
 }
 
 /// Bring operations home. Answers 200 whatever became of each one.
@@ -31,52 +72,33 @@ async fn sync_push(
 ) -> Result<web::Json<PushResponse>> {
     let device = caller.device()?;
     let bytes = body::read(&request, payload.into_inner(), MAX_PUSH_BYTES).await?;
-    let push = envelope(&bytes)?;
-    if push.device != device.id {
+    let asked = envelope(&bytes)?;
+    if asked.device != device.id {
         return Err(Code::BodyInvalid.with("device: is not the sender"));
     }
-    let sender = Sender { device: push.device, epoch: push.epoch, app: push.app, outbox: push.outbox };
-    let ops: Vec<Vec<u8>> = push.ops.iter().map(|op| op.get().as_bytes().to_vec()).collect();
-    let mut results = Vec::with_capacity(ops.len());
-    let mut unprocessed_from = None;
-    // An empty push is a heartbeat: it still brings the device's state.
-    let chunks: Vec<Vec<Vec<u8>>> =
-        if ops.is_empty() { vec![vec![]] } else { ops.chunks(CHUNK).map(<[_]>::to_vec).collect() };
-    for chunk in chunks {
-        let from = sender.clone();
-        let taken = app.db.write(move |tx| push::take(tx, &from, &chunk)).await;
-        match taken {
-            Ok(taken) => results.extend(app.db.read(move |db| push::results(db, taken)).await?),
-            // What is committed is answered; the rest comes again.
-            Err(error) if error.code == Code::Busy && !results.is_empty() => {
-                unprocessed_from = Some(results.len());
-                break;
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    let (id, epoch) = (sender.device, sender.epoch);
-    // Only below what arrived: what is still queued on the device is not missing.
-    let missing_seqs = match newest_seq(&ops) {
-        0 => vec![],
-        newest => app.db.read(move |db| push::missing_seqs(db, id, epoch, newest)).await?,
+    let cursor = asked.health.as_ref().and_then(|health| health.cursor.as_deref());
+    let push = Push {
+        device: asked.device,
+        epoch: asked.epoch,
+        attempt: asked.attempt,
+        token: asked.push_token.and_then(|token| unseal(&app.keys, &token)).filter(|token| token.device == device.id),
+        feed_seq: cursor.and_then(|cursor| Place::open(&app.keys, cursor).ok()).map(|place| place.seq),
+        app: asked.app,
+        clock: asked.clock,
+        outbox: asked.outbox,
+        health: asked.health,
+        ops: asked.ops.iter().map(|op| op.get().as_bytes().to_vec()).collect(),
     };
+    let pushed = app.pushes.push(Read::new(push)).await?;
     Ok(web::Json(PushResponse {
-        generation: app.keys.generation.clone(),
+        push_token: seal(&app.keys, &pushed.token),
+        generation: pushed.token.generation,
         server_time: app.env.now(),
-        results,
-        unprocessed_from,
-        retry_after_ms: if unprocessed_from.is_some() { 500 } else { 0 },
-        missing_seqs,
+        results: pushed.results,
+        unprocessed_from: None,
+        retry_after_ms: 0,
+        missing_seqs: pushed.missing_seqs,
     }))
-}
-
-fn newest_seq(ops: &[Vec<u8>]) -> i64 {
-    #[derive(Deserialize)]
-    struct Seq {
-        seq: i64,
-    }
-    ops.iter().filter_map(|raw| serde_json::from_slice::<Seq>(raw).ok()).map(|s| s.seq).max().unwrap_or(0)
 }
 
 fn envelope(bytes: &[u8]) -> Result<PushRequest> {
@@ -91,7 +113,47 @@ fn envelope(bytes: &[u8]) -> Result<PushRequest> {
     if push.app.chars().count() > 64 || push.app.contains('\0') {
         return Err(Code::BodyInvalid.with("app: at most 64 characters, no U+0000"));
     }
+    if push.attempt < 1 {
+        return Err(Code::BodyInvalid.with("attempt: from 1"));
+    }
     Ok(push)
+}
+
+/// Begin a new epoch: the device's store is a copy of one that went on, or it is new.
+#[utoipa::path(tag = "sync", request_body = EpochRequest, responses((status = 200, body = EpochResponse)))]
+#[post("/sync/epoch")]
+async fn sync_epoch(app: web::Data<App>, caller: Caller, body: Body<EpochRequest>) -> Result<web::Json<EpochResponse>> {
+    let device = caller.device()?.id;
+    let token = app.db.write(move |tx| engine::begin_epoch(&mut Ledger::new(tx), device, &body.0)).await?;
+    Ok(web::Json(EpochResponse {
+        epoch: token.epoch,
+        push_token: seal(&app.keys, &token),
+        generation: token.generation,
+        server_time: app.env.now(),
+    }))
+}
+
+/// Keep bytes that nothing here could read as an operation, for a person to look at.
+#[utoipa::path(
+    tag = "sync",
+    request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 200, body = RawResponse))
+)]
+#[post("/sync/raw")]
+async fn sync_raw(
+    app: web::Data<App>,
+    caller: Caller,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<web::Json<RawResponse>> {
+    let device = caller.device()?.id;
+    let bytes = body::read_as(&request, payload.into_inner(), "application/octet-stream", MAX_RAW_BYTES).await?;
+    if bytes.is_empty() {
+        return Err(Code::BodyInvalid.with("there are no bytes"));
+    }
+    let digest = hex(&sha256(&bytes));
+    app.db.write(move |tx| ledger::raw_keep(tx, device, Code::OpMalformed, &bytes)).await?;
+    Ok(web::Json(RawResponse { status: Status::Quarantined, sha256: digest }))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -100,69 +162,160 @@ struct From {
     cursor: String,
     /// 1–1000, 500 by default.
     limit: Option<i64>,
+    /// Wait up to so many seconds, at most 25, when there is nothing yet.
+    wait: Option<u64>,
+    /// 1 asks for digests on a last page.
+    digest: Option<u8>,
+    /// The protocol the client reads, 1 by default.
+    protocol: Option<u32>,
+}
+
+fn readable(protocol: Option<u32>) -> Result<()> {
+    match protocol {
+        None | Some(PROTOCOL) => Ok(()),
+        Some(_) => Err(Code::ProtocolUnsupported.with(format!("this server speaks {PROTOCOL}"))),
+    }
 }
 
 /// What changed since a cursor, for this reader's eyes.
 #[utoipa::path(tag = "sync", params(From), responses((status = 200, body = Changes)))]
 #[get("/sync/changes")]
-async fn sync_changes(app: web::Data<App>, caller: Caller, from: web::Query<From>) -> Result<web::Json<Changes>> {
+async fn sync_changes(app: web::Data<App>, caller: Caller, from: web::Query<From>) -> Result<HttpResponse> {
     let who = caller.user()?;
-    let From { cursor: prev, limit } = from.into_inner();
+    let From { cursor: prev, limit, wait, digest, protocol } = from.into_inner();
+    readable(protocol)?;
     let limit = limit.unwrap_or(500);
     if !(1..=pull::MAX_LIMIT).contains(&limit) {
         return Err(Code::ParameterInvalid.with("limit: 1–1000"));
     }
-    let (inner, after, now) = (app.clone(), prev.clone(), app.env.now());
-    let page = app
-        .db
-        .read(move |db| {
-            db.snapshot(|db| {
-                let reader = Reader::new(db, who)?;
-                pull::changes(db, &inner.keys, &reader, &after, limit, now)
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(wait.unwrap_or(0).min(MAX_WAIT_S));
+    let mut head = app.watcher.listen();
+    let (page, now) = loop {
+        head.mark_unchanged();
+        let (inner, after, who, now) = (app.clone(), prev.clone(), who.clone(), app.env.now());
+        let page = app
+            .db
+            .read(move |db| {
+                db.snapshot(|db| {
+                    let reader = source::reader(db, who)?;
+                    pull::changes(db, &inner.keys, &reader, &after, limit, digest == Some(1), now)
+                })
             })
-        })
-        .await?;
-    Ok(web::Json(Changes {
-        generation: app.keys.generation.clone(),
+            .await;
+        let page = heal(&app.db, page).await?;
+        let rung = page.changes.is_empty() && !page.has_more && tokio::time::Instant::now() < deadline;
+        if !rung || tokio::time::timeout_at(deadline, head.changed()).await.is_err() {
+            break (page, now);
+        }
+    };
+    Ok(fresh(&Changes {
+        generation: page.life.generation,
         server_time: now,
         prev,
         next: page.next,
         has_more: page.has_more,
         changes: page.changes,
+        floor: page.life.floor,
+        digest: page.digest,
         next_poll_s: if page.has_more { 0 } else { 30 },
     }))
+}
+
+/// A cursor of a life of the data that nobody here remembers begins a new one, so that the devices send again what that
+/// life had answered.
+async fn heal<T>(db: &Database, page: Result<T>) -> Result<T> {
+    match &page {
+        Err(error) if error.cause.as_deref() == Some(RESTORED) => {
+            tracing::warn!("{RESTORED}");
+            db.write(|tx| feed::begin_generation(tx, "").map(drop)).await?;
+            Err(Code::GenerationChanged.into())
+        }
+        _ => page,
+    }
+}
+
+/// An answer that no cache between may keep: the same address means another page tomorrow.
+fn fresh(body: &impl serde::Serialize) -> HttpResponse {
+    match serde_json::to_vec(body) {
+        Ok(json) => HttpResponse::Ok()
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .content_type("application/json")
+            .body(json),
+        Err(error) => HttpResponse::from_error(Error::internal(error)),
+    }
 }
 
 #[derive(Deserialize, IntoParams)]
 struct SnapshotQuery {
     /// `next_page` of the page before; absent for the first.
     page: Option<String>,
+    /// A cursor of other keys: only what it does not know is asked for, and reading goes on from it.
+    since: Option<String>,
+    /// Only what these keys show, separated by commas; goes with `since`.
+    keys: Option<String>,
+    /// The protocol the client reads, 1 by default.
+    protocol: Option<u32>,
 }
 
-/// Everything this reader may see, page by page, and the cursor to go on from.
+/// What this reader may see, page by page, and the cursor to go on from.
 #[utoipa::path(tag = "sync", params(SnapshotQuery), responses((status = 200, body = Snapshot)))]
 #[get("/sync/snapshot")]
-async fn sync_snapshot(
-    app: web::Data<App>,
-    caller: Caller,
-    query: web::Query<SnapshotQuery>,
-) -> Result<web::Json<Snapshot>> {
+async fn sync_snapshot(app: web::Data<App>, caller: Caller, query: web::Query<SnapshotQuery>) -> Result<HttpResponse> {
     let who = caller.user()?;
+    let SnapshotQuery { page, since, keys, protocol } = query.into_inner();
+    readable(protocol)?;
+    if keys.is_some() && since.is_none() {
+        return Err(Code::ParameterInvalid.with("keys: goes with since"));
+    }
+    let keys = keys.map(|keys| keys.split(',').map(str::to_owned).collect());
     let (inner, now) = (app.clone(), app.env.now());
     let page = app
         .db
         .read(move |db| {
             db.snapshot(|db| {
-                let reader = Reader::new(db, who)?;
-                pull::snapshot(db, &inner.keys, &reader, query.page.as_deref(), now)
+                let reader = source::reader(db, who)?;
+                let page = pull::snapshot(db, &inner.keys, &reader, SnapshotOf { page, since, keys }, now)?;
+                Ok((page, reader.keys))
             })
         })
-        .await?;
-    Ok(web::Json(Snapshot {
-        generation: app.keys.generation.clone(),
+        .await;
+    let (page, scope) = heal(&app.db, page).await?;
+    Ok(fresh(&Snapshot {
+        generation: page.life.generation,
         server_time: now,
         cursor: page.cursor,
         next_page: page.next_page,
+        scope,
+        of: page.of,
         items: page.items,
     }))
+}
+
+/// Pokes: a line whenever something changed, `data: {"seq":n}`. It says only that a pull may be worth while.
+#[utoipa::path(tag = "sync", responses((status = 200, description = "text/event-stream")))]
+#[get("/sync/events")]
+async fn sync_events(app: web::Data<App>, caller: Caller) -> Result<HttpResponse> {
+    let who = caller.user()?;
+    let reader = app.db.read(move |db| source::reader(db, who).map(|_| feed::life(db)).and_then(|life| life)).await?;
+    let first = stream::iter([Ok(poke(reader.head))]);
+    let head = app.watcher.listen();
+    let later = stream::unfold(head, |mut head| async {
+        // A comment now and then keeps proxies from closing what looks idle.
+        let line = match tokio::time::timeout(Duration::from_secs(20), head.changed()).await {
+            Ok(Ok(())) => poke(*head.borrow_and_update()),
+            Ok(Err(_)) => return None,
+            Err(_) => web::Bytes::from_static(b": \n\n"),
+        };
+        Some((Ok::<_, Error>(line), head))
+    });
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("X-Accel-Buffering", "no"))
+        .insert_header((header::CONTENT_ENCODING, "identity"))
+        .content_type("text/event-stream")
+        .streaming(first.chain(later)))
+}
+
+fn poke(seq: i64) -> web::Bytes {
+    format!("event: poke\ndata: {{\"seq\":{seq}}}\n\n").into()
 }

@@ -19,7 +19,7 @@ use diesel::{QueryableByName, RunQueryDsl, sql_query, sql_types::BigInt};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::atomic::{AtomicI64, AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -95,7 +95,7 @@ impl Site {
         let device: DeviceId = read(&self.post("/api/v1/devices/enrol").json(&enrol).send().expect(201)["device_id"]);
         let token = tokens::sign_device(&key, device, self.env.now(), TimeDelta::hours(1)).unwrap();
         let signed = self.sign_in(&username, Some(token.clone()));
-        Writer { device, token, signed, seq: 0, sent: BTreeMap::new() }
+        Writer { device, token, signed, seq: 0, attempts: AtomicI64::new(0), sent: BTreeMap::new() }
     }
 
     /// One number from the database itself.
@@ -117,6 +117,7 @@ struct Writer {
     token: String,
     signed: Value,
     seq: i64,
+    attempts: AtomicI64,
     /// Every operation that was ever sent, and its result when one came back.
     sent: BTreeMap<i64, (String, Option<Value>)>,
 }
@@ -147,6 +148,7 @@ impl Writer {
         let ops: Vec<&str> = seqs.iter().map(|seq| self.sent[seq].0.as_str()).collect();
         let envelope = json!({
             "protocol": 1, "app": "test/1", "device": self.device, "epoch": 1,
+            "attempt": self.attempts.fetch_add(1, Ordering::Relaxed) + 1,
             "clock": {"wall": site.env.now(), "mono_ms": 1, "boot": "b"},
             "outbox": {"depth": seqs.len(), "high_seq": self.seq}, "ops": ["OPS"],
         });

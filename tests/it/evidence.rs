@@ -232,11 +232,11 @@ fn evidence_is_seen_by_those_concerned_with_its_case(world: &World) {
 
 fn stored_evidence_is_announced_to_its_audience(world: &World) {
     let (person, bytes) = (world.person(Role::Inspector), a_photo(1));
-    let before = world.read(feed::head);
+    let before = world.read(feed::life);
     let evidence = declare(world, &person.token, &declaration(&bytes)).expect(201);
-    assert_eq!(world.read(feed::head), before, "a promise is no news");
+    assert_eq!(world.read(feed::life), before, "a promise is no news");
     Tus::new(world, &person.token).upload(&bytes, &[("sha256", &digest(&bytes))]);
-    let rows = world.read(move |db| feed::after(db, before, 10));
+    let rows = world.read(move |db| feed::after(db, before.head, 10));
     let [row] = &rows[..] else { panic!("{rows:?}") };
     assert_eq!((row.kind.as_str(), row.entity_id.as_str()), ("evidence", evidence["id"].as_str().unwrap()));
     assert_eq!(

@@ -18,4 +18,5 @@ mod stock_clients;
 mod support;
 mod sync;
 mod tidy;
+mod torture;
 mod uploads;

@@ -204,7 +204,7 @@ fn a_second_start_changes_nothing() {
         let mut again = Db::open(&fresh.url, Purpose::Write).unwrap();
         migrate::check(&mut again, true).unwrap();
         migrate::check(&mut again, false).unwrap();
-        let head = chengguan::db::feed::head(&mut again).unwrap();
+        let head = chengguan::db::feed::life(&mut again).unwrap().head;
         assert_eq!(head, 7);
     }
 }

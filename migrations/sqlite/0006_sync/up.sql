@@ -12,6 +12,8 @@ CREATE TABLE device_epochs (
   pushes INTEGER NOT NULL DEFAULT 0,
   attempt INTEGER NOT NULL DEFAULT 0,
   high_seq INTEGER NOT NULL DEFAULT 0,
+  received INTEGER NOT NULL DEFAULT 0,
+  received_seq INTEGER NOT NULL DEFAULT 0,
   depth INTEGER NOT NULL DEFAULT 0,
   oldest_at INTEGER,
   app TEXT,
@@ -27,6 +29,9 @@ CREATE TABLE device_epochs (
 INSERT INTO device_epochs (device_id, epoch, reason, started_at, high_seq, depth, app, last_push_at)
   SELECT id, epoch, 'enrolled', coalesce(enrolled_at, created_at), high_seq, coalesce(outbox_depth, 0), app, last_push_at
   FROM devices WHERE epoch > 0;
+UPDATE device_epochs SET
+  received = (SELECT count(DISTINCT seq) FROM sync_ops o WHERE o.device_id = device_epochs.device_id AND o.epoch = device_epochs.epoch),
+  received_seq = coalesce((SELECT max(seq) FROM sync_ops o WHERE o.device_id = device_epochs.device_id AND o.epoch = device_epochs.epoch), 0);
 ALTER TABLE devices DROP COLUMN high_seq;
 ALTER TABLE devices DROP COLUMN outbox_depth;
 ALTER TABLE devices DROP COLUMN app;

@@ -36,6 +36,8 @@ pub enum Want {
         /// Seconds.
         wait_s: u32,
     },
+    /// Renew the person's access token, whether it is over or not.
+    Refresh,
 }
 
 /// The moment of a call, with a die: everything that the engine knows of the world.
@@ -258,6 +260,7 @@ impl Engine {
             Want::Push => self.sending.next(keep, &self.about, false, at),
             Want::Heartbeat => self.sending.next(keep, &self.about, true, at),
             Want::Pull { wait_s } => self.reading.next(keep, wait_s),
+            Want::Refresh => Ok(self.reading.refresh()),
         }
     }
 

@@ -70,6 +70,11 @@ impl Reading {
         Ok(Next::Ask(ask))
     }
 
+    pub(super) fn refresh(&mut self) -> Next {
+        self.open = Some(Tag::Refresh);
+        Next::Ask(Ask::Refresh)
+    }
+
     fn ask(&mut self, keep: &mut impl Keep, wait_s: u32) -> Result<Ask> {
         if self.expired {
             return Ok(Ask::Refresh);

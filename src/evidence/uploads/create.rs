@@ -38,7 +38,7 @@ pub(super) async fn create(app: &App, asked: Creation) -> Result<(UploadRow, boo
                 disk.stage(&id.to_string()).map(|()| true)
             });
             if !staged.await? {
-                return Err(Code::UploadTooLarge.with("not enough free space"));
+                return Err(Code::StorageFull.with("not enough free space"));
             }
         }
     }

@@ -16,6 +16,7 @@ pub struct Field<'w> {
     /// The person, signed in on it.
     pub person: Person,
     seq: Cell<i64>,
+    attempts: Cell<i64>,
 }
 
 impl<'w> Field<'w> {
@@ -29,7 +30,7 @@ impl<'w> Field<'w> {
     pub fn of(world: &'w World, person: &Person) -> Field<'w> {
         let device = world.device(DeviceKind::Handheld);
         let person = Person { unit: person.unit.clone(), ..world.sign_in(&person.username, Some(&device)) };
-        Field { world, device, person, seq: Cell::new(0) }
+        Field { world, device, person, seq: Cell::new(0), attempts: Cell::new(0) }
     }
 
     /// A new operation of this person.
@@ -68,6 +69,7 @@ impl<'w> Field<'w> {
     pub fn envelope(&self, ops: &[Value]) -> Value {
         json!({
             "protocol": 1, "app": "test/1", "device": self.device.id, "epoch": self.device.epoch,
+            "attempt": self.attempts.replace(self.attempts.get() + 1) + 1,
             "clock": {"wall": self.world.now(), "mono_ms": 5, "boot": "b1"},
             "outbox": {"depth": ops.len(), "high_seq": self.seq.get()},
             "ops": ops,

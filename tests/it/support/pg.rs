@@ -5,15 +5,15 @@
 //! cluster sync as in production, for measuring; a killed process loses nothing without it.
 
 use super::scratch::Folder;
-use chengguan::db::{Db, Purpose, migrate};
+use chengguan::{
+    db::{Db, Purpose, migrate},
+    sim::torture::cluster,
+};
 use diesel::connection::SimpleConnection;
 use std::{
     env, fs,
-    os::unix::{
-        fs::{MetadataExt, chown},
-        process::CommandExt,
-    },
-    path::{Path, PathBuf},
+    os::unix::{fs::chown, process::CommandExt},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::{
         OnceLock,
@@ -88,7 +88,7 @@ impl Cluster {
     fn start() -> Result<Cluster, String> {
         let programs = programs()?;
         let folder = Folder::new("pg");
-        let owner = unprivileged()?;
+        let owner = cluster::unprivileged().map_err(|e| e.to_string())?;
         if let Some((user, group)) = owner {
             chown(folder.path(), Some(user), Some(group)).map_err(|e| format!("chown {:?}: {e}", folder.path()))?;
         }
@@ -176,39 +176,11 @@ impl Cluster {
 
 /// The folder with `initdb` and `postgres`.
 fn programs() -> Result<PathBuf, String> {
-    let complete = |folder: &Path| ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file());
     if let Some(folder) = env::var_os("TEST_PG_BIN") {
         let folder = PathBuf::from(folder);
-        let here = complete(&folder);
+        let here = ["initdb", "postgres"].iter().all(|name| folder.join(name).is_file());
         return if here { Ok(folder) } else { Err(format!("TEST_PG_BIN={folder:?} lacks initdb or postgres")) };
     }
-    let on_path = env::split_paths(&env::var_os("PATH").unwrap_or_default()).find(|folder| complete(folder));
-    if let Some(folder) = on_path {
-        return Ok(folder);
-    }
-    let version = |folder: &PathBuf| folder.file_name()?.to_str()?.parse::<f32>().ok();
-    let mut versions: Vec<PathBuf> =
-        fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    versions.sort_by(|a, b| version(b).partial_cmp(&version(a)).unwrap_or(std::cmp::Ordering::Equal));
-    versions.into_iter().map(|folder| folder.join("bin")).find(|folder| complete(folder)).ok_or_else(|| {
-        "PostgreSQL is not installed (no initdb on PATH or in /usr/lib/postgresql/*/bin): install the package \
-         `postgresql`, or set TEST_PG_BIN, or set TEST_PG=off to go without these tests"
-            .into()
-    })
-}
-
-/// The user PostgreSQL runs as: it refuses root, so root becomes `postgres` (or `nobody`); others stay who they are.
-fn unprivileged() -> Result<Option<(u32, u32)>, String> {
-    let own = fs::metadata("/proc/self").map_err(|e| format!("/proc/self: {e}"))?.uid();
-    if own != 0 {
-        return Ok(None);
-    }
-    let accounts = fs::read_to_string("/etc/passwd").map_err(|e| format!("/etc/passwd: {e}"))?;
-    let ids = |name: &str| {
-        let line = accounts.lines().find(|line| line.split(':').next() == Some(name))?;
-        let mut fields = line.split(':').skip(2);
-        Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-    };
-    let found = ids("postgres").or_else(|| ids("nobody"));
-    found.map(Some).ok_or_else(|| "PostgreSQL refuses to run as root, and there is no user postgres".into())
+    cluster::programs()
+        .map_err(|e| format!("{e}: install the package `postgresql`, set TEST_PG_BIN, or TEST_PG=off to go without"))
 }
