@@ -215,9 +215,7 @@ impl Api {
             Content::Json(bytes) => {
                 let request = request.header("content-type", "application/json");
                 match deflated(&bytes) {
-                    Some(small) => {
-                        self.agent.run(request.header("content-encoding", "gzip").body(small).map_err(bad)?)
-                    }
+                    Some(small) => self.agent.run(request.header("content-encoding", "gzip").body(small).map_err(bad)?),
                     None => self.agent.run(request.body(bytes).map_err(bad)?),
                 }
             }

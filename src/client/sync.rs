@@ -12,12 +12,7 @@ use super::{
     store::{Draft, MediaState, Queued, Session, Store},
     upload::{self, Item, Outcome, Upload},
 };
-use crate::{
-    db::types::OpId,
-    env::Env,
-    identity::rules::Role,
-    sync::wire,
-};
+use crate::{db::types::OpId, env::Env, identity::rules::Role, sync::wire};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::{Duration, Instant};
 use ureq::http::Method;
@@ -281,13 +276,15 @@ impl Client {
                 let session = self.store.session()?;
                 let refresh = Refresh { refresh_token: &session.refresh_token };
                 let answer = self.api.post("/api/v1/auth/refresh", None, &refresh);
-                if let Ok(answer) = &answer
-                    && answer.good()
-                {
-                    self.store.set_session(Some(&Session::from(answer.json::<Tokens>()?)))?;
-                    return Ok(Heard::Refreshed);
+                let mut tokens = None;
+                let heard = heard(answer, |fresh: Tokens| {
+                    tokens = Some(fresh);
+                    Heard::Refreshed
+                })?;
+                if let Some(tokens) = tokens {
+                    self.store.set_session(Some(&Session::from(tokens)))?;
                 }
-                heard(answer, |_: serde_json::Value| Heard::Refreshed)
+                Ok(heard)
             }
         }
     }

@@ -123,14 +123,7 @@ impl Reading {
         Ok(step)
     }
 
-    fn page(
-        &mut self,
-        keep: &mut impl Keep,
-        ask: &AskChanges,
-        page: &Changes,
-        pace: Pace,
-        at: Moment,
-    ) -> Result<Step> {
+    fn page(&mut self, keep: &mut impl Keep, ask: &AskChanges, page: &Changes, pace: Pace, at: Moment) -> Result<Step> {
         match keep.live(ask.generation.as_deref(), &page.generation)? {
             Life::Same => {}
             Life::New => return self.resync(keep, Run::whole(), pace, at),

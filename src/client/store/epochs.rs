@@ -22,18 +22,15 @@ pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: 
         Some(token) => put(db, "push_token", &token)?,
         None => drop(diesel::delete(meta::table.find("push_token")).execute(db)?),
     }
-    let waiting: Vec<(i64, i32, i64, String)> = outbox::table
-        .order(outbox::place)
-        .select((outbox::place, outbox::epoch, outbox::seq, outbox::raw))
-        .load(db)?;
+    let waiting: Vec<(i64, i32, i64, String)> =
+        outbox::table.order(outbox::place).select((outbox::place, outbox::epoch, outbox::seq, outbox::raw)).load(db)?;
     // A label of another device, or of none, tells this device's history nothing.
     let same = before.is_some_and(|before| before.device == identity.device);
     let mut seq = 0i64;
     for (place, epoch, old, raw) in waiting {
         seq += 1;
         let was = (same && epoch > 0).then_some(Was { epoch, seq: old });
-        let label =
-            (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, was)?));
+        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, was)?));
         diesel::update(outbox::table.find(place)).set(label).execute(db)?;
     }
     put(db, "next_seq", &(seq + 1))

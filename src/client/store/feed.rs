@@ -218,10 +218,8 @@ fn out_of_sight(db: &mut SqliteConnection, last: &Snapshot) -> Result<()> {
 
 pub(super) fn digests(db: &mut SqliteConnection, keys: &[String]) -> Result<BTreeMap<String, String>> {
     let mut sums: BTreeMap<&str, u64> = keys.iter().map(|key| (key.as_str(), 0)).collect();
-    let rows: Vec<(String, String, i64, String)> = base::table
-        .filter(base::gone.eq(false))
-        .select((base::kind, base::id, base::ver, base::keys))
-        .load(db)?;
+    let rows: Vec<(String, String, i64, String)> =
+        base::table.filter(base::gone.eq(false)).select((base::kind, base::id, base::ver, base::keys)).load(db)?;
     for (kind, id, ver, carried) in rows {
         let number = wire::digest_of(&kind, &id, ver);
         for key in carried.split(' ') {

@@ -156,11 +156,8 @@ impl Store {
     /// [`ClientError::Store`].
     pub fn waiting(&mut self, limit: usize) -> Result<Vec<Queued>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<(OpId, String)> = outbox::table
-            .order(outbox::place)
-            .select((outbox::op_id, outbox::raw))
-            .limit(limit)
-            .load(&mut self.db)?;
+        let rows: Vec<(OpId, String)> =
+            outbox::table.order(outbox::place).select((outbox::op_id, outbox::raw)).limit(limit).load(&mut self.db)?;
         Ok(rows.into_iter().map(|(op_id, raw)| Queued { op_id, raw }).collect())
     }
 
@@ -180,10 +177,8 @@ impl Store {
     /// # Errors
     /// [`ClientError::Store`].
     pub fn answered(&mut self) -> Result<Vec<Sent>> {
-        let rows: Vec<(OpId, String, String)> = sent::table
-            .order(sent::place)
-            .select((sent::op_id, sent::raw, sent::result))
-            .load(&mut self.db)?;
+        let rows: Vec<(OpId, String, String)> =
+            sent::table.order(sent::place).select((sent::op_id, sent::raw, sent::result)).load(&mut self.db)?;
         rows.into_iter()
             .map(|(op_id, raw, result)| {
                 let result = serde_json::from_str(&result).map_err(|e| ClientError::Store(e.to_string()))?;
