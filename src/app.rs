@@ -7,6 +7,7 @@ use crate::{
     env::Env,
     error::{Error, Result},
     evidence::uploads::Uploads,
+    http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
 };
@@ -20,6 +21,8 @@ pub struct App {
     pub blobs: Disk,
     /// Where pushes wait to be taken together.
     pub pushes: sync::push::Gate,
+    /// Devices whose tokens were verified.
+    pub verified: Verified,
     /// Tells who waits that something changed.
     pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
@@ -73,7 +76,18 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
-        Ok(App { db, pushes, watcher, blobs, uploads: Uploads::default(), env, keys, config, setup_code })
+        Ok(App {
+            db,
+            pushes,
+            watcher,
+            verified: Verified::default(),
+            blobs,
+            uploads: Uploads::default(),
+            env,
+            keys,
+            config,
+            setup_code,
+        })
     }
 
     /// Only the database: for commands that administer it beside a running server.

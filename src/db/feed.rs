@@ -51,7 +51,7 @@ pub struct Life {
 /// # Errors
 /// The engine's own.
 pub fn life(db: &mut super::Db) -> Result<Life> {
-    Ok(sync_clock::table.select((sync_clock::n, sync_clock::floor, sync_clock::generation)).first(db)?)
+    Ok(sync_clock::table.select((sync_clock::n, sync_clock::floor, sync_clock::generation)).get_result(db)?)
 }
 
 /// Begins a new life of the data: devices that hear its name send again what the old one had answered. `beyond` is a
@@ -87,7 +87,7 @@ pub fn generation_ordinal(name: &str) -> u64 {
 /// # Errors
 /// The engine's own.
 pub fn stamp(db: &mut super::Db, seq: i64) -> Result<Option<i64>> {
-    let at: Option<At> = changes::table.find(seq).select(changes::changed_at).first(db).optional()?;
+    let at: Option<At> = changes::table.find(seq).select(changes::changed_at).get_result(db).optional()?;
     Ok(at.map(|at| at.0.timestamp_micros()))
 }
 

@@ -89,7 +89,12 @@ impl Db {
     /// The engine's own message when it can't be reached, or a sentence that names the wrong scheme.
     pub fn open(url: &str, purpose: Purpose) -> Result<Db, OpenError> {
         if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            return PgConnection::establish(url).map(Db::Postgres).map_err(|e| OpenError::Postgres(e.to_string()));
+            let fail = |e: &dyn std::fmt::Display| OpenError::Postgres(e.to_string());
+            let mut connection = PgConnection::establish(url).map_err(|e| fail(&e))?;
+            // A plan made while the tables were empty stays with its connection for ever, and reads whole tables when
+            // they have grown; planning each time costs less.
+            connection.batch_execute("SET plan_cache_mode = force_custom_plan").map_err(|e| fail(&e))?;
+            return Ok(Db::Postgres(connection));
         }
         let Some(path) = url.strip_prefix("sqlite:") else { return Err(OpenError::Scheme(url.to_owned())) };
         let path = path.strip_prefix("//").unwrap_or(path);

@@ -120,6 +120,7 @@ tables! {
         started_at -> Utc,
         pushes -> BigInt,
         attempt -> BigInt,
+        attempt_sha256 -> Nullable<Binary>,
         high_seq -> BigInt,
         received -> BigInt,
         received_seq -> BigInt,

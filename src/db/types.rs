@@ -197,3 +197,32 @@ ids! {
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
 }
+
+/// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.
+pub fn holds_nul(json: &[u8]) -> bool {
+    let escape = b"\\u0000";
+    let mut from = 0;
+    while let Some(at) = json[from..].windows(escape.len()).position(|w| w == escape) {
+        let at = from + at;
+        // An even run of backslashes before it means that this backslash is itself escaped.
+        let run = json[..at].iter().rev().take_while(|b| **b == b'\\').count();
+        if run.is_multiple_of(2) {
+            return true;
+        }
+        from = at + 1;
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_escaped_nul_is_found_and_an_escaped_backslash_is_not_one() {
+        assert!(holds_nul(br#"{"a":"x\u0000"}"#));
+        assert!(!holds_nul(br#"{"a":"x\\u0000"}"#));
+        assert!(holds_nul(br#"{"a":"x\\\u0000"}"#));
+        assert!(!holds_nul(b"{}"));
+    }
+}

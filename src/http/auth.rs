@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    db::types::DeviceId,
     error::{Code, Error, Result},
     identity::{
         actions,
@@ -11,7 +12,12 @@ use crate::{
     },
 };
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::LocalBoxFuture;
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 /// A verified caller.
 #[derive(Debug, Clone)]
@@ -112,5 +118,54 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
             tokens::verify_device(token, id, device.public_key.as_deref().unwrap_or_default(), now)?;
             Ok(Caller::Device(Box::new(device)))
         }
+    }
+}
+
+/// Devices whose tokens were verified, by the SHA-256 of the token. What a token proves does not change while it lasts:
+/// which key signed it. Whether that is still the device's key, and whether the device was revoked, is asked of the
+/// record each time.
+#[derive(Default)]
+pub struct Verified(Mutex<HashMap<Vec<u8>, Signer>>);
+
+/// Whose key signed a token.
+#[derive(Debug, Clone)]
+pub struct Signer {
+    /// The device.
+    pub device: DeviceId,
+    /// Its public key when the token was verified.
+    pub key: Vec<u8>,
+    /// The token is good until then.
+    until: DateTime<Utc>,
+}
+
+impl Verified {
+    /// Tokens that are remembered.
+    const MOST: usize = 10_000;
+    /// How long, at most.
+    const FOR: TimeDelta = TimeDelta::minutes(10);
+
+    /// The device behind a request's token. Whoever asks must compare [`Signer::key`] with the record.
+    ///
+    /// # Errors
+    /// As [`authenticate`], and `device_required` when a person asks.
+    pub async fn device(&self, app: &App, request: &HttpRequest) -> Result<Signer> {
+        let (token, now) = (bearer(request)?, app.env.now());
+        let digest = tokens::sha256(token.as_bytes());
+        if let Some(signer) = self.tokens().get(&digest).filter(|signer| now < signer.until) {
+            return Ok(signer.clone());
+        }
+        let device = authenticate(app, token).await?.device()?;
+        let until = tokens::device_token_until(token).unwrap_or(now).min(now + Verified::FOR);
+        let signer = Signer { device: device.id, key: device.public_key.unwrap_or_default(), until };
+        let mut tokens = self.tokens();
+        if tokens.len() >= Verified::MOST {
+            tokens.clear();
+        }
+        tokens.insert(digest, signer.clone());
+        Ok(signer)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Signer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

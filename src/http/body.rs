@@ -1,6 +1,9 @@
 //! Reading a JSON body: bounded, inflated, free of U+0000, and strict about its shape.
 
-use crate::error::{Code, Error, Result};
+use crate::{
+    db::types::holds_nul,
+    error::{Code, Error, Result},
+};
 use actix_web::{
     FromRequest, HttpRequest,
     dev::{Decompress, Payload},
@@ -83,33 +86,4 @@ pub fn shape<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         Ok(_) => Code::BodyInvalid.with(e.to_string()),
         Err(_) => Code::JsonMalformed.with(e.to_string()),
     })
-}
-
-/// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.
-pub fn holds_nul(json: &[u8]) -> bool {
-    let escape = b"\\u0000";
-    let mut from = 0;
-    while let Some(at) = json[from..].windows(escape.len()).position(|w| w == escape) {
-        let at = from + at;
-        // An even run of backslashes before it means that this backslash is itself escaped.
-        let run = json[..at].iter().rev().take_while(|b| **b == b'\\').count();
-        if run.is_multiple_of(2) {
-            return true;
-        }
-        from = at + 1;
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_escaped_nul_is_found_and_an_escaped_backslash_is_not_one() {
-        assert!(holds_nul(br#"{"a":"x\u0000"}"#));
-        assert!(!holds_nul(br#"{"a":"x\\u0000"}"#));
-        assert!(holds_nul(br#"{"a":"x\\\u0000"}"#));
-        assert!(!holds_nul(b"{}"));
-    }
 }

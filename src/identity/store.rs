@@ -92,6 +92,8 @@ pub struct EpochRow {
     pub pushes: i64,
     /// The number of the newest try that was taken.
     pub attempt: i64,
+    /// SHA-256 of that push: the network may deliver it twice.
+    pub attempt_sha256: Option<Vec<u8>>,
     /// The highest sequence number that the device spoke of.
     pub high_seq: i64,
     /// Operations with different sequence numbers that arrived.
@@ -130,6 +132,7 @@ impl EpochRow {
             started_at,
             pushes: 0,
             attempt: 0,
+            attempt_sha256: None,
             high_seq: 0,
             received: 0,
             received_seq: 0,
@@ -343,7 +346,7 @@ pub(super) fn epochs_save(db: &mut Db, rows: &[EpochRow]) -> Result<()> {
             .on_conflict((device_epochs::device_id, device_epochs::epoch))
             .do_update()
             .set(replaced!(
-                pushes attempt high_seq received received_seq depth oldest_at app last_push_at clock_offset_ms
+                pushes attempt attempt_sha256 high_seq received received_seq depth oldest_at app last_push_at clock_offset_ms
                 storage_persisted media_waiting feed_seq digest_at digest_matched
             ))
             .execute(c)?;

@@ -180,6 +180,13 @@ pub fn verify_device(token: &str, device: DeviceId, public_key: &[u8], now: Date
     Ok(())
 }
 
+/// Until when a device's token, verified before, is good: its own word, without the leeway.
+pub fn device_token_until(token: &str) -> Option<DateTime<Utc>> {
+    let claims = token.split('.').nth(1)?;
+    let claims: DeviceClaims = serde_json::from_slice(&B64.decode(claims).ok()?).ok()?;
+    DateTime::from_timestamp(claims.exp, 0)
+}
+
 /// Signs a device's own token; used by the clients in this crate.
 ///
 /// # Errors

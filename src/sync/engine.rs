@@ -50,14 +50,18 @@ pub fn take(record: &mut impl Record, pushes: &[Read]) -> Result<Vec<Result<Answ
 
 fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
     let push = &read.push;
-    let device = record.device(push.device)?.ok_or(Code::DeviceUnknown)?;
+    // Enrolled anew since its token was verified, a device is another one.
+    let device = record.device(push.device)?.filter(|device| device.public_key.as_ref() == Some(&push.key));
+    let device = device.ok_or(Code::DeviceUnknown)?;
     let epoch = record.epoch(push.device, push.epoch)?;
     if let Some(token) = &push.token {
         from_a_later_life(record, token, epoch.as_ref())?;
     }
     let mut epoch = epoch.ok_or(Code::EpochStale)?;
-    // A number that was used means that this store is a copy of one that has gone on.
-    if push.attempt <= epoch.attempt {
+    // A number that was used means that this store is a copy of one that has gone on; unless it is that very push, which
+    // the network delivered twice.
+    let again = push.attempt == epoch.attempt && epoch.attempt_sha256.as_ref() == Some(&push.sha256);
+    if push.attempt <= epoch.attempt && !again {
         return Err(Code::EpochStale.into());
     }
     let ids: Vec<OpId> = read.good().map(|op| op.op_id).collect();
@@ -102,7 +106,9 @@ fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
             }
         }
     }
-    heard(&mut epoch, push, record.now());
+    if !again {
+        heard(&mut epoch, push, record.now());
+    }
     let missing_seqs = missing(record, &epoch, read)?;
     let token = Token { generation: record.generation()?, device: device.id, epoch: epoch.epoch, pushes: epoch.pushes };
     record.put_epoch(epoch);
@@ -143,6 +149,7 @@ fn labels_free(record: &mut impl Record, epoch: &EpochRow, fresh: &[&Op]) -> Res
 fn heard(epoch: &mut EpochRow, push: &Push, now: DateTime<Utc>) {
     epoch.pushes += 1;
     epoch.attempt = push.attempt;
+    epoch.attempt_sha256 = Some(push.sha256.clone());
     epoch.high_seq = epoch.high_seq.max(push.outbox.high_seq);
     epoch.depth = push.outbox.depth;
     epoch.oldest_at = push.outbox.oldest.map(At);

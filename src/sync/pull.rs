@@ -133,6 +133,8 @@ pub struct ChangesPage {
     pub life: Life,
     /// The cursor after it.
     pub next: String,
+    /// Its number.
+    pub seq: i64,
     /// More is waiting.
     pub has_more: bool,
     /// The changes.
@@ -178,7 +180,7 @@ pub fn changes(
     let changes = tell(source, reader, wanted, now)?;
     let has_more = last.seq < life.head;
     let digest = if digest && !has_more { digests(source, reader, now)? } else { None };
-    Ok(ChangesPage { life, next: last.seal(keys), has_more, changes, digest })
+    Ok(ChangesPage { life, next: last.seal(keys), seq: last.seq, has_more, changes, digest })
 }
 
 /// A record with its audience, as the feed tells it.
@@ -239,6 +241,8 @@ pub struct SnapshotPage {
     pub life: Life,
     /// Where to go on with the feed when all pages are read.
     pub cursor: String,
+    /// Its number.
+    pub seq: i64,
     /// The next page.
     pub next_page: Option<String>,
     /// The keys it is of.
@@ -299,7 +303,7 @@ pub fn snapshot(
     let name = KINDS.get(kind).ok_or(Code::CursorInvalid)?;
     let cursor = at.seal(keys);
     if of.is_empty() {
-        return Ok(SnapshotPage { life, cursor, next_page: None, of, items: vec![] });
+        return Ok(SnapshotPage { life, cursor, seq: at.seq, next_page: None, of, items: vec![] });
     }
     let (records, full) = source.whole(reader, name, after.as_deref(), now)?;
     let last = records.last().map(|(id, _)| id.clone()).filter(|_| full);
@@ -310,7 +314,7 @@ pub fn snapshot(
     };
     let shown = |(_, record): &(String, Told)| record.keys.iter().any(|key| of.contains(key));
     let items = records.into_iter().filter(shown).map(|(id, record)| record.upsert(reader, at.seq, name, id)).collect();
-    Ok(SnapshotPage { next_page: next.map(|token| keys.seal(&token)), items, cursor, life, of })
+    Ok(SnapshotPage { next_page: next.map(|token| keys.seal(&token)), items, cursor, seq: at.seq, life, of })
 }
 
 /// The place a new snapshot goes on from, and the keys it is of.

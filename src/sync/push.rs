@@ -8,7 +8,7 @@
 use super::{
     engine,
     ledger::Ledger,
-    record::{Answer, Read, Taken, Token},
+    record::{Answer, Push, Read, Taken, Token},
     store::{self, OpRow},
     types,
     wire::OpResult,
@@ -17,7 +17,7 @@ use crate::{
     db::{Database, Tx, feed, types::OpId},
     error::{Code, Error, Result},
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use tokio::sync::{mpsc, oneshot};
 
 /// Pushes taken together at most.
@@ -87,7 +87,15 @@ async fn together(arrivals: &mut mpsc::Receiver<(Read, Told)>) -> Option<Vec<(Re
 
 async fn take(db: &Database, batch: Vec<(Read, Told)>) {
     let (reads, tells): (Vec<Read>, Vec<Told>) = batch.into_iter().unzip();
-    let outcome = db.write_and_read(move |tx| take_all(tx, reads), results).await;
+    let reads = std::sync::Arc::new(reads);
+    let whole = reads.clone();
+    let mut outcome = db.write_and_read(move |tx| take_all(tx, &whole), results).await;
+    if let Err(error) = &outcome
+        && error.code == Code::Internal
+    {
+        tracing::error!(cause = error.cause, "a batch of pushes failed; looking for the operation behind it");
+        outcome = db.write_and_read(move |tx| take_apart(tx, &reads), results).await;
+    }
     match outcome {
         Ok(pushed) => {
             for (tell, pushed) in tells.into_iter().zip(pushed) {
@@ -112,57 +120,51 @@ pub struct Decided {
 /// Takes pushes on an open transaction; [`results`] turns what it returns into answers once the feed is written.
 ///
 /// # Errors
-/// Transient ones; then nothing may be recorded.
-pub fn take_all(tx: &mut Tx, mut reads: Vec<Read>) -> Result<Decided> {
-    match attempt(tx, &reads) {
-        Err(error) if error.code == Code::Internal => {
-            tracing::error!(cause = error.cause, "a batch of pushes failed; looking for the operation behind it");
-            let mut whole = Decided { answers: Vec::new(), rows: HashMap::new() };
-            for read in &mut reads {
-                let one = find_poison(tx, read)?;
-                whole.answers.extend(one.answers);
-                whole.rows.extend(one.rows);
-            }
-            Ok(whole)
-        }
-        outcome => outcome,
-    }
+/// Then nothing may be recorded. Transient ones; `internal`, when an operation breaks the server: [`take_apart`] finds it.
+pub fn take_all(tx: &mut Tx, reads: &[Read]) -> Result<Decided> {
+    let mut ledger = Ledger::new(tx);
+    let answers = engine::take(&mut ledger, reads)?;
+    Ok(Decided { answers, rows: ledger.write()? })
 }
 
-fn attempt(tx: &mut Tx, reads: &[Read]) -> Result<Decided> {
-    tx.savepoint(|tx| {
-        let mut ledger = Ledger::new(tx);
-        let answers = engine::take(&mut ledger, reads)?;
-        Ok(Decided { answers, rows: ledger.write()? })
-    })
+/// Takes pushes one by one, and keeps apart each operation that breaks the server.
+///
+/// # Errors
+/// Transient ones, and the server's own trouble; then nothing may be recorded.
+pub fn take_apart(tx: &mut Tx, reads: &[Read]) -> Result<Decided> {
+    let mut whole = Decided { answers: Vec::new(), rows: HashMap::new() };
+    for read in reads {
+        let one = find_poison(tx, read)?;
+        whole.answers.extend(one.answers);
+        whole.rows.extend(one.rows);
+    }
+    Ok(whole)
 }
 
 /// Takes a push alone. When that fails, its operations are tried one more at a time: the one with which it begins to
 /// fail is poisoned. A push that fails without any operation is the server's own trouble.
-fn find_poison(tx: &mut Tx, read: &mut Read) -> Result<Decided> {
-    let whole = attempt(tx, std::slice::from_ref(read));
+fn find_poison(tx: &mut Tx, read: &Read) -> Result<Decided> {
+    let alone = |tx: &mut Tx, read: &Read| tx.savepoint(|tx| take_all(tx, std::slice::from_ref(read)));
+    let whole = alone(tx, read);
     if !matches!(&whole, Err(error) if error.code == Code::Internal) {
         return whole;
     }
+    let part = |count: usize| Read::new(Push { ops: read.push.ops[..count].to_vec(), ..read.push.clone() });
+    let mut poisoned = HashSet::new();
     for count in 0..=read.ops.len() {
-        let mut part = Read::new(super::record::Push { ops: read.push.ops[..count].to_vec(), ..read.push.clone() });
-        part.poisoned.clone_from(&read.poisoned);
         let tried = tx.savepoint(|tx| {
-            attempt(tx, std::slice::from_ref(&part))?;
+            take_all(tx, &[Read { poisoned: poisoned.clone(), ..part(count) }])?;
             // Only a trial: an error takes everything back.
             Err::<(), Error>(Code::Busy.into())
         });
-        match (tried, count) {
-            (Err(error), 0) if error.code == Code::Internal => return Err(error),
-            (Err(error), _) if error.code == Code::Internal => {
-                let Some(Ok(op)) = read.ops.get(count - 1) else { return Err(error) };
-                tracing::error!(op_id = %op.op_id, cause = error.cause, "operation quarantined");
-                read.poisoned.insert(op.op_id);
-            }
-            _ => {}
+        let Err(error) = tried else { continue };
+        if error.code == Code::Internal {
+            let Some(Ok(op)) = count.checked_sub(1).and_then(|last| read.ops.get(last)) else { return Err(error) };
+            tracing::error!(op_id = %op.op_id, cause = error.cause, "operation quarantined");
+            poisoned.insert(op.op_id);
         }
     }
-    attempt(tx, std::slice::from_ref(read))
+    alone(tx, &Read { poisoned, ..part(read.ops.len()) })
 }
 
 /// The answers to a batch, when the feed is written: in the order of its pushes.

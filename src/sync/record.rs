@@ -8,10 +8,9 @@ use super::{
 use crate::{
     db::{
         feed::Change,
-        types::{DeviceId, OpId, SessionId, UserId},
+        types::{DeviceId, OpId, SessionId, UserId, holds_nul},
     },
     error::{Code, Result},
-    http::body::holds_nul,
     identity::{
         rules::{Actor, text_enum},
         store::{DeviceRow, EpochRow},
@@ -135,10 +134,14 @@ pub struct Token {
 pub struct Push {
     /// The device that authenticated.
     pub device: DeviceId,
+    /// The public key that its token was verified with.
+    pub key: Vec<u8>,
     /// The epoch it numbers in.
     pub epoch: i32,
     /// Which try it is.
     pub attempt: i64,
+    /// SHA-256 of its bytes.
+    pub sha256: Vec<u8>,
     /// Its last token, if ours.
     pub token: Option<Token>,
     /// Its client.

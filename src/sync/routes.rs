@@ -66,22 +66,26 @@ fn unseal(keys: &Keys, token: &str) -> Option<Token> {
 #[post("/sync/push")]
 async fn sync_push(
     app: web::Data<App>,
-    caller: Caller,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<web::Json<PushResponse>> {
-    let device = caller.device()?;
+    let signer = app.verified.device(&app, &request).await?;
     let bytes = body::read(&request, payload.into_inner(), MAX_PUSH_BYTES).await?;
     let asked = envelope(&bytes)?;
-    if asked.device != device.id {
+    if asked.device != signer.device {
         return Err(Code::BodyInvalid.with("device: is not the sender"));
     }
     let cursor = asked.health.as_ref().and_then(|health| health.cursor.as_deref());
     let push = Push {
-        device: asked.device,
+        device: signer.device,
+        key: signer.key,
         epoch: asked.epoch,
         attempt: asked.attempt,
-        token: asked.push_token.and_then(|token| unseal(&app.keys, &token)).filter(|token| token.device == device.id),
+        sha256: sha256(&bytes),
+        token: asked
+            .push_token
+            .and_then(|token| unseal(&app.keys, &token))
+            .filter(|token| token.device == signer.device),
         feed_seq: cursor.and_then(|cursor| Place::open(&app.keys, cursor).ok()).map(|place| place.seq),
         app: asked.app,
         clock: asked.clock,
@@ -213,6 +217,7 @@ async fn sync_changes(app: web::Data<App>, caller: Caller, from: web::Query<From
         server_time: now,
         prev,
         next: page.next,
+        seq: page.seq,
         has_more: page.has_more,
         changes: page.changes,
         floor: page.life.floor,
@@ -284,6 +289,7 @@ async fn sync_snapshot(app: web::Data<App>, caller: Caller, query: web::Query<Sn
         generation: page.life.generation,
         server_time: now,
         cursor: page.cursor,
+        seq: page.seq,
         next_page: page.next_page,
         scope,
         of: page.of,
@@ -291,19 +297,32 @@ async fn sync_snapshot(app: web::Data<App>, caller: Caller, query: web::Query<Sn
     }))
 }
 
+/// The longest that one stream of pokes lasts, seconds; a reader then opens the next, its rights looked at anew.
+const MAX_EVENTS_S: u64 = 600;
+
+#[derive(Deserialize, IntoParams)]
+struct Events {
+    /// End after so many seconds, at most and by default 600.
+    r#for: Option<u64>,
+}
+
 /// Pokes: a line whenever something changed, `data: {"seq":n}`. It says only that a pull may be worth while.
-#[utoipa::path(tag = "sync", responses((status = 200, description = "text/event-stream")))]
+#[utoipa::path(tag = "sync", params(Events), responses((status = 200, body = String, content_type = "text/event-stream")))]
 #[get("/sync/events")]
-async fn sync_events(app: web::Data<App>, caller: Caller) -> Result<HttpResponse> {
+async fn sync_events(app: web::Data<App>, caller: Caller, events: web::Query<Events>) -> Result<HttpResponse> {
     let who = caller.user()?;
+    let seconds = events.r#for.unwrap_or(MAX_EVENTS_S).min(MAX_EVENTS_S);
+    let end = tokio::time::Instant::now() + Duration::from_secs(seconds);
     let reader = app.db.read(move |db| source::reader(db, who).map(|_| feed::life(db)).and_then(|life| life)).await?;
     let first = stream::iter([Ok(poke(reader.head))]);
     let head = app.watcher.listen();
-    let later = stream::unfold(head, |mut head| async {
+    let later = stream::unfold(head, move |mut head| async move {
         // A comment now and then keeps proxies from closing what looks idle.
-        let line = match tokio::time::timeout(Duration::from_secs(20), head.changed()).await {
+        let pause = (tokio::time::Instant::now() + Duration::from_secs(20)).min(end);
+        let line = match tokio::time::timeout_at(pause, head.changed()).await {
             Ok(Ok(())) => poke(*head.borrow_and_update()),
             Ok(Err(_)) => return None,
+            Err(_) if pause == end => return None,
             Err(_) => web::Bytes::from_static(b": \n\n"),
         };
         Some((Ok::<_, Error>(line), head))

@@ -384,6 +384,9 @@ pub struct Changes {
     pub prev: String,
     /// The cursor after this page.
     pub next: String,
+    /// The number in the feed that it stands for.
+    #[serde(default)]
+    pub seq: i64,
     /// More is waiting.
     pub has_more: bool,
     /// The changes, oldest first.
@@ -452,6 +455,9 @@ pub struct Snapshot {
     pub server_time: DateTime<Utc>,
     /// Where to go on with `changes` once all pages are read; the same on every page.
     pub cursor: String,
+    /// The number in the feed that it stands for.
+    #[serde(default)]
+    pub seq: i64,
     /// The next page, absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_page: Option<String>,

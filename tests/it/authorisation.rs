@@ -68,6 +68,19 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/spot-checks",                 "y y y y y y y y  n n"),
     // A revoked device still brings its work home; a person will look at it.
     ("POST /api/v1/sync/push",                  "n n n n n n n n  y y"),
+    ("POST /api/v1/sync/epoch",                 "n n n n n n n n  y y"),
+    ("POST /api/v1/sync/raw",                   "n n n n n n n n  y y"),
+    ("GET /api/v1/sync/events",                 "y y y y y y y y  n n"),
+    // An operation of the device's, and bytes of its that were none. The Centre looks, the dispatcher decides.
+    ("GET /api/v1/sync/reviews",                "n n n n y y y y  n n"),
+    ("GET /api/v1/sync/reviews/{op_id}",        "n n n n y y y y  n n"),
+    ("POST /api/v1/sync/reviews/{op_id}/decision", "n n n n y n n n  n n"),
+    ("GET /api/v1/sync/reviews/raw",            "n n n n y y y y  n n"),
+    ("POST /api/v1/sync/reviews/raw/{id}/decision", "n n n n y n n n  n n"),
+    ("GET /api/v1/sync/health",                 "n n n n y y y y  n n"),
+    ("GET /api/v1/sync/health/{device_id}/losses", "n n n n y y y y  n n"),
+    ("GET /api/v1/sync/ops/{op_id}/receipt",    "h h h h y y y y  y h"),
+    ("GET /api/v1/sync/receipt-key",            "*"),
     ("GET /api/v1/sync/changes",                "y y y y y y y y  n n"),
     ("GET /api/v1/sync/snapshot",               "y y y y y y y y  n n"),
     // A film of the device's, linked to the case.
@@ -97,6 +110,8 @@ pub struct Cast {
     device: String,
     evidence: String,
     upload: String,
+    op: String,
+    raw: String,
 }
 
 impl Cast {
@@ -116,9 +131,22 @@ impl Cast {
         let open = upload(world, &token, b"", 10, "");
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let (evidence, upload) = (last(&evidence), last(open.header("location").unwrap()));
+        // Nobody's session: it waits for a person.
+        let op = json!({
+            "op_id": world.app.env.id(), "seq": 1, "type": "case.note", "v": 1, "actor": world.app.env.id(),
+            "session": world.app.env.id(), "occurred_at": world.now(), "args": {"text": "x"},
+        });
+        let push = json!({
+            "protocol": 1, "app": "test/1", "device": device.id, "epoch": device.epoch, "attempt": 1,
+            "clock": {"wall": world.now(), "mono_ms": 1, "boot": "b"}, "outbox": {"depth": 1, "high_seq": 1}, "ops": [op],
+        });
+        world.post("/api/v1/sync/push").by(&token).json(&push).send().expect(200);
+        world.post("/api/v1/sync/raw").by(&token).bytes("application/octet-stream", "?").send().expect(200);
+        let raws = world.get("/api/v1/sync/reviews/raw").by(&of(Role::Dispatcher).token).send().expect(200);
+        let (op, raw): (String, String) = (read(&op["op_id"]), read(&raws["items"][0]["id"]));
         let mut tokens: Vec<String> = people.into_iter().map(|person| person.token).collect();
         tokens.extend([token, world.device_token(&revoked)]);
-        Cast { tokens, case, unit, device: world.device(DeviceKind::Camera).id.to_string(), evidence, upload }
+        Cast { tokens, case, unit, device: world.device(DeviceKind::Camera).id.to_string(), evidence, upload, op, raw }
     }
 
     /// A caller whom the operation lets in; none for an operation without token.
@@ -134,10 +162,15 @@ impl Cast {
             Some("devices") => &self.device,
             Some("evidence") => &self.evidence,
             Some("uploads") => &self.upload,
+            Some("sync") if operation.path.contains("/raw/") => &self.raw,
+            Some("sync") if operation.path.contains("/health/") => &self.device,
+            Some("sync") => &self.op,
             _ => "01900000-0000-7000-8000-000000000001",
         };
         let needed = operation.required_query();
-        let query: Vec<String> = needed.iter().map(|name| format!("{name}=x")).collect();
+        let mut query: Vec<String> = needed.iter().map(|name| format!("{name}=x")).collect();
+        // Else it would last ten minutes.
+        query.extend(operation.path.ends_with("/sync/events").then(|| "for=0".to_owned()));
         let mark = if query.is_empty() { "" } else { "?" };
         format!("{}{mark}{}", operation.path_with(id), query.join("&"))
     }

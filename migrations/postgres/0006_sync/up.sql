@@ -11,6 +11,7 @@ CREATE TABLE device_epochs (
   started_at TIMESTAMPTZ NOT NULL,
   pushes BIGINT NOT NULL DEFAULT 0,
   attempt BIGINT NOT NULL DEFAULT 0,
+  attempt_sha256 BYTEA,
   high_seq BIGINT NOT NULL DEFAULT 0,
   received BIGINT NOT NULL DEFAULT 0,
   received_seq BIGINT NOT NULL DEFAULT 0,

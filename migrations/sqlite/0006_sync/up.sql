@@ -11,6 +11,7 @@ CREATE TABLE device_epochs (
   started_at INTEGER NOT NULL,
   pushes INTEGER NOT NULL DEFAULT 0,
   attempt INTEGER NOT NULL DEFAULT 0,
+  attempt_sha256 BLOB,
   high_seq INTEGER NOT NULL DEFAULT 0,
   received INTEGER NOT NULL DEFAULT 0,
   received_seq INTEGER NOT NULL DEFAULT 0,
