@@ -170,6 +170,7 @@ impl Rig {
             generation: self.generation.clone(),
             server_time: self.now,
             cursor: "c0".into(),
+            seq: 1,
             next_page: None,
             scope: vec!["a".into(), "b".into()],
             of: of.iter().map(|key| (*key).to_owned()).collect(),
@@ -181,6 +182,7 @@ impl Rig {
         Changes {
             generation: self.generation.clone(),
             server_time: self.now,
+            seq: 1,
             prev: prev.into(),
             next: next.into(),
             has_more: false,

@@ -17,8 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Where reading stands.
 pub(super) const POSITION: &str = "position";
-/// The highest number in the feed that the snapshot on its way is as new as.
-const SNAPSHOT_SEQ: &str = "snapshot_seq";
 
 /// Whether unsent work or an unsent file belongs to a row of `base`.
 macro_rules! pinned {
@@ -83,7 +81,8 @@ pub(super) fn apply(db: &mut SqliteConnection, page: &Changes, now: DateTime<Utc
     for change in &page.changes {
         apply_one(db, change, page.server_time)?;
     }
-    let seq = page.changes.iter().map(|change| change.seq).fold(here.seq, i64::max);
+    // An older server says no number; then what came is as far as can be known.
+    let seq = page.changes.iter().map(|change| change.seq).fold(here.seq.max(page.seq), i64::max);
     put(db, POSITION, &Position { generation: page.generation.clone(), cursor: page.next.clone(), seq })?;
     put(db, "offset", &ClockOffset::measure(now, page.server_time))?;
     sweep(db)?;
@@ -143,7 +142,7 @@ pub(super) fn clear(db: &mut SqliteConnection) -> Result<()> {
 
 pub(super) fn snapshot_begin(db: &mut SqliteConnection) -> Result<()> {
     diesel::delete(shadow::table).execute(db)?;
-    put(db, SNAPSHOT_SEQ, &0i64)
+    Ok(())
 }
 
 pub(super) fn snapshot_page(db: &mut SqliteConnection, page: &Snapshot) -> Result<()> {
@@ -157,8 +156,7 @@ pub(super) fn snapshot_page(db: &mut SqliteConnection, page: &Snapshot) -> Resul
         );
         diesel::replace_into(shadow::table).values(row).execute(db)?;
     }
-    let before: i64 = get(db, SNAPSHOT_SEQ)?.unwrap_or(0);
-    put(db, SNAPSHOT_SEQ, &page.items.iter().map(|change| change.seq).fold(before, i64::max))
+    Ok(())
 }
 
 pub(super) fn snapshot_finish(
@@ -185,12 +183,8 @@ pub(super) fn snapshot_finish(
     .execute(db)?;
     diesel::delete(shadow::table).execute(db)?;
     sweep(db)?;
-    let before: Option<Position> = get(db, POSITION)?;
-    let seq = match extent {
-        Extent::Whole => get(db, SNAPSHOT_SEQ)?.unwrap_or(0),
-        Extent::Part => before.map_or(0, |here| here.seq),
-    };
-    put(db, POSITION, &Position { generation: last.generation.clone(), cursor: last.cursor.clone(), seq })?;
+    let (generation, cursor) = (last.generation.clone(), last.cursor.clone());
+    put(db, POSITION, &Position { generation, cursor, seq: last.seq })?;
     put(db, "offset", &ClockOffset::measure(now, last.server_time))
 }
 

@@ -85,6 +85,7 @@ impl Bench {
         let page = Changes {
             generation: "g".into(),
             server_time: self.now,
+            seq: changes.iter().map(|change| change.seq).max().unwrap_or(0),
             prev: prev.into(),
             next: next.into(),
             has_more: false,
@@ -106,6 +107,7 @@ impl Bench {
             generation: "g".into(),
             server_time: self.now,
             cursor: "c0".into(),
+            seq: items.iter().map(|change| change.seq).max().unwrap_or(0),
             next_page: None,
             scope: words(scope),
             of: words(of),
