@@ -13,6 +13,7 @@ mod identity;
 mod migrations;
 mod openapi;
 mod pages;
+mod protocol;
 mod spotchecks;
 mod stock_clients;
 mod support;

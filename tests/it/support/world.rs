@@ -308,6 +308,12 @@ impl World {
         Opened { app: block_on(App::open(config, env)).expect("the data can be opened again") }
     }
 
+    /// A second server on the same data, as another process would be.
+    pub fn beside(&self) -> Beside {
+        let (_, handle, address, thread) = serve(self.app.config.clone(), self.app.env.clone());
+        Beside { address, handle, thread: Some(thread) }
+    }
+
     /// One writing transaction beside the API: what the command line does.
     #[track_caller]
     pub fn write<T: Send + 'static>(&self, f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> T {
@@ -336,6 +342,21 @@ impl World {
 pub struct Opened {
     /// Its inside.
     pub app: App,
+}
+
+/// A second server on a world's data; ends when dropped.
+pub struct Beside {
+    /// Where it listens.
+    pub address: SocketAddr,
+    handle: ServerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        drop(self.handle.stop(false));
+        drop(self.thread.take().map(JoinHandle::join));
+    }
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
