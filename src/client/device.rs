@@ -56,6 +56,24 @@ impl ClockOffset {
         ClockOffset { offset_ms: (device_now - server).num_milliseconds(), measured_at: device_now }
     }
 
+    /// The offset, when the server refused a token for its time and its own clock differs from what the token was signed
+    /// by.
+    pub fn refused(
+        status: u16,
+        code: &str,
+        date: Option<DateTime<Utc>>,
+        device_now: DateTime<Utc>,
+        known: Option<ClockOffset>,
+    ) -> Option<ClockOffset> {
+        if status != 401 || !matches!(code, "token_expired" | "token_invalid") {
+            return None;
+        }
+        let measured = ClockOffset::measure(device_now, date?);
+        // A token that was signed by a clock as good as this is refused for another reason.
+        let before = known.map_or(0, |o| o.offset_ms);
+        ((measured.offset_ms - before).abs() > 5_000).then_some(measured)
+    }
+
     /// The server's time at a moment of the device's clock.
     pub fn correct(offset: Option<ClockOffset>, device_now: DateTime<Utc>) -> DateTime<Utc> {
         device_now - TimeDelta::milliseconds(offset.map_or(0, |o| o.offset_ms))
@@ -90,14 +108,7 @@ pub fn enrol(api: &Api, code: &str, env: &Env) -> Result<(Identity, ClockOffset)
 /// Whether an answer says that the device's clock is so wrong that its own token was refused, and what the clock's
 /// offset is then.
 pub fn clock_refused(answer: &Answer, device_now: DateTime<Utc>, known: Option<ClockOffset>) -> Option<ClockOffset> {
-    let code = answer.code();
-    if answer.status != 401 || !matches!(code.as_deref(), Some("token_expired" | "token_invalid")) {
-        return None;
-    }
-    let measured = ClockOffset::measure(device_now, answer.date()?);
-    // A token that was signed by a clock as good as this is refused for another reason.
-    let before = known.map_or(0, |o| o.offset_ms);
-    ((measured.offset_ms - before).abs() > 5_000).then_some(measured)
+    ClockOffset::refused(answer.status, &answer.code()?, answer.date(), device_now, known)
 }
 
 /// The words for a person when a device is refused.

@@ -2,8 +2,13 @@
 
 use super::{ClientError, Result};
 use chrono::{DateTime, Utc};
+use flate2::{Compression, write::GzEncoder};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::{io::Read, sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    sync::Arc,
+    time::Duration,
+};
 use ureq::{
     Agent, SendBody,
     http::{HeaderMap, Method, Request},
@@ -11,6 +16,9 @@ use ureq::{
 
 /// The most bytes of an answer that are read into memory: a snapshot page is far below.
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
+
+/// JSON of so many bytes goes out as gzip.
+const DEFLATE_FROM: usize = 1024;
 
 /// How long silence is borne.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +40,7 @@ impl Default for Patience {
 pub struct Api {
     agent: Agent,
     base: Arc<str>,
+    silence: Duration,
 }
 
 /// A whole answer.
@@ -89,6 +98,11 @@ impl Answer {
             None => (format!("HTTP {}", self.status), None),
         };
         ClientError::Refused { status: self.status, code, detail }
+    }
+
+    /// The problem's stable code and detail, if the body is a problem.
+    pub fn problem(&self) -> Option<(String, Option<String>)> {
+        serde_json::from_slice::<Problem>(&self.body).ok().map(|problem| (problem.code, problem.detail))
     }
 
     /// The problem's stable code, if the body is a problem.
@@ -159,12 +173,17 @@ impl Api {
             .output_buffer_size(256 * 1024)
             .build()
             .new_agent();
-        Ok(Api { agent, base: base.into() })
+        Ok(Api { agent, base: base.into(), silence: patience.silence })
     }
 
     /// The address without a slash at its end.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// How long silence is borne.
+    pub fn silence(&self) -> Duration {
+        self.silence
     }
 
     /// One request. `path` begins with a slash; a whole URL (a `Location` may be one) is taken as it is.
@@ -194,7 +213,11 @@ impl Api {
             }
             Content::Empty => self.agent.run(request.body(SendBody::none()).map_err(bad)?),
             Content::Json(bytes) => {
-                self.agent.run(request.header("content-type", "application/json").body(bytes).map_err(bad)?)
+                let request = request.header("content-type", "application/json");
+                match deflated(&bytes) {
+                    Some(small) => self.agent.run(request.header("content-encoding", "gzip").body(small).map_err(bad)?),
+                    None => self.agent.run(request.body(bytes).map_err(bad)?),
+                }
             }
             Content::Bytes(mime, bytes) => {
                 self.agent.run(request.header("content-type", mime).body(bytes).map_err(bad)?)
@@ -254,6 +277,16 @@ impl Api {
             }
         }
     }
+}
+
+/// A text as gzip, when that is worth the work: a mobile network is slower than any processor.
+fn deflated(bytes: &[u8]) -> Option<Vec<u8>> {
+    if bytes.len() < DEFLATE_FROM {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 4), Compression::fast());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]

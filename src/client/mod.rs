@@ -1,10 +1,11 @@
 //! What a device runs: it keeps what a person saved, and brings it to the server however often the way breaks.
 //!
-//! `rules` decides (what to send next, what an answer means, how long to wait) and touches nothing; `store` keeps;
-//! `http` and `upload` talk; `sync` joins them into steps that a caller repeats. Handhelds of the demonstration, the
-//! dock and the benchmark all stand on it.
+//! `engine` says what to ask the server next and what an answer means, `rules` how long to wait and how much to send;
+//! both touch nothing. `keep` is what they need a device to keep, and `store` a file that does; `http` and `upload`
+//! talk; `sync` joins them into steps that a caller repeats. Handhelds of the demonstration, the dock and the benchmark
+//! all stand on it.
 //!
-//! Invariants (held by `tests/it/client.rs`):
+//! Invariants (held by `engine/tests.rs`, `store/tests.rs` and `tests/it/client.rs`):
 //! * an operation is in the store, durably, before [`sync::Client::save`] returns, and leaves the outbox only in the
 //!   transaction that stores its result;
 //! * nothing is ever marked "being sent": whatever was not answered is sent again, with the same bytes;
@@ -12,7 +13,9 @@
 //! * media never hold back operations, and a file counts as safe only on the server's word about its hash and size.
 
 pub mod device;
+pub mod engine;
 pub mod http;
+pub mod keep;
 pub mod rules;
 pub mod store;
 pub mod sync;
@@ -46,6 +49,9 @@ pub enum ClientError {
     /// Nobody is signed in on this device, or their session has ended.
     #[error("nobody is signed in on this device")]
     NotSignedIn,
+    /// A piece of work of so many bytes, more than one push can carry; nothing was saved.
+    #[error("too large to be sent: {0} bytes; at most 1 MiB")]
+    TooLarge(usize),
     /// A file that should be sent can't be read.
     #[error("{0}")]
     File(String),

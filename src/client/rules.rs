@@ -1,9 +1,9 @@
 //! What to send next, what an answer means, how long to wait: decisions without clock, dice, network or store.
 
-use super::http::Answer;
+use super::engine::Heard;
 use crate::{
     db::types::OpId,
-    sync::wire::{MAX_OPS, MAX_PUSH_BYTES, PushResponse},
+    sync::wire::{MAX_OPS, MAX_PUSH_BYTES},
 };
 use std::time::Duration;
 
@@ -36,22 +36,22 @@ impl Pace {
 /// After so many faults of the server with the same operation in front, the batch is halved.
 const FAULTS_BEFORE_HALVING: u32 = 3;
 /// Room for the envelope around the operations, bytes.
-const ENVELOPE: usize = 4096;
+pub const ENVELOPE: usize = 4096;
 
 /// What the answer to a push was.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pushed {
-    /// Results, in the operations' order.
-    Results(Box<PushResponse>),
+    /// Results; the server asks for that much peace before the next push.
+    Results(Duration),
     /// Nothing was learnt: no answer, overload. The same bytes go again.
     Again(Option<Duration>),
-    /// The server broke on this batch.
+    /// The server broke on this batch, or could not read it.
     Fault,
     /// The batch is too large for something on the way.
     TooLarge,
     /// The device's token was refused for its time.
     ClockWrong,
-    /// The server has another epoch for this device: it was enrolled anew elsewhere, or restored.
+    /// The device's store is a copy of one that has gone on, or its epoch is over.
     EpochStale,
     /// The server does not know the device.
     Unknown,
@@ -68,6 +68,8 @@ pub enum Next {
     Wait(Duration),
     /// Send the first operation alone, as bytes, to the endpoint that takes anything.
     SendRaw,
+    /// Ask for a new epoch.
+    NewEpoch,
     /// Nothing can be sent until a person acts. Everything stays in the outbox.
     Stop(Stop),
 }
@@ -82,23 +84,22 @@ pub enum Stop {
 }
 
 /// Reads the answer to a push.
-pub fn read_push(answer: &Answer) -> Pushed {
-    match answer.status {
-        200 => match answer.json() {
-            Ok(response) => Pushed::Results(Box::new(response)),
-            // A captive portal answers 200 to everything.
-            Err(error) => Pushed::Strange(error.to_string()),
-        },
-        401 => match answer.code().as_deref() {
-            Some("device_unknown") => Pushed::Unknown,
-            Some("token_expired" | "token_invalid") => Pushed::ClockWrong,
-            _ => Pushed::Strange(answer.refusal().to_string()),
-        },
-        409 if answer.code().as_deref() == Some("epoch_stale") => Pushed::EpochStale,
-        413 => Pushed::TooLarge,
-        408 | 425 | 429 | 502..=504 | 507 => Pushed::Again(answer.retry_after()),
-        500..=599 => Pushed::Fault,
-        _ => Pushed::Strange(answer.refusal().to_string()),
+pub fn read_push(heard: &Heard) -> Pushed {
+    let (status, code, retry_after) = match heard {
+        Heard::Push(response) => return Pushed::Results(Duration::from_millis(response.retry_after_ms)),
+        Heard::Nothing => return Pushed::Again(None),
+        Heard::Problem { status, code, retry_after, .. } => (*status, code.as_str(), *retry_after),
+        other => return Pushed::Strange(other.words()),
+    };
+    match (status, code) {
+        (401, "device_unknown") => Pushed::Unknown,
+        (401, "token_expired" | "token_invalid") => Pushed::ClockWrong,
+        (409, "epoch_stale") => Pushed::EpochStale,
+        (413, _) => Pushed::TooLarge,
+        (408 | 425 | 429 | 502..=504 | 507, _) => Pushed::Again(retry_after),
+        // 400 for a whole push: one operation's bytes have spoilt the document. The halves will tell which.
+        (400 | 422 | 500..=599, _) => Pushed::Fault,
+        _ => Pushed::Strange(heard.words()),
     }
 }
 
@@ -109,12 +110,13 @@ pub struct Sender {
     pub limit: usize,
     failures: u32,
     faults: u32,
+    stale: u32,
     head: Option<OpId>,
 }
 
 impl Default for Sender {
     fn default() -> Sender {
-        Sender { limit: MAX_OPS, failures: 0, faults: 0, head: None }
+        Sender { limit: MAX_OPS, failures: 0, faults: 0, stale: 0, head: None }
     }
 }
 
@@ -124,33 +126,29 @@ impl Sender {
     pub fn after(
         &mut self,
         pushed: &Pushed,
-        head: OpId,
+        head: Option<OpId>,
         sent: usize,
         clock_learnt: bool,
         pace: Pace,
         dice: u32,
     ) -> Next {
-        if self.head != Some(head) {
-            (self.head, self.faults) = (Some(head), 0);
+        if self.head != head {
+            (self.head, self.faults) = (head, 0);
         }
         match pushed {
-            Pushed::Results(response) => {
-                self.failures = 0;
-                self.faults = 0;
+            Pushed::Results(peace) => {
+                (self.failures, self.faults, self.stale) = (0, 0, 0);
                 // Grow back slowly: the operation that broke the server may be among the next.
                 self.limit = (self.limit * 2).min(MAX_OPS);
-                match response.retry_after_ms {
-                    0 => Next::Go,
-                    millis => Next::Wait(Duration::from_millis(millis).min(pace.cap)),
-                }
+                if peace.is_zero() { Next::Go } else { Next::Wait((*peace).min(pace.cap)) }
             }
             Pushed::Again(asked) => self.wait(*asked, pace, dice),
             Pushed::Fault => {
                 self.faults += 1;
-                if self.faults < FAULTS_BEFORE_HALVING {
+                if self.faults < FAULTS_BEFORE_HALVING || sent == 0 {
                     return self.wait(None, pace, dice);
                 }
-                if sent <= 1 {
+                if sent == 1 {
                     return Next::SendRaw;
                 }
                 self.limit = sent / 2;
@@ -162,7 +160,8 @@ impl Sender {
                 Next::Go
             }
             Pushed::ClockWrong if clock_learnt => Next::Go,
-            Pushed::ClockWrong | Pushed::Unknown | Pushed::EpochStale => Next::Stop(Stop::Enrol),
+            Pushed::ClockWrong | Pushed::Unknown => Next::Stop(Stop::Enrol),
+            Pushed::EpochStale => Next::NewEpoch,
             Pushed::Strange(what) => {
                 self.failures += 1;
                 Next::Stop(Stop::Strange(what.clone()))
@@ -170,7 +169,14 @@ impl Sender {
         }
     }
 
-    fn wait(&mut self, asked: Option<Duration>, pace: Pace, dice: u32) -> Next {
+    /// An epoch began. The first follows at once; if the next push finds that one stale as well, not for ever so.
+    pub fn renewed(&mut self, pace: Pace, dice: u32) -> Next {
+        self.stale += 1;
+        if self.stale == 1 { Next::Go } else { Next::Wait(pace.wait(self.stale, dice)) }
+    }
+
+    /// A wait after a try that failed.
+    pub fn wait(&mut self, asked: Option<Duration>, pace: Pace, dice: u32) -> Next {
         self.failures += 1;
         let own = pace.wait(self.failures, dice);
         // The server's word is a lower bound; jitter on top keeps the devices apart.
@@ -193,33 +199,40 @@ pub fn batch(sizes: impl IntoIterator<Item = usize>, limit: usize) -> usize {
     count
 }
 
-/// What the answer to a read of the feed was.
-#[derive(Debug, Clone)]
+/// What the answer to a read of the feed asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pulled {
-    /// A page.
-    Page(Answer),
-    /// The cursor is of no use: take a snapshot, keep the outbox.
-    Snapshot,
+    /// The cursor is of no use: take a whole snapshot, keep the outbox.
+    Whole,
+    /// The reader's keys are others now: read what the new ones show.
+    Part,
     /// The access token is over: refresh it.
     Refresh,
     /// Ask again later.
     Again(Option<Duration>),
     /// The person must sign in, or has no right to read.
     SignIn,
+    /// The device was revoked: nothing that was read may stay.
+    Revoked,
     /// Something else.
     Strange(String),
 }
 
-/// Reads the answer to `changes` or `snapshot`.
-pub fn read_pull(answer: Answer) -> Pulled {
-    let code = answer.code();
-    match (answer.status, code.as_deref()) {
-        (200, _) => Pulled::Page(answer),
-        (_, Some("cursor_expired" | "cursor_invalid" | "generation_changed" | "scope_changed")) => Pulled::Snapshot,
-        (401, Some("token_expired" | "token_invalid")) => Pulled::Refresh,
+/// Reads an answer to `changes` or `snapshot` that is none of their pages.
+pub fn read_pull(heard: &Heard) -> Pulled {
+    let (status, code, retry_after) = match heard {
+        Heard::Nothing => return Pulled::Again(None),
+        Heard::Problem { status, code, retry_after, .. } => (*status, code.as_str(), *retry_after),
+        other => return Pulled::Strange(other.words()),
+    };
+    match (status, code) {
+        (_, "cursor_expired" | "cursor_invalid" | "generation_changed") => Pulled::Whole,
+        (_, "scope_changed") => Pulled::Part,
+        (401, "token_expired" | "token_invalid") => Pulled::Refresh,
+        (403, "device_revoked") => Pulled::Revoked,
         (401 | 403, _) => Pulled::SignIn,
-        (408 | 425 | 429 | 500..=599, _) => Pulled::Again(answer.retry_after()),
-        _ => Pulled::Strange(answer.refusal().to_string()),
+        (408 | 425 | 429 | 500..=599, _) => Pulled::Again(retry_after),
+        _ => Pulled::Strange(heard.words()),
     }
 }
 
@@ -230,13 +243,13 @@ mod tests {
 
     const PACE: Pace = Pace { first: Duration::from_secs(2), cap: Duration::from_secs(300) };
 
-    fn op(n: u128) -> OpId {
-        OpId(Uuid::from_u128(n))
+    fn op(n: u128) -> Option<OpId> {
+        Some(OpId(Uuid::from_u128(n)))
     }
 
-    fn problem(status: u16, code: &str) -> Answer {
-        let body = format!(r#"{{"type":"","title":"","status":{status},"code":"{code}"}}"#);
-        Answer::made(status, &[("retry-after", "7")], &body)
+    fn problem(status: u16, code: &str) -> Heard {
+        let (code, retry_after) = (code.to_owned(), Some(Duration::from_secs(7)));
+        Heard::Problem { status, code, detail: None, retry_after, date: None }
     }
 
     #[test]
@@ -278,13 +291,13 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_device_stops_and_a_refused_clock_does_not() {
-        let next = |answer: &Answer, learnt| Sender::default().after(&read_push(answer), op(1), 3, learnt, PACE, 0);
-        assert_eq!(next(&problem(409, "epoch_stale"), false), Next::Stop(Stop::Enrol));
+    fn a_refused_device_stops_and_a_refused_clock_or_epoch_does_not() {
+        let next = |heard: &Heard, learnt| Sender::default().after(&read_push(heard), op(1), 3, learnt, PACE, 0);
+        assert_eq!(next(&problem(409, "epoch_stale"), false), Next::NewEpoch);
         assert_eq!(next(&problem(401, "device_unknown"), true), Next::Stop(Stop::Enrol));
         assert_eq!(next(&problem(401, "token_expired"), true), Next::Go);
         assert_eq!(next(&problem(401, "token_expired"), false), Next::Stop(Stop::Enrol));
-        let portal = Answer::made(200, &[], "<html>Welcome</html>");
+        let portal = Heard::Strange("<html>Welcome</html>".into());
         assert!(matches!(next(&portal, false), Next::Stop(Stop::Strange(_))));
     }
 
@@ -299,11 +312,14 @@ mod tests {
 
     #[test]
     fn a_lost_cursor_asks_for_a_snapshot_and_an_old_token_for_a_fresh_one() {
-        assert!(matches!(read_pull(problem(410, "cursor_expired")), Pulled::Snapshot));
-        assert!(matches!(read_pull(problem(409, "generation_changed")), Pulled::Snapshot));
-        assert!(matches!(read_pull(problem(401, "token_expired")), Pulled::Refresh));
-        assert!(matches!(read_pull(problem(401, "session_ended")), Pulled::SignIn));
-        assert!(matches!(read_pull(problem(403, "device_revoked")), Pulled::SignIn));
-        assert!(matches!(read_pull(problem(503, "busy")), Pulled::Again(Some(_))));
+        let read = |status, code| read_pull(&problem(status, code));
+        assert_eq!(read(410, "cursor_expired"), Pulled::Whole);
+        assert_eq!(read(409, "generation_changed"), Pulled::Whole);
+        assert_eq!(read(409, "scope_changed"), Pulled::Part);
+        assert_eq!(read(401, "token_expired"), Pulled::Refresh);
+        assert_eq!(read(401, "session_ended"), Pulled::SignIn);
+        assert_eq!(read(403, "device_revoked"), Pulled::Revoked);
+        assert!(matches!(read(503, "busy"), Pulled::Again(Some(_))));
+        assert!(matches!(read(426, "protocol_unsupported"), Pulled::Strange(_)));
     }
 }

@@ -1,47 +1,21 @@
 //! A device at work: save, push, pull, send files; one step at a time, so that the caller owns time.
+//!
+//! What to say and what an answer means is the [`Engine`]'s; here are only its store, its way to the server and its clock.
 
+pub use super::engine::{Need, Step};
 use super::{
     ClientError, Result,
-    device::{self, ClockOffset, Identity, clock_refused},
+    device::{self, ClockOffset, Identity},
+    engine::{About, Ask, AskChanges, AskSnapshot, Engine, Heard, Moment, Next, Want},
     http::{Answer, Api, Content},
-    rules::{Next, Pace, Pulled, Pushed, Sender, Stop, batch, read_pull, read_push},
+    rules::Pace,
     store::{Draft, MediaState, Queued, Session, Store},
     upload::{self, Item, Outcome, Upload},
 };
-use crate::{
-    db::types::OpId,
-    env::Env,
-    identity::rules::Role,
-    sync::wire::{self, Changes, MAX_OPS, PROTOCOL, PushRequest, Snapshot},
-};
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use crate::{db::types::OpId, env::Env, identity::rules::Role, sync::wire};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::time::{Duration, Instant};
 use ureq::http::Method;
-
-/// What a step did, or what must happen before the next.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// There is nothing to do.
-    Idle,
-    /// Something was done; there may be more.
-    Moved,
-    /// Come again after that long.
-    Wait(Duration, String),
-    /// Only a person can help; nothing is lost.
-    Stopped(Need),
-}
-
-/// What a person has to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Need {
-    /// Enrol the device with a new one-time code.
-    Enrol,
-    /// Sign in.
-    SignIn,
-    /// Look at this.
-    Look(String),
-}
 
 /// What a device has done so far; in memory only.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -110,12 +84,22 @@ pub struct Client {
     pub tally: Tally,
     api: Api,
     env: Env,
-    app: String,
+    engine: Engine,
     pace: Pace,
     boot: String,
     started: Instant,
-    sender: Sender,
-    read_failures: u32,
+}
+
+/// The present for the engine; a macro, because a method would borrow the store as well.
+macro_rules! moment {
+    ($client:ident) => {
+        Moment {
+            now: $client.env.now(),
+            mono_ms: millis($client.started),
+            boot: &$client.boot,
+            dice: $client.env.below(u32::MAX),
+        }
+    };
 }
 
 impl Client {
@@ -127,12 +111,10 @@ impl Client {
             tally: Tally::default(),
             api,
             env,
-            app: app.to_owned(),
+            engine: Engine::new(About { app: app.to_owned(), storage_persisted: Some(true), pace }),
             pace,
             boot,
             started: Instant::now(),
-            sender: Sender::default(),
-            read_failures: 0,
         }
     }
 
@@ -156,6 +138,14 @@ impl Client {
         Ok(identity)
     }
 
+    /// Goes on with a key that outlived its store: the old one was wiped, and what was in it is gone.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`], also when the store belongs to a device already.
+    pub fn adopt(&mut self, identity: &Identity) -> Result<()> {
+        self.store.adopt(identity)
+    }
+
     /// Signs a person in on this device, so that what they do here offline counts as theirs.
     ///
     /// # Errors
@@ -173,165 +163,43 @@ impl Client {
     /// # Errors
     /// [`ClientError::Store`] or [`ClientError::NotEnrolled`]: then it is not saved.
     pub fn save(&mut self, draft: Draft) -> Result<wire::Op> {
-        let mono = Some((self.mono_ms(), self.boot.clone()));
+        let mono = Some((millis(self.started), self.boot.clone()));
         self.store.save(Draft { mono: draft.mono.or(mono), ..draft })
     }
 
-    /// Sends the oldest operations and stores what became of them.
+    /// Sends the oldest operations and stores what became of them, or does what must come before: a new epoch.
     ///
     /// # Errors
     /// [`ClientError::Store`] and [`ClientError::NotEnrolled`]; the network's troubles are [`Step`]s.
     pub fn push(&mut self) -> Result<Step> {
-        let waiting = self.store.waiting(self.sender.limit.min(MAX_OPS))?;
-        let count = batch(waiting.iter().map(|queued| queued.raw.len()), self.sender.limit);
-        let ops = &waiting[..count];
-        let Some(head) = ops.first() else { return Ok(Step::Idle) };
-        let request = self.request(ops)?;
-        let token = self.token()?;
-        self.tally.pushed += ops.len() as u64;
-        let answer = self.api.post("/api/v1/sync/push", Some(&token), &request);
-        let (pushed, learnt) = match self.heard(answer)? {
-            Some(answer) => (read_push(&answer), self.learn_clock(&answer)?),
-            None => {
-                self.tally.unanswered += 1;
-                (Pushed::Again(None), false)
-            }
-        };
-        if let Pushed::Results(response) = &pushed {
-            self.tally.duplicates += response.results.iter().filter(|r| r.duplicate).count() as u64;
-            self.store.acknowledge(ops, response, self.env.now())?;
-        }
-        let dice = self.env.below(u32::MAX);
-        Ok(match self.sender.after(&pushed, head.op_id, ops.len(), learnt, self.pace, dice) {
-            Next::Go => Step::Moved,
-            Next::Wait(wait) => Step::Wait(wait, "push".into()),
-            Next::SendRaw => self.push_raw(head)?,
-            Next::Stop(Stop::Enrol) => Step::Stopped(Need::Enrol),
-            Next::Stop(Stop::Strange(what)) => Step::Stopped(Need::Look(what)),
-        })
+        self.step(Want::Push)
     }
 
-    /// Sends given operations again, whatever became of them, and returns the answers: for checks. Nothing is stored.
+    /// The same, and tells the server that the device is alive when nothing waits.
     ///
     /// # Errors
-    /// As [`Api::send`], and [`ClientError::Refused`].
-    pub fn push_again(&mut self, ops: &[Queued]) -> Result<wire::PushResponse> {
-        let request = self.request(ops)?;
-        let token = self.token()?;
-        self.api.post("/api/v1/sync/push", Some(&token), &request)?.expect()
+    /// As [`Client::push`].
+    pub fn heartbeat(&mut self) -> Result<Step> {
+        self.step(Want::Heartbeat)
     }
 
-    fn request(&mut self, ops: &[Queued]) -> Result<PushRequest> {
-        let identity = self.store.identity()?;
-        let raw = |queued: &Queued| RawValue::from_string(queued.raw.clone());
-        let ops: Vec<Box<RawValue>> =
-            ops.iter().map(raw).collect::<Result<_, _>>().map_err(|e| ClientError::Store(e.to_string()))?;
-        let (now, offset) = (self.env.now(), self.store.offset()?);
-        let (attempt, push_token) = self.store.begin_attempt()?;
-        Ok(PushRequest {
-            protocol: PROTOCOL,
-            app: self.app.clone(),
-            device: identity.device,
-            epoch: identity.epoch,
-            attempt,
-            push_token,
-            health: None,
-            clock: wire::Clock {
-                wall: now,
-                mono_ms: self.mono_ms(),
-                boot: self.boot.clone(),
-                offset_ms: offset.map(|o| o.offset_ms),
-                offset_age_s: offset.map(|o| (now - o.measured_at).num_seconds().max(0)),
-            },
-            outbox: self.store.outbox_summary()?,
-            ops,
-        })
-    }
-
-    /// The way out for an operation that breaks the server: its bytes, kept there for a person.
-    fn push_raw(&mut self, head: &Queued) -> Result<Step> {
-        let token = self.token()?;
-        let content = Content::Bytes("application/octet-stream", head.raw.clone().into_bytes());
-        let answer = self.api.send(Method::POST, "/api/v1/sync/raw", Some(&token), &[], content);
-        match self.heard(answer)? {
-            Some(answer) if answer.good() => {
-                self.store.acknowledge_raw(head.op_id, self.env.now())?;
-                Ok(Step::Moved)
-            }
-            Some(answer) if answer.status < 500 => Ok(Step::Stopped(Need::Look(answer.refusal().to_string()))),
-            _ => Ok(Step::Wait(self.pace.wait(8, self.env.below(u32::MAX)), "raw".into())),
-        }
-    }
-
-    /// Reads one page of the feed, or a whole snapshot when there is no usable cursor.
+    /// Reads one page of the feed, or of a snapshot when there is no usable cursor.
     ///
     /// # Errors
     /// [`ClientError::Store`], [`ClientError::NotSignedIn`].
     pub fn pull(&mut self) -> Result<Step> {
-        let session = self.store.session()?;
-        let Some(position) = self.store.position()? else { return self.snapshot(&session) };
-        let path = format!("/api/v1/sync/changes?cursor={}&limit=500", position.cursor);
-        let answer = self.api.get(&path, &session.access_token);
-        match self.read(answer)? {
-            Ok(answer) => {
-                let page: Changes = answer.json()?;
-                let applied = self.store.apply(&page, self.env.now())?;
-                self.tally.changes += page.changes.len() as u64;
-                if !applied && page.generation != position.generation {
-                    return self.snapshot(&session);
-                }
-                Ok(if applied && !page.has_more { Step::Idle } else { Step::Moved })
-            }
-            Err(None) => self.snapshot(&session),
-            Err(Some(step)) => Ok(step),
-        }
+        self.pull_waiting(Duration::ZERO)
     }
 
-    fn snapshot(&mut self, session: &Session) -> Result<Step> {
-        self.store.snapshot_begin()?;
-        let mut page = None;
-        loop {
-            let path = match &page {
-                None => "/api/v1/sync/snapshot".to_owned(),
-                Some(page) => format!("/api/v1/sync/snapshot?page={page}"),
-            };
-            let answer = self.api.get(&path, &session.access_token);
-            match self.read(answer)? {
-                Ok(answer) => {
-                    let part: Snapshot = answer.json()?;
-                    self.store.snapshot_page(&part)?;
-                    match part.next_page {
-                        Some(next) => page = Some(next),
-                        None => {
-                            self.store.snapshot_finish(&part, self.env.now())?;
-                            return Ok(Step::Moved);
-                        }
-                    }
-                }
-                // The first page's moment is over: begin again, but not at once for ever.
-                Err(None) => return Ok(self.later("snapshot")),
-                Err(Some(step)) => return Ok(step),
-            }
-        }
-    }
-
-    /// A page, or what to do instead; `None` there asks for a snapshot.
-    fn read(&mut self, answer: Result<Answer>) -> Result<Result<Answer, Option<Step>>> {
-        let Some(answer) = self.heard(answer)? else { return Ok(Err(Some(self.later("no answer")))) };
-        Ok(match read_pull(answer) {
-            Pulled::Page(answer) => {
-                self.read_failures = 0;
-                Ok(answer)
-            }
-            Pulled::Snapshot => Err(None),
-            Pulled::Refresh => Err(Some(self.refresh()?)),
-            Pulled::Again(asked) => {
-                let Step::Wait(own, why) = self.later("busy") else { return Ok(Err(Some(Step::Moved))) };
-                Err(Some(Step::Wait(asked.unwrap_or_default().max(own), why)))
-            }
-            Pulled::SignIn => Err(Some(Step::Stopped(Need::SignIn))),
-            Pulled::Strange(what) => Err(Some(Step::Stopped(Need::Look(what)))),
-        })
+    /// The same, and waits for something to read; not longer than 25 seconds, nor than silence is borne.
+    ///
+    /// # Errors
+    /// As [`Client::pull`].
+    pub fn pull_waiting(&mut self, wait: Duration) -> Result<Step> {
+        self.store.session()?;
+        let longest = self.api.silence().saturating_sub(Duration::from_secs(5));
+        let wait_s = u32::try_from(wait.min(longest).as_secs()).unwrap_or(u32::MAX);
+        self.step(Want::Pull { wait_s })
     }
 
     /// The next access token. A refused refresh ends the session here, and nothing else: the outbox needs no session.
@@ -339,19 +207,97 @@ impl Client {
     /// # Errors
     /// [`ClientError::Store`], [`ClientError::NotSignedIn`].
     pub fn refresh(&mut self) -> Result<Step> {
-        let session = self.store.session()?;
-        let answer = self.api.post("/api/v1/auth/refresh", None, &Refresh { refresh_token: &session.refresh_token });
-        match self.heard(answer)? {
-            Some(answer) if answer.good() => {
-                self.store.set_session(Some(&Session::from(answer.json::<Tokens>()?)))?;
-                Ok(Step::Moved)
+        self.store.session()?;
+        self.step(Want::Refresh)
+    }
+
+    /// One question and its answer.
+    fn step(&mut self, want: Want) -> Result<Step> {
+        let ask = match self.engine.next(&mut self.store, want, moment!(self))? {
+            Next::Ask(ask) => ask,
+            Next::Idle => return Ok(Step::Idle),
+            Next::Stopped(need) => return Ok(Step::Stopped(need)),
+        };
+        let heard = self.ask(&ask)?;
+        let step = self.engine.heard(&mut self.store, &ask, &heard, moment!(self))?;
+        match (&ask, &heard) {
+            (Ask::Push(_), Heard::Push(response)) => {
+                self.tally.duplicates += response.results.iter().filter(|r| r.duplicate).count() as u64;
             }
-            Some(answer) if answer.status == 401 => {
-                self.store.set_session(None)?;
-                Ok(Step::Stopped(Need::SignIn))
-            }
-            _ => Ok(self.later("refresh")),
+            (Ask::Push(_), Heard::Nothing) => self.tally.unanswered += 1,
+            (Ask::Changes(_), Heard::Changes(page)) => self.tally.changes += page.changes.len() as u64,
+            (Ask::Refresh, _) if step == Step::Stopped(Need::SignIn) => self.store.set_session(None)?,
+            _ => {}
         }
+        Ok(step)
+    }
+
+    /// Puts a question to the server.
+    fn ask(&mut self, ask: &Ask) -> Result<Heard> {
+        match ask {
+            Ask::Push(push) => {
+                self.tally.pushed += push.batch.len() as u64;
+                let token = self.token()?;
+                let answer = self.api.post("/api/v1/sync/push", Some(&token), &push.request);
+                heard(answer, |response| Heard::Push(Box::new(response)))
+            }
+            Ask::Raw(op) => {
+                let content = Content::Bytes("application/octet-stream", op.raw.clone().into_bytes());
+                let token = self.token()?;
+                let answer = self.api.send(Method::POST, "/api/v1/sync/raw", Some(&token), &[], content);
+                heard(answer, Heard::Raw)
+            }
+            Ask::Epoch(epoch) => {
+                let token = self.token()?;
+                heard(self.api.post("/api/v1/sync/epoch", Some(&token), &epoch.request), Heard::Epoch)
+            }
+            Ask::Changes(AskChanges { cursor, limit, wait_s, digest, .. }) => {
+                let mut path = format!("/api/v1/sync/changes?cursor={}&limit={limit}", escaped(cursor));
+                if *wait_s > 0 {
+                    path += &format!("&wait={wait_s}");
+                }
+                if *digest {
+                    path += "&digest=1";
+                }
+                let token = self.store.session()?.access_token;
+                heard(self.api.get(&path, &token), |page| Heard::Changes(Box::new(page)))
+            }
+            Ask::Snapshot(AskSnapshot { page, since, keys, .. }) => {
+                let keys = (!keys.is_empty()).then(|| keys.join(","));
+                let query: Vec<String> = [("page", page), ("since", since), ("keys", &keys)]
+                    .iter()
+                    .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))))
+                    .collect();
+                let path = format!("/api/v1/sync/snapshot?{}", query.join("&"));
+                let token = self.store.session()?.access_token;
+                heard(self.api.get(path.trim_end_matches('?'), &token), |page| Heard::Snapshot(Box::new(page)))
+            }
+            Ask::Refresh => {
+                let session = self.store.session()?;
+                let refresh = Refresh { refresh_token: &session.refresh_token };
+                let answer = self.api.post("/api/v1/auth/refresh", None, &refresh);
+                let mut tokens = None;
+                let heard = heard(answer, |fresh: Tokens| {
+                    tokens = Some(fresh);
+                    Heard::Refreshed
+                })?;
+                if let Some(tokens) = tokens {
+                    self.store.set_session(Some(&Session::from(tokens)))?;
+                }
+                Ok(heard)
+            }
+        }
+    }
+
+    /// Sends given operations again, whatever became of them, and returns the answers: for checks. Only the try is
+    /// counted, none of the answer is stored.
+    ///
+    /// # Errors
+    /// As [`Api::send`], and [`ClientError::Refused`].
+    pub fn push_again(&mut self, ops: &[Queued]) -> Result<wire::PushResponse> {
+        let request = self.engine.push_of(&mut self.store, ops, moment!(self))?;
+        let token = self.token()?;
+        self.api.post("/api/v1/sync/push", Some(&token), &request)?.expect()
     }
 
     /// Sends the next file that waits.
@@ -405,34 +351,6 @@ impl Client {
         self.store.identity()?.token(&self.env, offset)
     }
 
-    fn mono_ms(&self) -> i64 {
-        i64::try_from(self.started.elapsed().as_millis()).unwrap_or(i64::MAX)
-    }
-
-    /// An answer, or `None` when none came.
-    fn heard(&mut self, answer: Result<Answer>) -> Result<Option<Answer>> {
-        match answer {
-            Ok(answer) => Ok(Some(answer)),
-            Err(ClientError::Offline(why)) => {
-                tracing::debug!(why, "no answer");
-                Ok(None)
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    fn learn_clock(&mut self, answer: &Answer) -> Result<bool> {
-        let known: Option<ClockOffset> = self.store.offset()?;
-        let Some(offset) = clock_refused(answer, self.env.now(), known) else { return Ok(false) };
-        self.store.set_offset(offset)?;
-        Ok(true)
-    }
-
-    fn later(&mut self, why: &str) -> Step {
-        self.read_failures += 1;
-        Step::Wait(self.pace.wait(self.read_failures, self.env.below(u32::MAX)), why.into())
-    }
-
     /// Whether everything that was saved has been answered and every file is decided.
     ///
     /// # Errors
@@ -445,6 +363,41 @@ impl Client {
     pub fn op_id(&self) -> OpId {
         OpId(self.env.id())
     }
+}
+
+fn millis(since: Instant) -> i64 {
+    i64::try_from(since.elapsed().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Reads an answer; a good one must have the shape that was asked for.
+fn heard<T: DeserializeOwned>(answer: Result<Answer>, good: impl FnOnce(T) -> Heard) -> Result<Heard> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(ClientError::Offline(why)) => {
+            tracing::debug!(why, "no answer");
+            return Ok(Heard::Nothing);
+        }
+        Err(other) => return Err(other),
+    };
+    if answer.good() {
+        // A captive portal answers 200 to everything.
+        return Ok(answer.json().map_or_else(|error| Heard::Strange(error.to_string()), good));
+    }
+    let (code, detail) = answer.problem().unwrap_or_default();
+    Ok(Heard::Problem { status: answer.status, code, detail, retry_after: answer.retry_after(), date: answer.date() })
+}
+
+/// A value inside a query.
+fn escaped(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:,".contains(&byte);
+    value.bytes().fold(String::with_capacity(value.len()), |mut text, byte| {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            text += &format!("%{byte:02X}");
+        }
+        text
+    })
 }
 
 struct StoreWatch<'a> {

@@ -21,7 +21,7 @@ pub const MAX_OPS: usize = 200;
 pub const MAX_PUSH_BYTES: usize = 1024 * 1024;
 
 /// `POST /api/v1/sync/push`.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct PushRequest {
     /// [`PROTOCOL`].
     #[schema(minimum = 1, maximum = 1)]

@@ -33,6 +33,10 @@ on_both_engines!(
     a_shift_change_keeps_the_work_of_the_person_before,
     an_ended_session_holds_work_until_the_person_signs_in,
     a_revoked_device_still_delivers,
+    a_copied_store_is_noticed_and_both_bring_their_work,
+    a_wiped_store_goes_on_with_the_same_key,
+    a_waiting_pull_returns_with_the_change,
+    a_device_that_has_nothing_to_send_still_says_how_it_is,
     photos_follow_over_a_breaking_network,
     bytes_that_changed_on_the_device_are_refused_and_kept,
 );
@@ -261,7 +265,82 @@ fn a_revoked_device_still_delivers(world: &World) {
     world.post(&format!("/api/v1/devices/{id}/revoke")).by(&world.admin().token).send().expect(200);
     rig.push_all();
     assert_eq!(rig.statuses(), [Status::Quarantined]);
-    assert_eq!(rig.client.pull().unwrap(), Step::Stopped(Need::SignIn));
+    assert_eq!(rig.client.pull().unwrap(), Step::Stopped(Need::Enrol));
+    assert_eq!(rig.client.store.records("unit").unwrap(), [], "nothing that was read stays");
+}
+
+fn a_copied_store_is_noticed_and_both_bring_their_work(world: &World) {
+    let inspector = world.person(Role::Inspector);
+    let mut rig = Rig::new(world);
+    rig.sign_in(&inspector);
+    rig.report();
+    rig.push_all();
+    // Last night's backup of the handheld.
+    let copy = rig.path.with_file_name("copy.db");
+    for ending in ["", "-wal"] {
+        let name = |path: &std::path::Path| PathBuf::from(format!("{}{ending}", path.display()));
+        std::fs::copy(name(&rig.path), name(&copy)).unwrap();
+    }
+    let (first, one) = rig.report();
+    rig.push_all();
+    // It is restored, and goes on with the numbers that were given out since.
+    let original = std::mem::replace(&mut rig.client, open(&copy, &rig.link, &rig.env));
+    let (second, two) = rig.report();
+    assert_eq!(one.seq, two.seq);
+    rig.push_all();
+    assert_eq!(rig.statuses(), [Status::Applied, Status::Applied]);
+    assert_eq!((rig.times(&inspector, &first, &one), rig.times(&inspector, &second, &two)), (1, 1));
+    // The other one is not locked out either.
+    rig.client = original;
+    let (third, three) = rig.report();
+    rig.push_all();
+    assert_eq!(rig.statuses(), vec![Status::Applied; 3]);
+    assert_eq!(rig.times(&inspector, &third, &three), 1);
+}
+
+fn a_wiped_store_goes_on_with_the_same_key(world: &World) {
+    let inspector = world.person(Role::Inspector);
+    let mut rig = Rig::new(world);
+    rig.sign_in(&inspector);
+    rig.report();
+    rig.push_all();
+    let identity = rig.client.store.identity().unwrap();
+    rig.path = rig.path.with_file_name("new.db");
+    rig.crash();
+    rig.client.adopt(&identity).unwrap();
+    rig.sign_in(&inspector);
+    let (target, op) = rig.report();
+    rig.push_all();
+    assert!(rig.client.store.identity().unwrap().epoch > identity.epoch);
+    assert_eq!((rig.statuses(), rig.times(&inspector, &target, &op)), (vec![Status::Applied], 1));
+}
+
+fn a_waiting_pull_returns_with_the_change(world: &World) {
+    let dispatcher = world.person(Role::Dispatcher);
+    let mut rig = Rig::new(world);
+    rig.sign_in(&dispatcher);
+    rig.pull_all();
+    let started = std::time::Instant::now();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(300));
+            world.post("/api/v1/cases").by(&dispatcher.token).json(&json!({"title": "占道"})).send().expect(201);
+        });
+        rig.client.pull_waiting(Duration::from_secs(15)).unwrap();
+    });
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    assert_eq!(rig.client.store.records("case").unwrap().len(), 1);
+}
+
+fn a_device_that_has_nothing_to_send_still_says_how_it_is(world: &World) {
+    let mut rig = Rig::new(world);
+    assert_eq!(rig.client.push().unwrap(), Step::Idle);
+    assert_eq!(rig.client.heartbeat().unwrap(), Step::Idle);
+    let id = rig.client.store.identity().unwrap().device;
+    let listed = world.get("/api/v1/devices").by(&world.admin().token).send().expect(200);
+    let devices: Vec<Value> = read(&listed["items"]);
+    let own = devices.iter().find(|device| device["id"] == json!(id)).unwrap();
+    assert_eq!((&own["app"], &own["outbox_depth"]), (&json!("test/1"), &json!(0)));
 }
 
 /// A file of these bytes, and how an operation names it.

@@ -1,6 +1,6 @@
 //! Files that follow the operations.
 
-use super::{ClientError, Result, Store, schema::media};
+use super::{ClientError, Result, Store, feed::sweep, schema::media};
 use crate::{db::types::At, identity::rules::text_enum};
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -89,8 +89,10 @@ impl Store {
     /// [`ClientError::Store`].
     pub fn media_stored(&mut self, sha256: &str, receipt: &str) -> Result<()> {
         let done = (media::state.eq(MediaState::Stored.as_str()), media::receipt.eq(receipt));
-        diesel::update(media::table.find(sha256)).set(done).execute(&mut self.db)?;
-        Ok(())
+        self.db.immediate_transaction(|db| {
+            diesel::update(media::table.find(sha256)).set(done).execute(db)?;
+            sweep(db)
+        })
     }
 
     /// Stores that the server will never take the file, and why.
@@ -99,7 +101,9 @@ impl Store {
     /// [`ClientError::Store`].
     pub fn media_refused(&mut self, sha256: &str, reason: &str) -> Result<()> {
         let done = (media::state.eq(MediaState::Refused.as_str()), media::reason.eq(reason));
-        diesel::update(media::table.find(sha256)).set(done).execute(&mut self.db)?;
-        Ok(())
+        self.db.immediate_transaction(|db| {
+            diesel::update(media::table.find(sha256)).set(done).execute(db)?;
+            sweep(db)
+        })
     }
 }

@@ -3,13 +3,16 @@
 //! The schema is the client's own (`user_version` counts it) and has nothing to do with the server's. `outbox` holds what
 //! no answer has come for, `sent` what was answered, `base` what the server last said, `media` the files.
 
+mod epochs;
 mod feed;
+mod keep;
 mod media;
 mod outbox;
 mod schema;
 
+pub use super::keep::{Position, Queued};
 pub use media::{Media, MediaState};
-pub use outbox::{Attachment, Draft, Queued, Sent};
+pub use outbox::{Attachment, Draft, Sent, Unseen};
 
 use super::{
     ClientError, Result,
@@ -53,15 +56,6 @@ pub struct Session {
     pub refresh_token: String,
 }
 
-/// How far the feed was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Position {
-    /// The life of the server's data it was read from.
-    pub generation: String,
-    /// The cursor.
-    pub cursor: String,
-}
-
 #[derive(QueryableByName)]
 struct UserVersion {
     #[diesel(sql_type = diesel::sql_types::Integer)]
@@ -78,6 +72,7 @@ impl Store {
         let found: UserVersion = diesel::sql_query("PRAGMA user_version").get_result(&mut db)?;
         match found.user_version {
             0 => db.batch_execute(schema::SCHEMA)?,
+            1 => db.batch_execute(schema::FROM_1)?,
             schema::VERSION => {}
             newer => {
                 return Err(ClientError::Store(format!(
@@ -98,19 +93,28 @@ impl Store {
         self.get("identity")?.ok_or(ClientError::NotEnrolled)
     }
 
-    /// Stores who this device is. Numbering begins anew with an epoch, unless operations of the old one still wait:
-    /// those keep their bytes, so the numbers go on after them.
+    /// Stores who this device is. What still waits gets numbers of the new epoch, from 1 on.
     ///
     /// # Errors
     /// [`ClientError::Store`].
     pub fn set_identity(&mut self, identity: &Identity, offset: ClockOffset) -> Result<()> {
         self.db.immediate_transaction(|db| {
-            put(db, "identity", identity)?;
             put(db, "offset", &offset)?;
-            if schema::outbox::table.count().get_result::<i64>(db)? == 0 {
-                put(db, "next_seq", &1i64)?;
+            epochs::enter(db, identity, None)
+        })
+    }
+
+    /// Puts a key that survived into a new store: the device asks for an epoch before it sends anything. What was in the
+    /// old store is gone, and the server will say so.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`], also when this store belongs to a device already.
+    pub fn adopt(&mut self, identity: &Identity) -> Result<()> {
+        self.db.immediate_transaction(|db| {
+            if get::<Identity>(db, "identity")?.is_some() {
+                return Err(ClientError::Store("this store belongs to a device already".into()));
             }
-            Ok(())
+            epochs::enter(db, &Identity { epoch: 0, ..identity.clone() }, None)
         })
     }
 

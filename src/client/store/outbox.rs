@@ -2,12 +2,12 @@
 
 use super::{
     ClientError, Result, Store, get, micros, put,
-    schema::{base, media, outbox, sent},
+    schema::{base, media, media_of, outbox, sent},
 };
 use crate::{
-    client::device::{ClockOffset, Identity},
+    client::{device::Identity, keep::Queued, rules::ENVELOPE},
     db::types::{At, OpId, SessionId, UserId},
-    sync::wire::{self, Base, EvidenceRef, Gps, Op, OpResult, PushResponse, Status, Target},
+    sync::wire::{self, Base, EvidenceRef, Gps, MAX_PUSH_BYTES, Op, OpResult, Target},
 };
 use chrono::{DateTime, Utc};
 use diesel::{prelude::*, sqlite::SqliteConnection};
@@ -51,15 +51,6 @@ pub struct Attachment {
     pub evidence: EvidenceRef,
 }
 
-/// An operation that waits for its answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Queued {
-    /// Its id.
-    pub op_id: OpId,
-    /// Its JSON, never changed again.
-    pub raw: String,
-}
-
 /// An operation that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sent {
@@ -71,9 +62,24 @@ pub struct Sent {
     pub result: OpResult,
 }
 
+/// An operation whose effect the records do not show yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// Its id.
+    pub op_id: OpId,
+    /// Its JSON.
+    pub raw: String,
+    /// The server's word about it, if there is one.
+    pub result: Option<OpResult>,
+}
+
+/// Statuses that still may become others.
+const OPEN: [&str; 3] = ["held", "conflict", "quarantined"];
+
 #[derive(Insertable, Queryable)]
 #[diesel(table_name = outbox)]
 struct OutboxRow {
+    place: i64,
     epoch: i32,
     seq: i64,
     op_id: OpId,
@@ -84,18 +90,21 @@ struct OutboxRow {
     raw: String,
 }
 
+/// The most bytes of an operation that a push can carry.
+const MAX_OP: usize = MAX_PUSH_BYTES - ENVELOPE;
+
 impl Store {
     /// Makes a draft an operation: its number, its bytes and its files' rows in one durable transaction.
     ///
     /// # Errors
-    /// [`ClientError::NotEnrolled`] or [`ClientError::Store`]; nothing is saved then.
+    /// [`ClientError::NotEnrolled`], [`ClientError::TooLarge`] or [`ClientError::Store`]; nothing is saved then.
     pub fn save(&mut self, draft: Draft) -> Result<Op> {
         self.db.immediate_transaction(|db| {
             let identity: Identity = get(db, "identity")?.ok_or(ClientError::NotEnrolled)?;
-            let seq: i64 = get(db, "next_seq")?.unwrap_or(1);
-            put(db, "next_seq", &(seq + 1))?;
+            let (seq, place) = (count(db, "next_seq")?, count(db, "next_place")?);
+            let target_id = draft.target.id.to_string();
             for attachment in &draft.attachments {
-                media_add(db, attachment, draft.occurred_at)?;
+                media_add(db, attachment, (&draft.target.kind, &target_id), draft.occurred_at)?;
             }
             let (mono_ms, boot) = draft.mono.unzip();
             let op = Op {
@@ -117,13 +126,22 @@ impl Store {
                 args: draft.args,
             };
             let raw = serde_json::to_string(&op).map_err(|e| ClientError::Store(e.to_string()))?;
+            if raw.len() > MAX_OP {
+                return Err(ClientError::TooLarge(raw.len()));
+            }
+            // What was settled and answered stays known: the same id for other work would never be looked at.
+            let known: i64 = sent::table.filter(sent::op_id.eq(op.op_id)).count().get_result(db)?;
+            if known > 0 {
+                return Err(ClientError::Store(format!("operation {} was saved before", op.op_id)));
+            }
             let row = OutboxRow {
+                place,
                 epoch: identity.epoch,
                 seq,
                 op_id: op.op_id,
                 chains: op.base.is_some() || op.r#type == "case.report",
                 target_kind: draft.target.kind,
-                target_id: draft.target.id.to_string(),
+                target_id,
                 made_at: At(op.occurred_at),
                 raw,
             };
@@ -138,11 +156,8 @@ impl Store {
     /// [`ClientError::Store`].
     pub fn waiting(&mut self, limit: usize) -> Result<Vec<Queued>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<(OpId, String)> = outbox::table
-            .order((outbox::epoch, outbox::seq))
-            .select((outbox::op_id, outbox::raw))
-            .limit(limit)
-            .load(&mut self.db)?;
+        let rows: Vec<(OpId, String)> =
+            outbox::table.order(outbox::place).select((outbox::op_id, outbox::raw)).limit(limit).load(&mut self.db)?;
         Ok(rows.into_iter().map(|(op_id, raw)| Queued { op_id, raw }).collect())
     }
 
@@ -157,74 +172,13 @@ impl Store {
         Ok(wire::Outbox { depth, oldest: oldest.map(|at| at.0), high_seq: next - 1 })
     }
 
-    /// The number of the next try to push, and the token that goes with it; kept before it is sent.
-    ///
-    /// # Errors
-    /// [`ClientError::Store`].
-    pub fn begin_attempt(&mut self) -> Result<(i64, Option<String>)> {
-        self.db.immediate_transaction(|db| {
-            let attempt = get::<i64>(db, "attempt")?.unwrap_or(0) + 1;
-            put(db, "attempt", &attempt)?;
-            Ok((attempt, get(db, "push_token")?))
-        })
-    }
-
-    /// Stores what a push was answered, in one transaction: results, the clock's offset, and, when the server's data
-    /// began a new life, everything sent before goes into the outbox again: the server knows each repeat by its id.
-    ///
-    /// # Errors
-    /// [`ClientError::Store`]; everything is sent again then, which is harmless.
-    pub fn acknowledge(&mut self, batch: &[Queued], response: &PushResponse, now: DateTime<Utc>) -> Result<()> {
-        self.db.immediate_transaction(|db| {
-            let before: Option<String> = get(db, "generation")?;
-            if before.is_some_and(|g| g != response.generation) {
-                requeue(db)?;
-            }
-            put(db, "generation", &response.generation)?;
-            put(db, "push_token", &response.push_token)?;
-            put(db, "offset", &ClockOffset::measure(now, response.server_time))?;
-            for (place, result) in response.results.iter().enumerate() {
-                // An operation whose bytes the server could not read has no id there: its place tells.
-                let op_id = result.op_id.or_else(|| batch.get(place).map(|queued| queued.op_id));
-                if let Some(op_id) = op_id.filter(|id| batch.iter().any(|queued| queued.op_id == *id)) {
-                    settle(db, op_id, result, now)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    /// Stores that an operation went as bytes to the endpoint that takes anything.
-    ///
-    /// # Errors
-    /// [`ClientError::Store`].
-    pub fn acknowledge_raw(&mut self, op_id: OpId, now: DateTime<Utc>) -> Result<()> {
-        let result = OpResult {
-            op_id: Some(op_id),
-            status: Status::Quarantined,
-            duplicate: false,
-            code: Some("op_malformed".into()),
-            detail: None,
-            ver: None,
-            result_seq: None,
-            winner: None,
-            conflict_id: None,
-            waiting: Vec::new(),
-            adjusted: Vec::new(),
-            resolved_by: None,
-        };
-        self.db.immediate_transaction(|db| settle(db, op_id, &result, now))
-    }
-
     /// Everything that was answered, oldest first.
     ///
     /// # Errors
     /// [`ClientError::Store`].
     pub fn answered(&mut self) -> Result<Vec<Sent>> {
-        let rows: Vec<(OpId, String, String)> = sent::table
-            .order((sent::epoch, sent::seq))
-            .select((sent::op_id, sent::raw, sent::result))
-            .load(&mut self.db)?;
+        let rows: Vec<(OpId, String, String)> =
+            sent::table.order(sent::place).select((sent::op_id, sent::raw, sent::result)).load(&mut self.db)?;
         rows.into_iter()
             .map(|(op_id, raw, result)| {
                 let result = serde_json::from_str(&result).map_err(|e| ClientError::Store(e.to_string()))?;
@@ -233,15 +187,31 @@ impl Store {
             .collect()
     }
 
-    /// Forgets answered operations that are older than `before` and need nobody any more. Those of the last weeks stay,
-    /// so that a server restored from a backup can be healed.
+    /// What this device did to a record and the record does not show yet, oldest first: a view is the record with these
+    /// on top, so that nobody's own step disappears between its answer and the feed.
     ///
     /// # Errors
     /// [`ClientError::Store`].
-    pub fn forget(&mut self, before: DateTime<Utc>) -> Result<usize> {
-        let done = ["applied", "merged", "superseded", "rejected"];
-        let old = sent::table.filter(sent::answered_at.lt(At(before))).filter(sent::status.eq_any(done));
-        Ok(diesel::delete(old).execute(&mut self.db)?)
+    pub fn unseen(&mut self, target: &Target) -> Result<Vec<Unseen>> {
+        let (kind, id) = (&target.kind, target.id.to_string());
+        let seen = self.position()?.map_or(0, |position| position.seq);
+        let answered: Vec<(i64, OpId, String, String)> = sent::table
+            .filter(sent::target_kind.eq(kind).and(sent::target_id.eq(&id)))
+            .filter(sent::result_seq.gt(seen).or(sent::status.eq_any(OPEN)))
+            .select((sent::place, sent::op_id, sent::raw, sent::result))
+            .load(&mut self.db)?;
+        let waiting: Vec<(i64, OpId, String)> = outbox::table
+            .filter(outbox::target_kind.eq(kind).and(outbox::target_id.eq(&id)))
+            .select((outbox::place, outbox::op_id, outbox::raw))
+            .load(&mut self.db)?;
+        let mut all: Vec<(i64, Unseen)> = Vec::new();
+        for (place, op_id, raw, result) in answered {
+            let result = serde_json::from_str(&result).map_err(|e| ClientError::Store(e.to_string()))?;
+            all.push((place, Unseen { op_id, raw, result: Some(result) }));
+        }
+        all.extend(waiting.into_iter().map(|(place, op_id, raw)| (place, Unseen { op_id, raw, result: None })));
+        all.sort_unstable_by_key(|(place, _)| *place);
+        Ok(all.into_iter().map(|(_, unseen)| unseen).collect())
     }
 
     /// What a person who acts on this record now has seen: their own last step, when the feed has not brought its
@@ -254,7 +224,7 @@ impl Store {
         let known: Option<i64> = base::table.find((kind, &id)).select(base::ver).first(&mut self.db).optional()?;
         let own: Option<OpId> = outbox::table
             .filter(outbox::target_kind.eq(kind).and(outbox::target_id.eq(&id)).and(outbox::chains))
-            .order((outbox::epoch.desc(), outbox::seq.desc()))
+            .order(outbox::place.desc())
             .select(outbox::op_id)
             .first(&mut self.db)
             .optional()?;
@@ -265,7 +235,7 @@ impl Store {
         let answered: Option<OpId> = sent::table
             .filter(sent::target_kind.eq(kind).and(sent::target_id.eq(&id)).and(sent::chains))
             .filter(sent::status.eq_any(["applied", "merged"]).and(sent::ver.gt(known.unwrap_or(0))))
-            .order((sent::epoch.desc(), sent::seq.desc()))
+            .order(sent::place.desc())
             .select(sent::op_id)
             .first(&mut self.db)
             .optional()?;
@@ -276,25 +246,15 @@ impl Store {
     }
 }
 
-/// Moves an operation from the outbox to the answered ones, or notes a newer word about one that is there.
-pub(super) fn settle(db: &mut SqliteConnection, op_id: OpId, result: &OpResult, now: DateTime<Utc>) -> Result<()> {
-    let text = serde_json::to_string(result).map_err(|e| ClientError::Store(e.to_string()))?;
-    let word = (
-        sent::answered_at.eq(At(micros(now))),
-        sent::status.eq(result.status.as_str()),
-        sent::code.eq(&result.code),
-        sent::ver.eq(result.ver),
-        sent::result_seq.eq(result.result_seq),
-        sent::result.eq(&text),
-    );
+/// Moves an operation from the outbox to the answered ones; returns false when it does not wait.
+pub(super) fn settle(db: &mut SqliteConnection, op_id: OpId, result: &OpResult, at: DateTime<Utc>) -> Result<bool> {
     let waiting = outbox::table.filter(outbox::op_id.eq(op_id));
-    let Some(row) = waiting.first::<OutboxRow>(db).optional()? else {
-        diesel::update(sent::table.find(op_id)).set(word).execute(db)?;
-        return Ok(());
-    };
+    let Some(row) = waiting.first::<OutboxRow>(db).optional()? else { return Ok(false) };
     diesel::delete(waiting).execute(db)?;
+    let text = serde_json::to_string(result).map_err(|e| ClientError::Store(e.to_string()))?;
     let copy = (
         sent::op_id.eq(row.op_id),
+        sent::place.eq(row.place),
         sent::epoch.eq(row.epoch),
         sent::seq.eq(row.seq),
         sent::chains.eq(row.chains),
@@ -303,23 +263,45 @@ pub(super) fn settle(db: &mut SqliteConnection, op_id: OpId, result: &OpResult, 
         sent::made_at.eq(row.made_at),
         sent::raw.eq(row.raw),
     );
+    let word = (
+        sent::answered_at.eq(At(micros(at))),
+        sent::status.eq(result.status.as_str()),
+        sent::code.eq(&result.code),
+        sent::ver.eq(result.ver),
+        sent::result_seq.eq(result.result_seq),
+        sent::result.eq(&text),
+    );
     diesel::replace_into(sent::table).values((copy, word)).execute(db)?;
+    Ok(true)
+}
+
+/// Keeps a newer word about an operation that was answered before.
+pub(super) fn amend(db: &mut SqliteConnection, op_id: OpId, result: &OpResult) -> Result<()> {
+    let text = serde_json::to_string(result).map_err(|e| ClientError::Store(e.to_string()))?;
+    let word = (
+        sent::status.eq(result.status.as_str()),
+        sent::code.eq(&result.code),
+        sent::ver.eq(result.ver),
+        sent::result_seq.eq(result.result_seq),
+        sent::result.eq(&text),
+    );
+    diesel::update(sent::table.find(op_id)).set(word).execute(db)?;
     Ok(())
 }
 
-/// The server was restored from a backup: what it has answered since may be gone there.
-fn requeue(db: &mut SqliteConnection) -> Result<()> {
-    diesel::sql_query(
-        "INSERT OR IGNORE INTO outbox (epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
-         SELECT epoch, seq, op_id, chains, target_kind, target_id, made_at, raw FROM sent",
-    )
-    .execute(db)?;
-    diesel::sql_query("UPDATE media SET state = 'waiting', upload_url = NULL, receipt = NULL WHERE state = 'stored'")
-        .execute(db)?;
-    Ok(())
+/// The next number of a counter.
+fn count(db: &mut SqliteConnection, name: &str) -> Result<i64> {
+    let number: i64 = get(db, name)?.unwrap_or(1);
+    put(db, name, &(number + 1))?;
+    Ok(number)
 }
 
-fn media_add(db: &mut SqliteConnection, attachment: &Attachment, now: DateTime<Utc>) -> Result<()> {
+fn media_add(
+    db: &mut SqliteConnection,
+    attachment: &Attachment,
+    (kind, id): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<()> {
     let evidence = &attachment.evidence;
     let name = attachment.path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     let path = attachment
@@ -337,5 +319,7 @@ fn media_add(db: &mut SqliteConnection, attachment: &Attachment, now: DateTime<U
         media::state.eq("waiting"),
     );
     diesel::insert_or_ignore_into(media::table).values(row).execute(db)?;
+    let of = (media_of::sha256.eq(&evidence.sha256), media_of::kind.eq(kind), media_of::id.eq(id));
+    diesel::insert_or_ignore_into(media_of::table).values(of).execute(db)?;
     Ok(())
 }

@@ -2,10 +2,13 @@
 
 use super::*;
 use crate::{
+    client::keep::{Extent, Keep},
     db::types::{DeviceId, OpId},
     env::Env,
     identity::rules::DeviceKind,
-    sync::wire::{Base, Change, ChangeType, Changes, EvidenceRef, OpResult, PushResponse, Snapshot, Status, Target},
+    sync::wire::{
+        self, Base, Change, ChangeType, Changes, EvidenceRef, OpResult, PushResponse, Snapshot, Status, Target,
+    },
 };
 use std::path::PathBuf;
 use uuid::Uuid;
@@ -68,33 +71,52 @@ impl Bench {
         let response = PushResponse {
             generation: generation.into(),
             server_time: self.now,
+            push_token: "t".into(),
             results,
             unprocessed_from: None,
             retry_after_ms: 0,
             missing_seqs: vec![],
         };
-        self.store.acknowledge(batch, &response, self.now).unwrap();
+        let attempt = self.store.begin_attempt().unwrap();
+        assert!(self.store.acknowledge(&attempt, batch, &response, self.now).unwrap());
     }
 
     fn page(&mut self, prev: &str, next: &str, changes: Vec<Change>) -> bool {
         let page = Changes {
             generation: "g".into(),
             server_time: self.now,
+            seq: changes.iter().map(|change| change.seq).max().unwrap_or(0),
             prev: prev.into(),
             next: next.into(),
             has_more: false,
             changes,
+            floor: 0,
+            digest: None,
             next_poll_s: 60,
         };
         self.store.apply(&page, self.now).unwrap()
     }
 
     fn snapshot(&mut self, items: Vec<Change>) {
-        let page =
-            Snapshot { generation: "g".into(), server_time: self.now, cursor: "c0".into(), next_page: None, items };
+        self.snapshot_of(Extent::Whole, &["a", "b"], &["a", "b"], items);
+    }
+
+    fn snapshot_of(&mut self, extent: Extent, scope: &[&str], of: &[&str], items: Vec<Change>) {
+        let words = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+        let page = Snapshot {
+            generation: "g".into(),
+            server_time: self.now,
+            cursor: "c0".into(),
+            seq: items.iter().map(|change| change.seq).max().unwrap_or(0),
+            next_page: None,
+            scope: words(scope),
+            of: words(of),
+            items,
+        };
+        self.store.live(None, "g").unwrap();
         self.store.snapshot_begin().unwrap();
         self.store.snapshot_page(&page).unwrap();
-        self.store.snapshot_finish(&page, self.now).unwrap();
+        self.store.snapshot_finish(&page, extent, self.now).unwrap();
     }
 
     fn cases(&mut self) -> Vec<(String, i64)> {
@@ -114,12 +136,23 @@ fn result(op: u128, status: Status, ver: Option<i64>) -> OpResult {
         winner: None,
         conflict_id: None,
         waiting: vec![],
+        adjusted: vec![],
+        resolved_by: None,
     }
 }
 
 fn change(t: ChangeType, n: u128, ver: i64) -> Change {
-    let data = (t == ChangeType::Upsert).then(|| serde_json::json!({"ver": ver}));
-    Change { seq: ver, t, kind: "case".into(), id: Uuid::from_u128(n).to_string(), ver: Some(ver), data }
+    keyed(t, n, ver, &["a"])
+}
+
+fn keyed(t: ChangeType, n: u128, ver: i64, keys: &[&str]) -> Change {
+    let data = (t == ChangeType::Upsert).then(|| json(&serde_json::json!({"ver": ver})));
+    let keys = keys.iter().map(|key| (*key).to_owned()).collect();
+    Change { seq: ver, t, kind: "case".into(), id: Uuid::from_u128(n).to_string(), ver: Some(ver), keys, data }
+}
+
+fn json(value: &impl Serialize) -> Box<serde_json::value::RawValue> {
+    serde_json::value::to_raw_value(value).unwrap()
 }
 
 #[test]
@@ -228,7 +261,8 @@ fn an_outcome_in_the_feed_replaces_the_first_word_and_answers_what_waits() {
         kind: "op".into(),
         id: Uuid::from_u128(op).to_string(),
         ver: None,
-        data: Some(serde_json::to_value(result(op, Status::Applied, Some(2))).unwrap()),
+        keys: vec![],
+        data: Some(json(&result(op, Status::Applied, Some(2)))),
     };
     b.page("c0", "c1", vec![outcome(1), outcome(2), outcome(99)]);
     let statuses: Vec<_> = b.store.answered().unwrap().into_iter().map(|s| s.result.status).collect();
@@ -237,15 +271,174 @@ fn an_outcome_in_the_feed_replaces_the_first_word_and_answers_what_waits() {
 }
 
 #[test]
-fn a_new_epoch_goes_on_counting_while_old_work_waits() {
+fn enrolling_anew_numbers_what_waits_from_one_and_names_the_old_labels() {
     let mut b = bench();
     let offset = ClockOffset { offset_ms: 0, measured_at: b.now };
-    let old = b.save(1, 5, None);
+    let first = b.save(1, 5, None);
+    b.save(2, 5, None);
+    b.answer(&[first], vec![result(1, Status::Applied, None)], "g");
     b.store.set_identity(&identity(2), offset).unwrap();
-    assert_eq!(b.store.outbox_summary().unwrap().high_seq, 1);
-    b.answer(&[old], vec![result(1, Status::Applied, None)], "g");
-    b.store.set_identity(&identity(3), offset).unwrap();
-    assert_eq!(b.store.outbox_summary().unwrap().high_seq, 0);
+    let waiting = b.store.waiting(10).unwrap();
+    let op: wire::Op = serde_json::from_str(&waiting[0].raw).unwrap();
+    assert_eq!((waiting.len(), op.op_id.0.as_u128(), op.seq), (1, 2, 1));
+    assert_eq!(op.was, Some(wire::Was { epoch: 1, seq: 2 }));
+    let saved = b.save(3, 5, None);
+    assert_eq!(serde_json::from_str::<wire::Op>(&saved.raw).unwrap().seq, 2);
+    let attempt = b.store.begin_attempt().unwrap();
+    assert_eq!((attempt.epoch, attempt.number, attempt.push_token), (2, 1, None));
+}
+
+#[test]
+fn only_the_newest_try_may_settle_and_a_second_telling_changes_nothing() {
+    let mut b = bench();
+    let batch = [b.save(1, 5, None)];
+    let old = b.store.begin_attempt().unwrap();
+    let new = b.store.begin_attempt().unwrap();
+    let mut response = PushResponse {
+        generation: "g".into(),
+        server_time: b.now,
+        push_token: "t".into(),
+        results: vec![result(1, Status::Held, None)],
+        unprocessed_from: None,
+        retry_after_ms: 0,
+        missing_seqs: vec![],
+    };
+    assert!(!b.store.acknowledge(&old, &batch, &response, b.now).unwrap());
+    assert_eq!(b.store.waiting(10).unwrap(), batch);
+    assert!(b.store.acknowledge(&new, &batch, &response, b.now).unwrap());
+    response.results = vec![result(1, Status::Rejected, None)];
+    b.store.acknowledge(&new, &batch, &response, b.now).unwrap();
+    assert_eq!(b.store.answered().unwrap()[0].result.status, Status::Held, "the first word, or the feed's");
+}
+
+#[test]
+fn a_record_that_left_goes_when_its_work_and_its_photos_have_gone() {
+    let mut b = bench();
+    b.snapshot(vec![change(ChangeType::Upsert, 5, 3)]);
+    let mut draft = b.draft(1, 5, None);
+    let evidence = EvidenceRef {
+        sha256: "ab".repeat(32),
+        size: 5,
+        mime: "image/jpeg".into(),
+        role: "before".into(),
+        need: "none".into(),
+        captured_at: None,
+    };
+    draft.attachments = vec![Attachment { path: "/photos/1.jpg".into(), evidence }];
+    b.store.save(draft).unwrap();
+    b.page("c0", "c1", vec![change(ChangeType::Leave, 5, 4)]);
+    assert_eq!((b.cases().len(), b.store.gone("case").unwrap().len()), (0, 1));
+    let batch = b.store.waiting(10).unwrap();
+    b.answer(&batch, vec![result(1, Status::Applied, None)], "g");
+    assert_eq!(b.store.gone("case").unwrap().len(), 1, "its photo is still here");
+    b.store.media_stored(&"ab".repeat(32), "{}").unwrap();
+    assert_eq!(b.store.gone("case").unwrap().len(), 0);
+}
+
+#[test]
+fn a_partial_snapshot_takes_away_what_it_shows_to_be_gone_and_leaves_the_rest() {
+    let mut b = bench();
+    let items = [(1, "a"), (2, "b"), (3, "b"), (4, "c"), (5, "a")].map(|(n, k)| keyed(ChangeType::Upsert, n, 2, &[k]));
+    b.snapshot_of(Extent::Whole, &["a", "b", "c"], &["a", "b", "c"], items.into());
+    b.save(9, 3, Some(Base::Version { ver: 2 }));
+    // The reader has lost `b` and won `d`; `c` is read again. 5 went on in the feed meanwhile.
+    let came = vec![keyed(ChangeType::Upsert, 6, 1, &["d"]), keyed(ChangeType::Upsert, 5, 1, &["a", "d"])];
+    b.snapshot_of(Extent::Part, &["a", "c", "d"], &["c", "d"], came);
+    let id = |n| Uuid::from_u128(n).to_string();
+    assert_eq!(b.cases(), [(id(1), 2), (id(5), 2), (id(6), 1)]);
+    let gone: Vec<String> = b.store.gone("case").unwrap().into_iter().map(|(id, ..)| id).collect();
+    assert_eq!(gone, [id(3)], "its operation still waits");
+}
+
+#[test]
+fn own_steps_lie_over_the_record_until_it_shows_them() {
+    let mut b = bench();
+    b.snapshot(vec![change(ChangeType::Upsert, 5, 3)]);
+    let first = b.save(1, 5, Some(Base::Version { ver: 3 }));
+    let second = b.save(2, 5, Some(Base::Op { op: first.op_id }));
+    b.save(3, 6, None);
+    let seen = |b: &mut Bench| -> Vec<u128> {
+        b.store.unseen(&target(5)).unwrap().iter().map(|unseen| unseen.op_id.0.as_u128()).collect()
+    };
+    assert_eq!(seen(&mut b), [1, 2]);
+    let applied = |op, seq| OpResult { result_seq: Some(seq), ..result(op, Status::Applied, Some(4)) };
+    b.answer(&[first, second], vec![applied(1, 7), applied(2, 8)], "g");
+    assert_eq!(seen(&mut b), [1, 2], "answered, and not in the record yet");
+    b.page("c0", "c1", vec![change(ChangeType::Upsert, 5, 7)]);
+    assert_eq!(seen(&mut b), [2]);
+    b.page("c1", "c2", vec![change(ChangeType::Upsert, 5, 8)]);
+    assert_eq!(seen(&mut b), []);
+}
+
+#[test]
+fn old_settled_work_is_forgotten_once_the_feed_has_shown_it() {
+    let mut b = bench();
+    b.snapshot(vec![change(ChangeType::Upsert, 5, 3)]);
+    let batch = [b.save(1, 5, None), b.save(2, 5, None), b.save(3, 5, None)];
+    let seen = |op, status, seq| OpResult { result_seq: Some(seq), ..result(op, status, None) };
+    let results = vec![seen(1, Status::Applied, 3), seen(2, Status::Applied, 4), seen(3, Status::Held, 3)];
+    b.answer(&batch, results, "g");
+    let later = b.now + chrono::TimeDelta::seconds(1);
+    assert_eq!(b.store.forget(b.now).unwrap(), 0);
+    assert_eq!(b.store.forget(later).unwrap(), 1);
+    assert_eq!(b.store.answered().unwrap().len(), 2);
+}
+
+#[test]
+fn a_revoked_device_can_read_nothing_and_still_has_its_work() {
+    let mut b = bench();
+    b.snapshot(vec![change(ChangeType::Upsert, 5, 3)]);
+    let batch = [b.save(1, 5, None)];
+    b.store.wipe().unwrap();
+    assert_eq!((b.cases(), b.store.position().unwrap()), (vec![], None));
+    assert_eq!(b.store.waiting(10).unwrap(), batch);
+}
+
+#[test]
+fn a_file_of_the_first_version_opens_with_its_outbox_byte_for_byte() {
+    let folder = std::env::temp_dir().join(format!("chengguan-store-{}", Env::system().id()));
+    let path = folder.join("device.db");
+    let raw = |n: u32| format!(r#"{{ "seq":{n}, "args":{{"x":1.10}},"evidence":[{{"sha256":"aa{n}"}}] }}"#);
+    {
+        let mut db = open(&path).unwrap();
+        db.batch_execute(include_str!("version_1.sql")).unwrap();
+        let me = serde_json::to_string(&identity(3)).unwrap();
+        let mut sql = format!(
+            "INSERT INTO meta VALUES ('identity', '{me}'), ('next_seq', '12'), ('generation', '\"g\"'), ('position', '{{\"generation\":\"g\",\"cursor\":\"c\"}}');"
+        );
+        for n in 1..=11u32 {
+            let id = Uuid::from_u128(u128::from(n));
+            let (table, more) = if n <= 4 {
+                let result = serde_json::to_string(&result(u128::from(n), Status::Applied, Some(1))).unwrap();
+                (
+                    "sent (op_id, epoch, seq, chains, target_kind, target_id, made_at, raw, answered_at, status, result)",
+                    format!(", 5, 'applied', '{result}'"),
+                )
+            } else {
+                ("outbox (op_id, epoch, seq, chains, target_kind, target_id, made_at, raw)", String::new())
+            };
+            sql += &format!("INSERT INTO {table} VALUES ('{id}', 3, {n}, 1, 'case', '{id}', 5, '{}'{more});", raw(n));
+        }
+        let five = Uuid::from_u128(5);
+        sql += &format!("INSERT INTO base VALUES ('case', '{five}', 2, 0, '{{}}');");
+        sql += "INSERT INTO media (sha256, path, size, mime, filename, added_at, state) VALUES ('aa5', '/a', 1, 'x', 'a', 1, 'waiting');";
+        db.batch_execute(&sql).unwrap();
+    }
+    let mut store = Store::open(&path).unwrap();
+    let waiting = store.waiting(100).unwrap();
+    let texts: Vec<&str> = waiting.iter().map(|queued| queued.raw.as_str()).collect();
+    assert_eq!(texts, (5..=11).map(raw).collect::<Vec<_>>());
+    let summary = store.outbox_summary().unwrap();
+    assert_eq!((summary.depth, summary.high_seq), (7, 11));
+    assert_eq!(store.answered().unwrap().len(), 4);
+    assert_eq!((store.records("case").unwrap().len(), store.position().unwrap()), (1, None));
+    assert_eq!(store.begin_attempt().unwrap().number, 1);
+    // Its photo waits, so the record stays even without the operation.
+    store.live(Some("g"), "h").unwrap();
+    let all: Vec<u128> = store.waiting(100).unwrap().iter().map(|queued| queued.op_id.0.as_u128()).collect();
+    assert_eq!(all, (1..=11).collect::<Vec<_>>(), "what was answered comes first again");
+    drop(store);
+    drop(std::fs::remove_dir_all(&folder));
 }
 
 #[test]

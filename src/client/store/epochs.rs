@@ -1,0 +1,58 @@
+//! New epochs of the device and new lives of the server: what becomes of operations that wait and of those answered.
+
+use super::{
+    Result, get, put,
+    schema::{meta, outbox},
+};
+use crate::{
+    client::{
+        device::Identity,
+        keep::{Life, relabel},
+    },
+    sync::wire::Was,
+};
+use diesel::{prelude::*, sqlite::SqliteConnection};
+
+/// Makes this the device's identity and numbers what waits from 1 on, in its order.
+pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: Option<&str>) -> Result<()> {
+    let before: Option<Identity> = get(db, "identity")?;
+    put(db, "identity", identity)?;
+    put(db, "attempt", &0i64)?;
+    match push_token {
+        Some(token) => put(db, "push_token", &token)?,
+        None => drop(diesel::delete(meta::table.find("push_token")).execute(db)?),
+    }
+    let waiting: Vec<(i64, i32, i64, String)> =
+        outbox::table.order(outbox::place).select((outbox::place, outbox::epoch, outbox::seq, outbox::raw)).load(db)?;
+    // A label of another device, or of none, tells this device's history nothing.
+    let same = before.is_some_and(|before| before.device == identity.device);
+    let mut seq = 0i64;
+    for (place, epoch, old, raw) in waiting {
+        seq += 1;
+        let was = (same && epoch > 0).then_some(Was { epoch, seq: old });
+        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, was)?));
+        diesel::update(outbox::table.find(place)).set(label).execute(db)?;
+    }
+    put(db, "next_seq", &(seq + 1))
+}
+
+/// Judges a generation and, when it is a new life, brings everything that was settled back into the outbox: the server
+/// may have forgotten it, and knows each repeat by its id.
+pub(super) fn live(db: &mut SqliteConnection, asked: Option<&str>, said: &str) -> Result<Life> {
+    let kept: Option<String> = get(db, "generation")?;
+    let life = Life::of(asked, kept.as_deref(), said);
+    if life != Life::New {
+        return Ok(life);
+    }
+    put(db, "generation", &said)?;
+    diesel::delete(meta::table.find("position")).execute(db)?;
+    for statement in [
+        "INSERT OR IGNORE INTO outbox (place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
+         SELECT place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw FROM sent",
+        "DELETE FROM sent WHERE op_id IN (SELECT op_id FROM outbox)",
+        "UPDATE media SET state = 'waiting', upload_url = NULL, receipt = NULL WHERE state = 'stored'",
+    ] {
+        diesel::sql_query(statement).execute(db)?;
+    }
+    Ok(life)
+}
