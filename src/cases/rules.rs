@@ -154,7 +154,7 @@ pub enum Command {
     /// Add a remark; changes nothing else.
     Note(Text),
     /// Correct what the report says, field by field.
-    Edit(Edit),
+    Edit(Box<Edit>),
 }
 
 macro_rules! args {

@@ -80,7 +80,7 @@ fn take_one(record: &mut impl Record, read: &Read) -> Result<Answer> {
             }
         };
         let first = match known.get(&op.op_id) {
-            Some(row) => Some(row.raw == *raw || row.op()?.same_payload(op)),
+            Some(row) => Some(row.raw == *raw || row.op().is_ok_and(|first| first.same_payload(op))),
             None => seen.insert(op.op_id, op).map(|first| first.same_payload(op)),
         };
         match first {

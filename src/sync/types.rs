@@ -5,7 +5,7 @@ use crate::error::{Code, Result};
 use serde_json::Value;
 
 /// The types and versions that an area acts on as they are.
-const CURRENT: &[(&str, i32)] = &[
+const CURRENT: &[Version] = &[
     ("case.report", 1),
     ("case.dispatch", 1),
     ("case.handle", 1),
@@ -24,12 +24,14 @@ const CURRENT: &[(&str, i32)] = &[
     ("spot_check.record", 1),
 ];
 
+/// A type in one version.
+type Version = (&'static str, i32);
 /// Turns arguments of one version into those of the next.
 type Upcast = fn(Value) -> Result<Value>;
 
 /// How older operations are read: type and version, the type and version they become, and how. Kept for ever, because a
 /// handheld may lie in a drawer for ever.
-const UPCASTS: &[((&str, i32), (&str, i32), Upcast)] = &[
+const UPCASTS: &[(Version, Version, Upcast)] = &[
     // The first handhelds called the unit's own step by the city's word for it (反馈) and its words `text`.
     (("case.feedback", 1), ("case.handle", 1), |args| renamed(args, "text", "note")),
 ];
@@ -43,7 +45,7 @@ fn renamed(mut args: Value, from: &str, to: &str) -> Result<Value> {
 }
 
 /// Every type and version this server can act on.
-pub fn known() -> impl Iterator<Item = (&'static str, i32)> {
+pub fn known() -> impl Iterator<Item = Version> {
     CURRENT.iter().copied().chain(UPCASTS.iter().map(|(from, _, _)| *from))
 }
 

@@ -75,10 +75,10 @@ fn sql(world: &World, statement: &'static str) {
 fn a_copy_of_a_device_is_told_to_number_anew_and_loses_nothing(world: &World) {
     let field = Field::new(world, Role::Inspector);
     let first = field.report("本机一");
-    let answer = field.push(&[first.clone()]).expect(200);
+    let answer = field.push(std::slice::from_ref(&first)).expect(200);
     // The copy has the counter of before that push: the number it takes was used.
     let copied = based(field.report("副本"), Value::Null);
-    let stale = push_in(world, &field, &json!({"attempt": 1}), &[copied.clone()]);
+    let stale = push_in(world, &field, &json!({"attempt": 1}), std::slice::from_ref(&copied));
     stale.refused(Code::EpochStale);
     // A higher number, but a label that another operation bears.
     let mut twice = copied.clone();
@@ -150,7 +150,8 @@ fn a_restored_server_is_noticed_by_a_token_and_by_a_cursor(world: &World) {
     let field = Field::new(world, Role::Inspector);
     let one = field.push(&[field.report("备份之前")]).expect(200);
     let lost = field.report("备份之后");
-    let two = push_in(world, &field, &json!({"push_token": one["push_token"]}), &[lost.clone()]).expect(200);
+    let two =
+        push_in(world, &field, &json!({"push_token": one["push_token"]}), std::slice::from_ref(&lost)).expect(200);
     assert_eq!(one["generation"], two["generation"]);
     let (cursor, _) = field.snapshot();
     // The backup of the evening before: it knows of the first push only.

@@ -246,6 +246,54 @@ fn a_file_uses_what_its_name_allows() {
     none(wrong);
 }
 
+/// What decides in sync, on both sides: the server, the clients and the simulator run the same files.
+const WITHOUT_IO: &[&str] = &[
+    "src/sync/engine.rs",
+    "src/sync/record.rs",
+    "src/sync/types.rs",
+    "src/sync/verdict.rs",
+    "src/sync/pull.rs",
+    "src/sync/wire.rs",
+    "src/cases/desk.rs",
+    "src/cases/edit.rs",
+    "src/client/keep.rs",
+    "src/client/rules.rs",
+    "src/client/engine/mod.rs",
+    "src/client/engine/sending.rs",
+    "src/client/engine/reading.rs",
+];
+
+#[test]
+fn what_decides_in_sync_touches_no_clock_dice_disk_network_or_database() {
+    let roots = [
+        "diesel",
+        "actix_web",
+        "tokio",
+        "ureq",
+        "std::fs",
+        "std::net",
+        "std::thread",
+        "std::io",
+        "crate::env",
+        "crate::blob",
+        "crate::app",
+        "crate::http",
+        "crate::db::Db",
+        "crate::db::Tx",
+        "crate::db::Database",
+    ];
+    let (mut wrong, mut seen) = (Vec::new(), 0);
+    for source in sources(&["src"], &["rs"]).iter().filter(|s| WITHOUT_IO.contains(&s.path.as_str())) {
+        seen += 1;
+        let under = |path: &&String| roots.iter().any(|root| path == root || path.starts_with(&format!("{root}::")));
+        wrong.extend(source.paths().iter().filter(under).map(|path| format!("{} uses {path}", source.path)));
+        let words = [".await", "Instant::now", "SystemTime", "rand::"];
+        wrong.extend(words.iter().filter(|w| source.code().contains(**w)).map(|w| format!("{}: {w}", source.path)));
+    }
+    assert_eq!(seen, WITHOUT_IO.len(), "each of these files is there");
+    none(wrong);
+}
+
 #[test]
 fn rules_wait_for_nothing_and_only_the_edge_opens_a_transaction() {
     let mut wrong = Vec::new();
