@@ -3,6 +3,7 @@
 
 mod authorisation;
 mod bad_input;
+mod carriage;
 mod cases;
 mod client;
 mod crash;

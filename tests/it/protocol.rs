@@ -5,7 +5,7 @@ use crate::{
     support::{
         field::Field,
         on_both_engines,
-        world::{Engine, World, read},
+        world::{World, read},
     },
 };
 use chengguan::{
@@ -40,7 +40,6 @@ on_both_engines!(
     a_receipt_proves_what_it_says_and_nothing_else,
     who_waits_for_changes_is_told_at_once,
     the_board_shows_how_a_device_is,
-    pushes_and_pages_travel_compressed,
 );
 
 fn based(mut op: Value, base: Value) -> Value {
@@ -578,61 +577,4 @@ fn the_board_shows_how_a_device_is(world: &World) {
         assert_eq!(line[name], *value, "{name}");
     }
     assert!(line["behind"].as_i64().unwrap() >= 1);
-}
-
-fn pushes_and_pages_travel_compressed(world: &World) {
-    use std::io::{Read, Write};
-    let field = Field::new(world, Role::Inspector);
-    let ops: Vec<Value> = (0..50).map(|n| field.report(&format!("占道经营{n}"))).collect();
-    let body = field.envelope(&ops).to_string().into_bytes();
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(&body).unwrap();
-    let packed = packer.finish().unwrap();
-    assert!(packed.len() * 4 < body.len());
-    let call = world.post("/api/v1/sync/push").by(&world.device_token(&field.device));
-    let answer = call.header("content-encoding", "gzip").bytes("application/json", packed).send().expect(200);
-    assert_eq!(answer["results"].as_array().unwrap().len(), 50);
-    let mut stream = std::net::TcpStream::connect(world.address).unwrap();
-    let token = &field.person.token;
-    write!(
-        stream,
-        "GET /api/v1/sync/snapshot HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nauthorization: Bearer {token}\r\n\
-         connection: close\r\n\r\n"
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let head = String::from_utf8_lossy(&answer[..answer.len().min(600)]).to_lowercase();
-    assert!(head.contains("content-encoding: gzip") && head.contains("cache-control: no-store"), "{head}");
-}
-
-#[test]
-fn a_device_that_hops_between_two_servers_of_one_database_is_served_as_by_one() {
-    let name = "protocol::a_device_that_hops_between_two_servers_of_one_database_is_served_as_by_one";
-    if !Engine::Postgres.is_on(name) {
-        return;
-    }
-    let world = World::start(Engine::Postgres);
-    let field = Field::new(&world, Role::Inspector);
-    let other = world.beside();
-    let (cursor, _) = field.snapshot();
-    let token = world.device_token(&field.device);
-    for n in 0..20 {
-        let address = if n % 2 == 0 { world.address } else { other.address };
-        let body = field.envelope(&[field.report(&format!("第{n}件"))]);
-        let call = crate::support::http::Call::new(&format!("http://{address}"), "POST", "/api/v1/sync/push");
-        let answer = call.by(&token).json(&body).send().expect(200);
-        assert_eq!(answer["results"][0]["status"], "applied");
-    }
-    // Who waits at one server hears what was written at the other.
-    let (url, person) = (format!("http://{}", other.address), field.person.token.clone());
-    let (next, changes) = field.changes(&cursor, 500);
-    assert_eq!(changes.len(), 20);
-    let waiting = std::thread::spawn(move || {
-        let path = format!("/api/v1/sync/changes?wait=20&cursor={next}");
-        crate::support::http::Call::new(&url, "GET", &path).by(&person).send().expect(200)
-    });
-    std::thread::sleep(Duration::from_millis(300));
-    field.result(&field.report("跨进程"), "applied");
-    assert_eq!(waiting.join().unwrap()["changes"].as_array().unwrap().len(), 1);
 }
