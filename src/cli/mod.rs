@@ -4,6 +4,7 @@ mod admin;
 mod demo;
 mod dock;
 mod serve;
+mod simulate;
 mod torture;
 
 use crate::config::{Config, ConfigError};
@@ -29,6 +30,8 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
+    Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
     Torture(torture::TortureArgs),
     /// One device of a `torture` run.
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),
         Command::Unit(args) => admin::unit(args),

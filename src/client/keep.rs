@@ -252,16 +252,28 @@ pub trait Keep {
     fn forget(&mut self, before: DateTime<Utc>) -> Result<usize>;
 }
 
+/// Labels that an operation remembers: more lives than any device has, and far from too deep for a reader.
+const LABELS: usize = 32;
+
 /// The JSON of an operation under its new label; every other byte of its values stays as it was, because a number that
-/// is parsed and printed again may be another one.
+/// is parsed and printed again may be another one. `old` is the label it had in this device's history: it remembers that
+/// one and those before.
 ///
 /// # Errors
 /// [`ClientError::Store`](super::ClientError::Store), when the bytes are no JSON object.
-pub fn relabel(raw: &str, seq: i64, was: Option<wire::Was>) -> Result<String> {
+pub fn relabel(raw: &str, seq: i64, old: Option<(i32, i64)>) -> Result<String> {
     let fail = |e: serde_json::Error| super::ClientError::Store(format!("an operation of the outbox: {e}"));
     let mut fields: BTreeMap<String, Box<RawValue>> = serde_json::from_str(raw).map_err(fail)?;
     fields.insert("seq".into(), serde_json::value::to_raw_value(&seq).map_err(fail)?);
-    if let Some(was) = was {
+    let before: Option<wire::Was> = match fields.remove("was") {
+        Some(was) => serde_json::from_str(was.get()).map_err(fail)?,
+        None => None,
+    };
+    if let Some(old) = old {
+        let labels: Vec<(i32, i64)> =
+            std::iter::once(old).chain(before.iter().flat_map(wire::Was::labels)).take(LABELS).collect();
+        let nest = |was, (epoch, seq)| Some(Box::new(wire::Was { epoch, seq, was }));
+        let was = labels.into_iter().rev().fold(None, nest);
         fields.insert("was".into(), serde_json::value::to_raw_value(&was).map_err(fail)?);
     }
     serde_json::to_string(&fields).map_err(fail)
@@ -274,11 +286,21 @@ mod tests {
     #[test]
     fn a_new_label_changes_no_other_value() {
         let raw = r#"{"seq":7,"args":{"b":1.10,"a":[0.1000000000000000055]},"op_id":"x"}"#;
-        let new = relabel(raw, 1, Some(wire::Was { epoch: 2, seq: 7 })).unwrap();
+        let new = relabel(raw, 1, Some((2, 7))).unwrap();
         assert_eq!(
             new,
             r#"{"args":{"b":1.10,"a":[0.1000000000000000055]},"op_id":"x","seq":1,"was":{"epoch":2,"seq":7}}"#
         );
+    }
+
+    #[test]
+    fn a_label_remembers_all_the_labels_before_it() {
+        let twice = relabel(&relabel(r#"{"seq":7}"#, 3, Some((1, 7))).unwrap(), 1, Some((2, 3))).unwrap();
+        assert_eq!(twice, r#"{"seq":1,"was":{"epoch":2,"seq":3,"was":{"epoch":1,"seq":7}}}"#);
+        let many = (1..100).fold(twice, |raw, epoch| relabel(&raw, 1, Some((epoch, 1))).unwrap());
+        let op: serde_json::Value = serde_json::from_str(&many).unwrap();
+        let was: wire::Was = serde_json::from_value(op["was"].clone()).unwrap();
+        assert_eq!((was.epoch, was.labels().count()), (99, LABELS));
     }
 
     #[test]

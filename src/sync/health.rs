@@ -152,7 +152,7 @@ fn losses_of(db: &mut Db, device: &DeviceRow, epoch: &EpochRow) -> Result<Losses
             store::labels_between(db, device.id, epoch.epoch, 1, made)?.into_iter().map(|(seq, _)| seq).collect();
         there.extend(store::renumbered(db, device.id, epoch.epoch)?);
         here = i64::try_from(there.iter().filter(|seq| (1..=made).contains(*seq)).count()).unwrap_or(0);
-        missing = (1..=made).filter(|seq| !there.contains(seq)).take(NAMED).collect();
+        missing = missing_of(made, there.into_iter());
     }
     let over = store_is_gone(db, device, epoch)?;
     Ok(Losses {
@@ -165,6 +165,12 @@ fn losses_of(db: &mut Db, device: &DeviceRow, epoch: &EpochRow) -> Result<Losses
         missing,
         lost: over,
     })
+}
+
+/// The numbers up to `made` that are not among those that came, at most 1,000.
+pub fn missing_of(made: i64, came: impl Iterator<Item = i64>) -> Vec<i64> {
+    let came: HashSet<i64> = came.collect();
+    (1..=made).filter(|seq| !came.contains(seq)).take(NAMED).collect()
 }
 
 /// Whether nothing of an epoch can come any more: the next one began with an empty store, or the device was revoked

@@ -205,6 +205,16 @@ impl Told {
         Ok(Told { ver, keys, data: to_raw_value(&data).map_err(Error::internal)? })
     }
 
+    /// Whether a reader may see it.
+    pub fn visible_to(&self, reader: &Reader) -> bool {
+        reader.sees(self.keys.iter().map(String::as_str))
+    }
+
+    /// The same record with another audience.
+    pub fn seen_by(self, keys: &[String]) -> Told {
+        Told { keys: keys.to_vec(), ..self }
+    }
+
     fn upsert(self, reader: &Reader, seq: i64, kind: &str, id: String) -> Change {
         let keys = self.keys.into_iter().filter(|key| reader.holds(key)).collect();
         Change { seq, t: ChangeType::Upsert, kind: kind.to_owned(), id, ver: self.ver, keys, data: Some(self.data) }
@@ -224,7 +234,7 @@ fn tell(source: &mut impl Source, reader: &Reader, rows: Vec<FeedRow>, now: Date
     let mut changes = Vec::with_capacity(rows.len());
     for FeedRow { seq, kind, entity_id: id, keys_before, .. } in rows {
         let record = records.remove(&(kind.clone(), id.clone()));
-        match record.filter(|record| reader.sees(record.keys.iter().map(String::as_str))) {
+        match record.filter(|record| record.visible_to(reader)) {
             Some(record) if kind == "op_result" => {
                 let change = record.upsert(reader, seq, &kind, id);
                 changes.push(Change { t: ChangeType::OpResult, keys: vec![], ..change });

@@ -1,9 +1,10 @@
 //! The record as the engine sees it, and the values that go in and out.
 
 use super::{
+    pull::Place,
     store::OpRow,
     verdict::Verdict,
-    wire::{Clock, Health, Op, OpResult, Outbox},
+    wire::{Clock, Health, Op, OpResult, Outbox, PushRequest},
 };
 use crate::{
     db::{
@@ -14,6 +15,7 @@ use crate::{
     identity::{
         rules::{Actor, text_enum},
         store::{DeviceRow, EpochRow},
+        tokens::Keys,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -116,7 +118,7 @@ text_enum! {
     }
 }
 
-/// What a push token says; see `routes`, which seals it.
+/// What a push token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// The life of the data that gave it.
@@ -127,6 +129,26 @@ pub struct Token {
     pub epoch: i32,
     /// After how many pushes of it.
     pub pushes: i64,
+}
+
+impl Token {
+    /// The token as the device keeps it.
+    pub fn seal(&self, keys: &Keys) -> String {
+        keys.seal(&format!("push {} {} {} {}", self.generation, self.device, self.epoch, self.pushes))
+    }
+
+    /// A token of ours; anything else says nothing.
+    pub fn open(keys: &Keys, token: &str) -> Option<Token> {
+        let text = keys.unseal(token)?;
+        let parts: Vec<&str> = text.split(' ').collect();
+        let ["push", generation, device, epoch, pushes] = parts[..] else { return None };
+        Some(Token {
+            generation: generation.to_owned(),
+            device: device.parse().ok()?,
+            epoch: epoch.parse().ok()?,
+            pushes: pushes.parse().ok()?,
+        })
+    }
 }
 
 /// A push, its token opened.
@@ -156,6 +178,28 @@ pub struct Push {
     pub feed_seq: Option<i64>,
     /// The operations' bytes.
     pub ops: Vec<Vec<u8>>,
+}
+
+impl Push {
+    /// The push of an envelope: of a device whose token was verified with `key`, with the digest of its bytes.
+    pub fn of(asked: PushRequest, key: Vec<u8>, sha256: Vec<u8>, keys: &Keys) -> Push {
+        let token = asked.push_token.and_then(|token| Token::open(keys, &token));
+        let cursor = asked.health.as_ref().and_then(|health| health.cursor.as_deref());
+        Push {
+            device: asked.device,
+            key,
+            epoch: asked.epoch,
+            attempt: asked.attempt,
+            sha256,
+            token: token.filter(|token| token.device == asked.device),
+            feed_seq: cursor.and_then(|cursor| Place::open(keys, cursor).ok()).map(|place| place.seq),
+            app: asked.app,
+            clock: asked.clock,
+            outbox: asked.outbox,
+            health: asked.health,
+            ops: asked.ops.iter().map(|op| op.get().as_bytes().to_vec()).collect(),
+        }
+    }
 }
 
 /// A push with its operations read.

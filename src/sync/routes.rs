@@ -3,8 +3,8 @@
 use super::{
     engine,
     ledger::{self, Ledger},
-    pull::{self, Place, RESTORED, SnapshotOf},
-    record::{Push, Read, Token},
+    pull::{self, RESTORED, SnapshotOf},
+    record::{Push, Read},
     source,
     wire::{
         Changes, EpochRequest, EpochResponse, MAX_OPS, MAX_PUSH_BYTES, PROTOCOL, PushRequest, PushResponse,
@@ -19,7 +19,7 @@ use crate::{
         auth::Caller,
         body::{self, Body},
     },
-    identity::tokens::{Keys, hex, sha256},
+    identity::tokens::{hex, sha256},
 };
 use actix_web::{HttpRequest, HttpResponse, get, http::header, post, web};
 use futures_util::{StreamExt, stream};
@@ -44,23 +44,6 @@ const MAX_RAW_BYTES: usize = 4 * 1024 * 1024;
 /// The longest wait for changes, seconds: shorter than what proxies cut.
 const MAX_WAIT_S: u64 = 25;
 
-fn seal(keys: &Keys, token: &Token) -> String {
-    keys.seal(&format!("push {} {} {} {}", token.generation, token.device, token.epoch, token.pushes))
-}
-
-/// A token of ours; anything else says nothing.
-fn unseal(keys: &Keys, token: &str) -> Option<Token> {
-    let text = keys.unseal(token)?;
-    let parts: Vec<&str> = text.split(' ').collect();
-    let ["push", generation, device, epoch, pushes] = parts[..] else { return None };
-    Some(Token {
-        generation: generation.to_owned(),
-        device: device.parse().ok()?,
-        epoch: epoch.parse().ok()?,
-        pushes: pushes.parse().ok()?,
-    })
-}
-
 /// Bring operations home. Answers 200 whatever became of each one.
 #[utoipa::path(tag = "sync", request_body = PushRequest, responses((status = 200, body = PushResponse)))]
 #[post("/sync/push")]
@@ -75,27 +58,10 @@ async fn sync_push(
     if asked.device != signer.device {
         return Err(Code::BodyInvalid.with("device: is not the sender"));
     }
-    let cursor = asked.health.as_ref().and_then(|health| health.cursor.as_deref());
-    let push = Push {
-        device: signer.device,
-        key: signer.key,
-        epoch: asked.epoch,
-        attempt: asked.attempt,
-        sha256: sha256(&bytes),
-        token: asked
-            .push_token
-            .and_then(|token| unseal(&app.keys, &token))
-            .filter(|token| token.device == signer.device),
-        feed_seq: cursor.and_then(|cursor| Place::open(&app.keys, cursor).ok()).map(|place| place.seq),
-        app: asked.app,
-        clock: asked.clock,
-        outbox: asked.outbox,
-        health: asked.health,
-        ops: asked.ops.iter().map(|op| op.get().as_bytes().to_vec()).collect(),
-    };
+    let push = Push::of(asked, signer.key, sha256(&bytes), &app.keys);
     let pushed = app.pushes.push(Read::new(push)).await?;
     Ok(web::Json(PushResponse {
-        push_token: seal(&app.keys, &pushed.token),
+        push_token: pushed.token.seal(&app.keys),
         generation: pushed.token.generation,
         server_time: app.env.now(),
         results: pushed.results,
@@ -131,7 +97,7 @@ async fn sync_epoch(app: web::Data<App>, caller: Caller, body: Body<EpochRequest
     let token = app.db.write(move |tx| engine::begin_epoch(&mut Ledger::new(tx), device, &body.0)).await?;
     Ok(web::Json(EpochResponse {
         epoch: token.epoch,
-        push_token: seal(&app.keys, &token),
+        push_token: token.seal(&app.keys),
         generation: token.generation,
         server_time: app.env.now(),
     }))

@@ -86,6 +86,12 @@ impl OpRow {
         serde_json::from_slice(&self.raw).map_err(|e| Code::OpMalformed.with(e.to_string()))
     }
 
+    /// The labels it had in earlier epochs, newest first.
+    pub fn labels_before(&self) -> Vec<(i32, i64)> {
+        let was = self.was_epoch.and_then(|_| self.op().ok()?.was);
+        was.map(|was| was.labels().collect()).unwrap_or_default()
+    }
+
     /// Its status.
     ///
     /// # Errors
@@ -158,11 +164,12 @@ pub(super) fn labels_between(
 
 /// The numbers of an epoch whose operations came under a later one.
 pub(super) fn renumbered(db: &mut Db, device: DeviceId, epoch: i32) -> Result<Vec<i64>> {
-    Ok(sync_ops::table
+    let rows: Vec<OpRow> = sync_ops::table
         .filter(sync_ops::device_id.eq(device))
-        .filter(sync_ops::was_epoch.eq(epoch))
-        .select(sync_ops::was_seq.assume_not_null())
-        .load(db)?)
+        .filter(sync_ops::was_epoch.ge(epoch))
+        .select(OpRow::as_select())
+        .load(db)?;
+    Ok(rows.iter().flat_map(OpRow::labels_before).filter(|(of, _)| *of == epoch).map(|(_, seq)| seq).collect())
 }
 
 pub(super) fn waits_add(db: &mut Db, waits: &[(OpId, String)]) -> Result<()> {

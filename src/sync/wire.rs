@@ -162,12 +162,23 @@ impl Op {
 }
 
 /// An earlier label of an operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(no_recursion)]
 pub struct Was {
     /// The epoch.
     pub epoch: i32,
     /// The number in it.
     pub seq: i64,
+    /// The label before that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Box<Was>>,
+}
+
+impl Was {
+    /// This label and those before it, newest first.
+    pub fn labels(&self) -> impl Iterator<Item = (i32, i64)> {
+        std::iter::successors(Some(self), |label| label.was.as_deref()).map(|label| (label.epoch, label.seq))
+    }
 }
 
 /// A record an operation acts on.

@@ -9,6 +9,7 @@ mod client;
 mod crash;
 mod demo;
 mod dock;
+mod dst;
 mod evidence;
 mod identity;
 mod migrations;

@@ -306,7 +306,7 @@ fn a_copy_of_a_store_numbers_its_work_anew_and_goes_on() {
     // A second answer to the same question begins nothing.
     rig.hear(&ask, &Heard::Epoch(response.clone()));
     rig.hear(&ask, &Heard::Epoch(EpochResponse { epoch: 5, ..response }));
-    let was = |seq| Some(wire::Was { epoch: 1, seq });
+    let was = |seq| Some(wire::Was { epoch: 1, seq, was: None });
     assert_eq!(rig.labels(), [(1, was(1)), (2, was(2))]);
     let push = rig.push();
     let said = (push.request.epoch, push.request.attempt, push.request.push_token.as_deref());

@@ -4,12 +4,9 @@ use super::{
     Result, get, put,
     schema::{meta, outbox},
 };
-use crate::{
-    client::{
-        device::Identity,
-        keep::{Life, relabel},
-    },
-    sync::wire::Was,
+use crate::client::{
+    device::Identity,
+    keep::{Life, relabel},
 };
 use diesel::{prelude::*, sqlite::SqliteConnection};
 
@@ -29,8 +26,8 @@ pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: 
     let mut seq = 0i64;
     for (place, epoch, old, raw) in waiting {
         seq += 1;
-        let was = (same && epoch > 0).then_some(Was { epoch, seq: old });
-        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, was)?));
+        let old = (same && epoch > 0).then_some((epoch, old));
+        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, old)?));
         diesel::update(outbox::table.find(place)).set(label).execute(db)?;
     }
     put(db, "next_seq", &(seq + 1))

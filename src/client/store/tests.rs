@@ -281,7 +281,7 @@ fn enrolling_anew_numbers_what_waits_from_one_and_names_the_old_labels() {
     let waiting = b.store.waiting(10).unwrap();
     let op: wire::Op = serde_json::from_str(&waiting[0].raw).unwrap();
     assert_eq!((waiting.len(), op.op_id.0.as_u128(), op.seq), (1, 2, 1));
-    assert_eq!(op.was, Some(wire::Was { epoch: 1, seq: 2 }));
+    assert_eq!(op.was, Some(wire::Was { epoch: 1, seq: 2, was: None }));
     let saved = b.save(3, 5, None);
     assert_eq!(serde_json::from_str::<wire::Op>(&saved.raw).unwrap().seq, 2);
     let attempt = b.store.begin_attempt().unwrap();

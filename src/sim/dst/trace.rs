@@ -1,0 +1,76 @@
+//! One line for each answer, without what is random in it: names, tokens and fresh ids. Two servers that decide alike
+//! leave the same lines.
+
+use crate::{
+    client::engine::{Ask, Heard},
+    sync::wire::{Change, OpResult},
+};
+
+/// A question and its answer.
+pub fn told(ask: &Ask, heard: &Heard) -> String {
+    let asked = match ask {
+        Ask::Push(push) => {
+            let tried = &push.attempt;
+            format!("push {}/{} of {}", tried.epoch, tried.number, push.batch.len())
+        }
+        Ask::Raw(op) => format!("raw {}", op.op_id),
+        Ask::Epoch(ask) => format!("epoch {} {}", ask.request.epoch, ask.request.reason),
+        Ask::Changes(ask) => format!("changes{}", if ask.digest { " digest" } else { "" }),
+        Ask::Snapshot(ask) => format!("snapshot {:?} since {}", ask.keys, ask.since.is_some()),
+        Ask::Refresh => "refresh".to_owned(),
+    };
+    format!("{asked} -> {}", answer(heard))
+}
+
+fn ordinal(generation: &str) -> u64 {
+    crate::db::feed::generation_ordinal(generation)
+}
+
+fn answer(heard: &Heard) -> String {
+    match heard {
+        Heard::Push(push) => {
+            let results: Vec<String> = push.results.iter().map(result).collect();
+            format!("g{} {} missing {:?}", ordinal(&push.generation), results.join(" | "), push.missing_seqs)
+        }
+        Heard::Raw(raw) => format!("{} {}", raw.status, raw.sha256),
+        Heard::Epoch(epoch) => format!("g{} epoch {}", ordinal(&epoch.generation), epoch.epoch),
+        Heard::Changes(page) => {
+            let digest = page.digest.as_ref().map(|digest| format!(" {digest:?}")).unwrap_or_default();
+            let more = if page.has_more { "+" } else { "" };
+            format!("g{} ..{}{more} {}{digest}", ordinal(&page.generation), page.seq, changes(&page.changes))
+        }
+        Heard::Snapshot(page) => format!(
+            "g{} at {} of {:?} scope {:?} more {} {}",
+            ordinal(&page.generation),
+            page.seq,
+            page.of,
+            page.scope,
+            page.next_page.is_some(),
+            changes(&page.items)
+        ),
+        Heard::Problem { status, code, .. } => format!("{status} {code}"),
+        Heard::Refreshed => "refreshed".to_owned(),
+        Heard::Nothing => "nothing".to_owned(),
+        Heard::Strange(what) => format!("strange: {what}"),
+    }
+}
+
+fn changes(changes: &[Change]) -> String {
+    let one = |change: &Change| {
+        let Change { seq, t, kind, id, ver, keys, data } = change;
+        let op = data.as_ref().filter(|_| kind == "op_result").and_then(|data| serde_json::from_str(data.get()).ok());
+        let op = op.map(|op: OpResult| result(&op)).unwrap_or_default();
+        format!("[{seq} {t} {kind} {id} {ver:?} {} {op}]", keys.join(","))
+    };
+    changes.iter().map(one).collect()
+}
+
+fn result(result: &OpResult) -> String {
+    let OpResult { op_id, status, duplicate, code, ver, result_seq, winner, waiting, adjusted, .. } = result;
+    let id = op_id.map(|id| id.to_string()).unwrap_or_default();
+    format!(
+        "{id} {status}{} {code:?} {ver:?} #{result_seq:?} {winner:?} {waiting:?} {adjusted:?} {}",
+        if *duplicate { " again" } else { "" },
+        if result.conflict_id.is_some() { "named" } else { "" }
+    )
+}

@@ -1,0 +1,779 @@
+//! A county in which everything goes wrong: devices with their people, a network that loses, repeats and delays, and
+//! the accidents that befall them. One seed is one history.
+
+use super::{
+    Shape,
+    check::{Ledger, Violation},
+    mutant::Mutant,
+    person,
+    pocket::{self, Pocket},
+    server::{Access, Server},
+};
+use crate::{
+    client::{
+        ClientError,
+        engine::{About, Ask, AskChanges, Engine, Heard, Moment, Need, Next, Step, Want},
+        rules::Pace,
+    },
+    db::types::{DeviceId, OpId, UnitId, UserId},
+    env::{Env, SimClock},
+    identity::rules::Role,
+    sync::{
+        record::Decision,
+        wire::{Op, OpResult, PushResponse, Status},
+    },
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// How long a request or an answer may be on its way: every client gives up by then.
+pub const ON_THE_WAY: TimeDelta = TimeDelta::seconds(60);
+/// Asks that a device may make while a server is silent for half an hour.
+const PATIENCE: u32 = 80;
+/// Asks that a device may need, all in all, to be done when nothing fails any more.
+const ENOUGH: u32 = 900;
+
+/// A device with the person who holds it.
+pub struct Device<P> {
+    /// Who it is.
+    pub id: DeviceId,
+    /// What it keeps.
+    pub pocket: P,
+    engine: Engine,
+    /// Who holds it.
+    pub user: UserId,
+    /// Their right to read.
+    pub access: Access,
+    skew: TimeDelta,
+    boot: u32,
+    booted: DateTime<Utc>,
+    push_from: DateTime<Utc>,
+    pull_from: DateTime<Utc>,
+    /// What was made in this store, in order: a copy of the store has it too.
+    pub made: Vec<OpId>,
+    kept: Option<(P, Vec<OpId>)>,
+    /// Only a person can help it to read: it was revoked.
+    pub banned: bool,
+    /// A record went bad since digests were last compared.
+    pub rotten: bool,
+}
+
+struct Flight {
+    to: usize,
+    ask: Ask,
+    heard: Option<Heard>,
+    since: DateTime<Utc>,
+}
+
+/// One person of the county.
+#[derive(Debug, Clone, Copy)]
+pub struct Somebody {
+    /// Their account.
+    pub user: UserId,
+    /// What they do.
+    pub role: Role,
+}
+
+/// The county.
+pub struct World<S, P> {
+    /// The server.
+    pub server: S,
+    /// The dice of everything but the server.
+    pub env: Env,
+    clock: Arc<SimClock>,
+    /// The devices; copies of one bear the same id.
+    pub devices: Vec<Device<P>>,
+    flights: Vec<Flight>,
+    /// Who can hold a device.
+    pub people: Vec<Somebody>,
+    /// A dispatcher at the Centre.
+    pub dispatcher: UserId,
+    /// The units.
+    pub units: Vec<UnitId>,
+    /// What really happened.
+    pub ledger: Ledger,
+    /// Photos that were taken and have not come home.
+    pub photos: Vec<(usize, String)>,
+    /// The planted defect.
+    pub mutant: Option<Mutant>,
+    shape: Shape,
+    /// What happened, when somebody asks for it.
+    pub trace: Option<Vec<String>>,
+}
+
+impl<S: Server, P: Pocket + Clone> World<S, P> {
+    /// A county on a server, with one device for each of the first people.
+    pub fn new(
+        server: S,
+        (env, clock): (Env, Arc<SimClock>),
+        pockets: Vec<P>,
+        people: Vec<Somebody>,
+        dispatcher: UserId,
+        units: Vec<UnitId>,
+        (mutant, shape): (Option<Mutant>, Shape),
+    ) -> Result<World<S, P>, ClientError> {
+        let mut world = World {
+            server,
+            env,
+            clock,
+            devices: vec![],
+            flights: vec![],
+            people,
+            dispatcher,
+            units,
+            ledger: Ledger::default(),
+            photos: vec![],
+            mutant,
+            shape,
+            trace: None,
+        };
+        for (place, mut pocket) in pockets.into_iter().enumerate() {
+            let (id, now) = (pocket.device()?.0, world.env.now());
+            let user = world.people[place % world.people.len()].user;
+            let access = Access { session: crate::db::types::SessionId(uuid::Uuid::nil()), until: now };
+            world.devices.push(Device {
+                id,
+                pocket,
+                engine: engine(mutant),
+                user,
+                access,
+                skew: TimeDelta::zero(),
+                boot: 1,
+                booted: now,
+                push_from: now,
+                pull_from: now,
+                made: vec![],
+                kept: None,
+                banned: false,
+                rotten: false,
+            });
+            world.sign_in(place);
+        }
+        Ok(world)
+    }
+
+    fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+
+    /// A number below a bound.
+    pub fn dice(&self, bound: u32) -> u32 {
+        self.env.below(bound)
+    }
+
+    /// Whether something happens that happens once in so many times.
+    pub fn once_in(&self, times: u32) -> bool {
+        self.dice(times) == 0
+    }
+
+    /// One of so many.
+    pub fn pick(&self, count: usize) -> usize {
+        usize::try_from(self.dice(u32::try_from(count).unwrap_or(u32::MAX))).unwrap_or(0)
+    }
+
+    fn say(&mut self, line: impl FnOnce() -> String) {
+        if let Some(trace) = &mut self.trace {
+            trace.push(line());
+        }
+    }
+
+    /// What a device's clocks show.
+    pub fn wall(&self, place: usize) -> (DateTime<Utc>, i64, String) {
+        let device = &self.devices[place];
+        let mono = (self.env.now() - device.booted).num_milliseconds();
+        (self.env.now() + device.skew, mono, format!("{}-{}", place, device.boot))
+    }
+
+    /// Lives through a history, then lets everything heal, and judges.
+    ///
+    /// # Errors
+    /// The first rule that was broken.
+    pub fn live(&mut self) -> Result<(), Violation> {
+        for _ in 0..self.shape.steps {
+            self.step()?;
+        }
+        self.settle()?;
+        self.judge()
+    }
+
+    fn step(&mut self) -> Result<(), Violation> {
+        let place = self.pick(self.devices.len());
+        match self.dice(100) {
+            0..18 => person::act(self, place).map_err(broken),
+            18..30 => self.talk(place, Want::Push),
+            30..46 => self.talk(place, Want::Pull { wait_s: 0 }),
+            46..52 => self.speak(place, if self.once_in(4) { Want::Heartbeat } else { Want::Push }),
+            52..58 => self.speak(place, Want::Pull { wait_s: 0 }),
+            58..72 => self.carry(),
+            72..86 => {
+                person::office(self);
+                Ok(())
+            }
+            86..89 => {
+                let seconds = match self.dice(10) {
+                    0..6 => self.dice(120),
+                    6..9 => self.dice(4 * 3600),
+                    _ => self.dice(40 * 3600),
+                };
+                self.pass(TimeDelta::seconds(i64::from(seconds)));
+                Ok(())
+            }
+            _ => self.accident(place),
+        }
+    }
+
+    fn pass(&mut self, time: TimeDelta) {
+        self.clock.advance(time);
+        let now = self.env.now();
+        self.flights.retain(|flight| now - flight.since <= ON_THE_WAY);
+    }
+
+    /// A device talks with the server for a while, as long as nothing is lost.
+    fn talk(&mut self, place: usize, want: Want) -> Result<(), Violation> {
+        for _ in 0..=self.dice(7) {
+            let waits = self.waits(place, want);
+            if waits > TimeDelta::zero() {
+                self.pass(waits);
+            }
+            let count = self.flights.len();
+            self.speak(place, want)?;
+            if self.flights.len() == count {
+                return Ok(());
+            }
+            // There, and back again.
+            for _ in 0..2 {
+                if self.flights.len() > count {
+                    self.carry_one(count)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How long a device still means to be silent.
+    fn waits(&self, place: usize, want: Want) -> TimeDelta {
+        let device = &self.devices[place];
+        let from = if matches!(want, Want::Pull { .. }) { device.pull_from } else { device.push_from };
+        (from - self.env.now()).max(TimeDelta::zero())
+    }
+
+    /// A device puts its next question.
+    fn speak(&mut self, place: usize, want: Want) -> Result<(), Violation> {
+        let now = self.env.now();
+        let reads = matches!(want, Want::Pull { .. });
+        if self.waits(place, want) > TimeDelta::zero() || reads && self.devices[place].banned {
+            return Ok(());
+        }
+        if let Some(ask) = self.ask(place, want)? {
+            self.flights.push(Flight { to: place, ask, heard: None, since: now });
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, place: usize, want: Want) -> Result<Option<Ask>, Violation> {
+        let (now, mono_ms, boot) = self.wall(place);
+        let at = Moment { now, mono_ms, boot: &boot, dice: self.env.below(u32::MAX) };
+        let device = &mut self.devices[place];
+        match device.engine.next(&mut device.pocket, want, at) {
+            Ok(Next::Ask(ask)) => Ok(Some(ask)),
+            Ok(Next::Idle) => Ok(None),
+            Ok(Next::Stopped(need)) => Err(Violation::new("L1", format!("device {place} stopped: {need:?}"))),
+            Err(error) => Err(broken(error)),
+        }
+    }
+
+    /// Something that is on its way arrives, or does not.
+    fn carry(&mut self) -> Result<(), Violation> {
+        if self.flights.is_empty() {
+            return Ok(());
+        }
+        self.carry_one(self.pick(self.flights.len()))
+    }
+
+    fn carry_one(&mut self, chosen: usize) -> Result<(), Violation> {
+        if self.once_in(self.shape.loss) {
+            let lost = self.flights.swap_remove(chosen);
+            if self.once_in(3) {
+                return Ok(());
+            }
+            return self.hear(lost.to, &lost.ask, &Heard::Nothing).map(drop);
+        }
+        let flight = self.flights.swap_remove(chosen);
+        if self.once_in(self.shape.repeat) {
+            let Flight { to, ask, heard, since } = &flight;
+            self.flights.push(Flight { to: *to, ask: ask.clone(), heard: heard.clone(), since: *since });
+        }
+        let Flight { to, ask, heard, since } = flight;
+        if let Some(heard) = heard {
+            return self.hear(to, &ask, &heard).map(drop);
+        }
+        for (to, ask, heard) in self.serve(to, ask)? {
+            self.flights.push(Flight { to, ask, heard: Some(heard), since });
+        }
+        Ok(())
+    }
+
+    /// The server answers; pushes that are on their way may be taken together.
+    fn serve(&mut self, to: usize, ask: Ask) -> Result<Vec<(usize, Ask, Heard)>, Violation> {
+        let by = self.devices[to].access;
+        let heard = match &ask {
+            Ask::Push(_) => return self.serve_pushes(to, ask),
+            Ask::Raw(op) => {
+                self.ledger.raw_sent(op.op_id);
+                self.server.raw(self.devices[to].id, &op.raw)
+            }
+            Ask::Epoch(ask) => self.server.epoch(self.devices[to].id, &ask.request),
+            Ask::Changes(ask) => self.server.changes(by, ask),
+            Ask::Snapshot(ask) => self.server.snapshot(by, ask),
+            Ask::Refresh => {
+                if self.server.session_good(by.session) {
+                    self.devices[to].access.until = self.env.now() + TimeDelta::minutes(15);
+                    Heard::Refreshed
+                } else {
+                    super::server::problem(&crate::error::Code::SessionEnded.into())
+                }
+            }
+        };
+        self.say(|| format!("{to} {}", super::trace::told(&ask, &heard)));
+        if let Some(memory) = self.server.memory() {
+            self.ledger.shown(memory, by.session, &ask, &heard)?;
+        }
+        Ok(vec![(to, ask, heard)])
+    }
+
+    fn serve_pushes(&mut self, to: usize, ask: Ask) -> Result<Vec<(usize, Ask, Heard)>, Violation> {
+        // A box on the way that takes little.
+        if matches!(&ask, Ask::Push(push) if push.batch.len() > 1) && self.once_in(5) {
+            let (code, detail) = (String::new(), None);
+            let heard = Heard::Problem { status: 413, code, detail, retry_after: None, date: None };
+            return Ok(vec![(to, ask, heard)]);
+        }
+        let mut together = vec![(to, ask)];
+        if self.once_in(3) {
+            let waiting = |flight: &Flight| matches!(flight.ask, Ask::Push(_)) && flight.heard.is_none();
+            while let Some(other) = self.flights.iter().position(waiting).filter(|_| together.len() < 3) {
+                let other = self.flights.swap_remove(other);
+                together.push((other.to, other.ask));
+            }
+        }
+        let requests = together.iter().filter_map(|(_, ask)| match ask {
+            Ask::Push(push) => Some(push.request.clone()),
+            _ => None,
+        });
+        let answers = self.server.push(requests.collect());
+        let mut served = vec![];
+        for ((to, ask), heard) in together.into_iter().zip(answers) {
+            self.say(|| format!("{to} {}", super::trace::told(&ask, &heard)));
+            if let Heard::Push(push) = &heard {
+                self.ledger.answered(&push.results)?;
+            }
+            served.push((to, ask, heard));
+        }
+        Ok(served)
+    }
+
+    /// A device hears an answer.
+    fn hear(&mut self, place: usize, ask: &Ask, heard: &Heard) -> Result<Option<Step>, Violation> {
+        let (now, mono_ms, boot) = self.wall(place);
+        let at = Moment { now, mono_ms, boot: &boot, dice: self.env.below(u32::MAX) };
+        let silence = match (ask, heard) {
+            (Ask::Push(push), Heard::Nothing) if self.is(Mutant::SilenceIsSuccess) => {
+                Some(success(push, self.env.now()))
+            }
+            _ => None,
+        };
+        let heard = silence.as_ref().unwrap_or(heard);
+        let device = &mut self.devices[place];
+        let step = match device.engine.heard(&mut device.pocket, ask, heard, at) {
+            Ok(step) => step,
+            // Its storage failed: the program is started again.
+            Err(ClientError::Store(_)) if self.mutant.is_some() => {
+                self.restart(place);
+                return Ok(None);
+            }
+            Err(error) => return Err(broken(error)),
+        };
+        let (reads, from) = (matches!(ask, Ask::Changes(_) | Ask::Snapshot(_) | Ask::Refresh), self.env.now());
+        match &step {
+            Step::Wait(wait, _) => {
+                let until = from + TimeDelta::from_std(*wait).unwrap_or_default();
+                let device = &mut self.devices[place];
+                *(if reads { &mut device.pull_from } else { &mut device.push_from }) = until;
+            }
+            Step::Stopped(Need::SignIn) => self.sign_in(place),
+            Step::Stopped(Need::Enrol) if reads => {
+                self.devices[place].banned = true;
+                let left = self.devices[place].pocket.sight().map_err(broken)?;
+                if !left.is_empty() {
+                    return Err(Violation::new("S2", format!("revoked device {place} still shows {}", left.len())));
+                }
+            }
+            Step::Stopped(need) => return Err(Violation::new("L1", format!("device {place} stopped: {need:?}"))),
+            Step::Idle | Step::Moved => {}
+        }
+        if matches!(heard, Heard::Epoch(_)) {
+            let (id, epoch) = self.devices[place].pocket.device().map_err(broken)?;
+            let waiting = self.devices[place].pocket.waiting(10_000).map_err(broken)?;
+            self.ledger.renumbered(id, epoch, &waiting);
+        }
+        self.ledger.own_work_stays(&mut self.devices[place].pocket).map_err(broken)??;
+        Ok(Some(step))
+    }
+
+    fn restart(&mut self, place: usize) {
+        let now = self.env.now();
+        let device = &mut self.devices[place];
+        device.engine = engine(self.mutant);
+        (device.push_from, device.pull_from) = (now, now);
+    }
+
+    fn sign_in(&mut self, place: usize) {
+        let (user, id) = (self.devices[place].user, self.devices[place].id);
+        let life = TimeDelta::hours(i64::from(8 + self.dice(200)));
+        let session = self.server.sign_in(user, id, life);
+        let until = self.env.now() + TimeDelta::minutes(15);
+        self.devices[place].access = Access { session, until };
+        self.devices[place].banned = false;
+    }
+
+    /// Something befalls a device, the server or both.
+    fn accident(&mut self, place: usize) -> Result<(), Violation> {
+        let now = self.env.now();
+        match self.dice(30) {
+            0..4 => {
+                self.say(|| format!("{place} crashes"));
+                self.restart(place);
+            }
+            4..6 => {
+                self.say(|| format!("{place} reboots"));
+                self.restart(place);
+                (self.devices[place].boot, self.devices[place].booted) = (self.devices[place].boot + 1, now);
+            }
+            6..8 => {
+                let minutes = i64::from(self.dice(2 * 24 * 60)) - 24 * 60;
+                self.devices[place].skew = TimeDelta::minutes(minutes);
+            }
+            8..11 => {
+                self.flights.retain(|flight| flight.heard.is_some());
+                self.server.crash();
+            }
+            11..13 => {
+                if self.once_in(3) {
+                    // A long weekend.
+                    self.pass(TimeDelta::hours(80));
+                }
+                self.server.tidy(i64::from(self.dice(25)));
+            }
+            13..16 => self.deliver_photo(),
+            16..18 => self.shift(place)?,
+            18 => {
+                let (somebody, unit) = (self.pick(self.people.len()), self.units[self.pick(self.units.len())]);
+                let somebody = self.people[somebody];
+                if matches!(somebody.role, Role::Officer | Role::Liaison) {
+                    self.server.move_person(somebody.user, unit);
+                }
+            }
+            19..21 => self.review(),
+            21 => self.silence(place)?,
+            22 => {
+                if self.once_in(3) && self.shape.restores {
+                    self.say(|| format!("{place} is revoked"));
+                    self.server.revoke(self.devices[place].id);
+                }
+            }
+            23 => self.devices[place].rotten |= self.devices[place].pocket.rot().map_err(broken)?,
+            _ if !self.shape.restores => {}
+            24 => {
+                let device = &mut self.devices[place];
+                device.kept = Some((device.pocket.clone(), device.made.clone()));
+            }
+            25 => self.device_restored(place),
+            26 if self.devices.len() < 6 => self.cloned(place),
+            27 => self.wiped(place)?,
+            28 => self.server.backup(),
+            29 if self.once_in(2) => {
+                if self.server.restore() {
+                    self.say(|| "the server is restored".to_owned());
+                    self.flights.retain(|flight| flight.heard.is_some());
+                    if let Some(memory) = self.server.memory() {
+                        self.ledger.server_restored(memory);
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The next person takes the device.
+    fn shift(&mut self, place: usize) -> Result<(), Violation> {
+        if self.devices[place].banned {
+            return Ok(());
+        }
+        self.devices[place].user = self.people[self.pick(self.people.len())].user;
+        self.say(|| format!("{place} changes hands"));
+        if self.is(Mutant::ShiftDropsWork) {
+            person::drop_work(self, place);
+        }
+        self.sign_in(place);
+        self.restart(place);
+        Ok(())
+    }
+
+    fn device_restored(&mut self, place: usize) {
+        let Some((pocket, made)) = self.devices[place].kept.clone() else { return };
+        self.say(|| format!("{place} is restored"));
+        self.ledger.copied(self.devices[place].id);
+        (self.devices[place].pocket, self.devices[place].made) = (pocket, made);
+        self.devices[place].rotten = true;
+        self.restart(place);
+    }
+
+    fn cloned(&mut self, place: usize) {
+        self.say(|| format!("{place} is cloned"));
+        self.ledger.copied(self.devices[place].id);
+        let (now, mutant) = (self.env.now(), self.mutant);
+        let device = &self.devices[place];
+        let copy = Device {
+            id: device.id,
+            pocket: device.pocket.clone(),
+            engine: engine(mutant),
+            user: device.user,
+            access: device.access,
+            skew: device.skew,
+            boot: 1,
+            booted: now,
+            push_from: now,
+            pull_from: now,
+            made: device.made.clone(),
+            kept: None,
+            banned: device.banned,
+            rotten: device.rotten,
+        };
+        self.devices.push(copy);
+    }
+
+    fn wiped(&mut self, place: usize) -> Result<(), Violation> {
+        self.say(|| format!("{place} is wiped"));
+        self.ledger.copied(self.devices[place].id);
+        person::wipe(self, place).map_err(broken)?;
+        self.devices[place].made = vec![];
+        self.restart(place);
+        Ok(())
+    }
+
+    /// A photo comes home, by whatever way.
+    fn deliver_photo(&mut self) {
+        if self.photos.is_empty() {
+            return;
+        }
+        let chosen = self.pick(self.photos.len());
+        let (place, sha256) = self.photos.swap_remove(chosen);
+        self.server.photo(&sha256, self.devices[place].id);
+        for device in &mut self.devices {
+            drop(device.pocket.photo_sent(&sha256));
+        }
+    }
+
+    /// A reviewer decides one of the things that wait for a person.
+    fn review(&mut self) {
+        let open: Vec<OpId> = self.ledger.open();
+        if open.is_empty() {
+            return;
+        }
+        let op = open[self.pick(open.len())];
+        let decision = if self.once_in(3) { Decision::Discard } else { Decision::Apply };
+        let done = self.server.decide(op, decision, self.dispatcher);
+        self.say(|| format!("review {decision}: {done}"));
+    }
+
+    /// Nobody answers a device for half an hour.
+    fn silence(&mut self, place: usize) -> Result<(), Violation> {
+        let end = self.env.now() + TimeDelta::minutes(30);
+        let mut asks = 0;
+        while self.env.now() < end {
+            let Some(ask) = self.ask(place, Want::Heartbeat)? else { break };
+            asks += 1;
+            if asks > PATIENCE {
+                return Err(Violation::new("L2", format!("{asks} asks in half an hour of silence")));
+            }
+            self.hear(place, &ask, &Heard::Nothing)?;
+            let wait = (self.devices[place].push_from - self.env.now()).max(TimeDelta::milliseconds(1));
+            self.pass(wait);
+        }
+        Ok(())
+    }
+
+    /// Nothing fails any more: everything must come home, and everybody must see what is.
+    fn settle(&mut self) -> Result<(), Violation> {
+        self.flights.clear();
+        self.server.crash();
+        while !self.photos.is_empty() {
+            self.deliver_photo();
+        }
+        for place in 0..self.devices.len() {
+            if !self.devices[place].banned {
+                self.sign_in(place);
+            }
+        }
+        let mut asks = vec![0u32; self.devices.len()];
+        // Three quiet rounds: what one brings the others read, and a restored server is noticed by whoever knows more.
+        let mut quiet = 0;
+        while quiet < 3 {
+            let before = asks.clone();
+            let mut moved = false;
+            for place in 0..self.devices.len() {
+                moved |= self.drain(place, Want::Push, &mut asks[place])?;
+                self.once(place, Want::Heartbeat, &mut asks[place])?;
+                moved |= self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+            }
+            quiet = if moved { 0 } else { quiet + 1 };
+            if let Some((place, count)) = asks.iter().enumerate().find(|(_, asks)| **asks > ENOUGH) {
+                let rule = if before[place] + ENOUGH / 2 < *count { "L2" } else { "L1" };
+                return Err(Violation::new(rule, format!("device {place} is not done after {count} asks")));
+            }
+        }
+        for place in (0..self.devices.len()).filter(|place| !self.devices[*place].banned).collect::<Vec<_>>() {
+            if self.devices[place].rotten {
+                for _ in 0..25 {
+                    self.once(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+                }
+                self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+            }
+        }
+        self.server.tidy(1_000);
+        for place in 0..self.devices.len() {
+            self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+        }
+        Ok(())
+    }
+
+    /// One question and its answer, without accidents; the answer's step.
+    fn once(&mut self, place: usize, want: Want, asks: &mut u32) -> Result<Option<Step>, Violation> {
+        if matches!(want, Want::Pull { .. }) && self.devices[place].banned {
+            return Ok(None);
+        }
+        let Some(ask) = self.ask(place, want)? else { return Ok(None) };
+        *asks += 1;
+        let mut last = None;
+        for (to, ask, heard) in self.serve(place, ask)? {
+            last = self.hear(to, &ask, &heard)?;
+        }
+        if let Some(Step::Wait(wait, _)) = &last {
+            self.pass(TimeDelta::from_std(*wait).unwrap_or_default());
+        }
+        Ok(last)
+    }
+
+    /// Asks until there is nothing to do; returns whether there was.
+    fn drain(&mut self, place: usize, want: Want, asks: &mut u32) -> Result<bool, Violation> {
+        let mut moved = false;
+        loop {
+            let seq = self.devices[place].pocket.position().map_err(broken)?.map(|position| position.seq);
+            match self.once(place, want, asks)? {
+                None => return Ok(moved),
+                Some(Step::Idle) => {
+                    let now = self.devices[place].pocket.position().map_err(broken)?.map(|position| position.seq);
+                    return Ok(moved || matches!(want, Want::Pull { .. }) && seq != now);
+                }
+                Some(_) if *asks > ENOUGH => return Ok(true),
+                Some(_) => moved = true,
+            }
+        }
+    }
+
+    fn judge(&mut self) -> Result<(), Violation> {
+        let now = self.env.now();
+        for place in 0..self.devices.len() {
+            let device = &mut self.devices[place];
+            if device.pocket.outbox_summary().map_err(broken)?.depth > 0 {
+                return Err(Violation::new("L1", format!("device {place} still has work to send")));
+            }
+            let Some(memory) = self.server.memory() else { continue };
+            if !device.banned {
+                self.ledger.sees_what_is(memory, device, place, now)?;
+            }
+        }
+        for place in 0..self.devices.len() {
+            self.digests_agree(place)?;
+        }
+        let homes: Vec<&[OpId]> = self.devices.iter().map(|device| device.made.as_slice()).collect();
+        let Some(memory) = self.server.memory() else { return Ok(()) };
+        self.ledger.judge(memory, &homes, self.mutant, now)
+    }
+
+    /// The server's digests and the device's own are equal, because their records are.
+    fn digests_agree(&mut self, place: usize) -> Result<(), Violation> {
+        let device = &mut self.devices[place];
+        let Some(position) = device.pocket.position().map_err(broken)?.filter(|_| !device.banned) else {
+            return Ok(());
+        };
+        let ask = AskChanges {
+            generation: Some(position.generation),
+            cursor: position.cursor,
+            limit: 500,
+            wait_s: 0,
+            digest: true,
+        };
+        let mut access = device.access;
+        access.until = self.env.now();
+        let Heard::Changes(page) = self.server.changes(access, &ask) else { return Ok(()) };
+        let Some(theirs) = page.digest else { return Ok(()) };
+        let keys: Vec<String> = theirs.keys().cloned().collect();
+        let own = self.devices[place].pocket.digests(&keys).map_err(broken)?;
+        if own == theirs { Ok(()) } else { Err(Violation::new("C4", format!("device {place}: digests differ"))) }
+    }
+
+    /// A person's work, for the ledger.
+    pub fn record(&mut self, place: usize, op: Op, after: Option<OpId>) {
+        let now = self.env.now();
+        let device = &mut self.devices[place];
+        device.made.push(op.op_id);
+        let epoch = device.pocket.device().map_or(0, |(_, epoch)| epoch);
+        self.ledger.made(device.id, epoch, op, after, now);
+    }
+}
+
+/// How many operations and requests a history had is told by the ledger; this is how an engine of it begins.
+fn engine(mutant: Option<Mutant>) -> Engine {
+    let pace = if mutant == Some(Mutant::HotRetry) {
+        Pace { first: Duration::ZERO, cap: Duration::ZERO }
+    } else {
+        Pace::default()
+    };
+    Engine::new(About { app: "simulated/1".into(), storage_persisted: Some(true), pace })
+}
+
+fn broken(error: ClientError) -> Violation {
+    Violation::new("store", error.to_string())
+}
+
+/// What a client makes of silence that takes it for success (a planted defect).
+fn success(push: &crate::client::engine::AskPush, now: DateTime<Utc>) -> Heard {
+    let result = |queued: &crate::client::keep::Queued| OpResult {
+        op_id: Some(queued.op_id),
+        status: Status::Applied,
+        duplicate: false,
+        code: None,
+        detail: None,
+        ver: None,
+        result_seq: None,
+        winner: None,
+        conflict_id: None,
+        waiting: vec![],
+        adjusted: vec![],
+        resolved_by: None,
+    };
+    Heard::Push(Box::new(PushResponse {
+        generation: push.attempt.generation.clone().unwrap_or_default(),
+        server_time: now,
+        push_token: push.attempt.push_token.clone().unwrap_or_default(),
+        results: push.batch.iter().map(result).collect(),
+        unprocessed_from: None,
+        retry_after_ms: 0,
+        missing_seqs: vec![],
+    }))
+}
+
+/// Records by kind and id.
+pub type Sight = BTreeMap<pocket::Name, (i64, String)>;
