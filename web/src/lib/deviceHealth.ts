@@ -61,15 +61,21 @@ export function marks(device: DeviceHealth, now: number): Mark[] {
   return worstFirst(found)
 }
 
-/** By the worst mark, then by how many there are of it, then by what is lost or late; the rest by name. */
+/**
+ * Losses first, of devices that are in use: of a revoked one they are history, and would stand on top for ever. Then by
+ * how many bad marks there are, how many warnings, and how much is concerned.
+ */
 export function sortByWorst(devices: readonly DeviceHealth[], now: number): DeviceHealth[] {
   const keyed = devices.map((device) => {
     const found = marks(device, now)
     const count = (tone: MarkTone) => found.filter((mark) => mark.tone === tone).length
-    return { device, key: [count('bad'), count('warn'), device.lost, device.in_review, toCome(device), count('calm')] }
+    const losing = device.revoked_at === null && device.lost > 0 ? 1 : 0
+    return {
+      device,
+      key: [losing, count('bad'), count('warn'), device.lost, device.in_review, toCome(device), count('calm')],
+    }
   })
   keyed.sort((a, b) => {
-    // Hard trouble of any number goes before soft trouble of any number.
     const at = a.key.findIndex((value, index) => value !== b.key[index])
     return at < 0 ? a.device.name.localeCompare(b.device.name, 'zh') : (b.key[at] ?? 0) - (a.key[at] ?? 0)
   })

@@ -84,7 +84,7 @@ export const commandLabel = (command: string): string => COMMANDS[command] ?? co
 
 export const fieldLabel = (field: string): string => FIELDS[field] ?? field
 
-export const isCentre = (role: Role): boolean => CENTRE.includes(role)
+export const isCentre = (role: Role | undefined): boolean => role !== undefined && CENTRE.includes(role)
 
 /** `case.handle` → 处置. */
 export function opLabel(type: string): string {

@@ -39,13 +39,13 @@ const REASONS: Record<string, (result: OpResult) => Reason> = {
     detail === undefined
       ? {
           title: '案件已不归该单位',
-          text: '操作人离线期间，案件转给了其他单位，现在已不由操作人办理。',
+          text: '这一步传到时，案件已转给其他单位，不再由操作人办理。',
           hint: '案件重新派给该单位后才能采纳；若已由他人办理，请选择不采纳。',
         }
       : {
           title: '案件已流转',
-          text: `操作人离线期间，他人把案件推进到了「${stateLabel(detail)}」，这一环节不能再做这一步。`,
-          hint: '案件回到允许这一步的环节后才能采纳；若这一步已无必要，请选择不采纳。',
+          text: `这一步传到时，他人已把案件推进到「${stateLabel(detail)}」，那一环节不能做这一步。`,
+          hint: '案件现在的环节若允许这一步，可以采纳；若已无必要，请选择不采纳。',
         },
   field_changed: ({ detail }) => ({
     title: '同一内容两人都改了',
