@@ -60,7 +60,7 @@ export function formatRoute(route: Route): string {
 
 export const route: Route = reactive(parseRoute(location.hash))
 
-/** Opening and closing a case makes a step in the history; changing a filter does not. */
+/** Going to a place makes a step in the history; changing a filter does not. */
 export function go(change: Partial<Route>): void {
   const next = formatRoute({ ...route, ...change })
   if (!PLACES.some((place) => change[place] !== undefined)) history.replaceState(null, '', next)

@@ -106,7 +106,7 @@ it.each([
   [null, '—'],
   [400, '准'],
   [-2_000, '慢 2 秒'],
-  [7_140_000, '快 1 时 59 分'],
+  [7_199_800, '快 2 时'],
 ])('a clock that is off by %s ms is called %s', (offset, text) => expect(clockText(offset)).toBe(text))
 
 it.each([

@@ -87,7 +87,7 @@ export function clockText(offset: number | null): string {
   if (offset === null) return '—'
   if (Math.abs(offset) < 1000) return '准'
   const by = Math.abs(offset)
-  const long = by < MINUTE ? `${Math.round(by / 1000)} 秒` : duration(by)
+  const long = by < MINUTE ? `${Math.round(by / 1000)} 秒` : duration(Math.round(by / MINUTE) * MINUTE)
   return `${offset > 0 ? '快' : '慢'} ${long}`
 }
 

@@ -72,7 +72,7 @@ it.each([
 describe('what a decision came to', () => {
   it.each([
     ['applied', 0, '已采纳，这一步已生效。'],
-    ['merged', 2, '已采纳，这一步已生效。排在后面的 2 项已按顺序处理，如有新的分歧会列在左边。'],
+    ['merged', 2, '已采纳，这一步已生效。排在后面的 2 项已按顺序处理，如有新的分歧会列在清单里。'],
     ['rejected', 3, '已决定不采纳，这一步没有生效，原文仍保存。排在后面的 3 项也一并不采纳。'],
   ] as const)('%s with %i behind it is told', (status, followers, said) => {
     expect(verdictText(result({ status }), followers)).toBe(said)

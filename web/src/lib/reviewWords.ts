@@ -172,7 +172,7 @@ export function verdictText(result: OpResult, followers: number): string {
       ? ''
       : result.status === 'rejected'
         ? `排在后面的 ${followers} 项也一并不采纳。`
-        : `排在后面的 ${followers} 项已按顺序处理，如有新的分歧会列在左边。`
+        : `排在后面的 ${followers} 项已按顺序处理，如有新的分歧会列在清单里。`
   switch (result.status) {
     case 'applied':
     case 'merged':
