@@ -2,7 +2,7 @@ import { createApp, type App as VueApp } from 'vue'
 import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import type { Case } from '../lib/types'
 import App from './App.vue'
-import { go, parseRoute } from './route'
+import { go, leave, parseRoute } from './route'
 
 const user = { id: 'u1', username: 'zhang', name: '张敏', role: 'dispatcher', unit_id: null }
 const session = { access_token: 'a', refresh_token: 'r', expires_in: 900, user }
@@ -41,7 +41,7 @@ let app: VueApp | null = null
 
 beforeEach(() => {
   sessionStorage.clear()
-  go({ state: '', unit_id: '', case: '' })
+  leave()
   answers = {
     '/auth/login': () => Response.json(session),
     '/auth/logout': () => new Response(null, { status: 204 }),

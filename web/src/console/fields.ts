@@ -1,13 +1,6 @@
-import { priorityLabel } from '../lib/labels'
+import { positionText, priorityLabel } from '../lib/labels'
 import { localTime } from '../lib/time'
 import type { Case, TimelineEntry } from '../lib/types'
-
-const DATUMS: Record<string, string> = {
-  wgs84: 'WGS-84',
-  cgcs2000: 'CGCS2000',
-  gcj02: 'GCJ-02',
-  bd09: 'BD-09',
-}
 
 /** What the detail lists below the title, in the order in which it is asked for on the telephone. */
 export function caseFields(
@@ -31,12 +24,6 @@ export function caseFields(
   if (found.closed_at !== null) rows.push(['结案时间', localTime(found.closed_at)])
   rows.push(['优先级', priorityLabel(found.priority)], ['版本', String(found.ver)])
   return rows
-}
-
-function positionText(position: Case['position']): string {
-  if (position === null) return '无定位'
-  const datum = DATUMS[position.datum.toLowerCase().replace(/[-_]/g, '')] ?? position.datum
-  return `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}（${datum}）`
 }
 
 /** The case names its reporter by id only; the timeline, once it is here, knows the name. */

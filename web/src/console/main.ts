@@ -3,5 +3,6 @@ import App from './App.vue'
 import './styles/base.css'
 import './styles/list.css'
 import './styles/detail.css'
+import './styles/sync.css'
 
 createApp(App).mount('#app')

@@ -1,4 +1,5 @@
 import type { Evidence } from '../lib/types'
+import { saveAs } from './save'
 
 /** A 100-megapixel canvas would take 400 MB; no screen here shows more than this. */
 const LONGEST_SIDE = 4096
@@ -29,11 +30,5 @@ const EXTENSIONS: Record<string, string> = {
 
 /** Named by its hash, so that a file that was passed on can still be checked against the record. */
 export function saveFile(content: Blob, evidence: Evidence): void {
-  // As plain bytes: this URL belongs to our origin, and evidence must never run in it.
-  const url = URL.createObjectURL(content.slice(0, content.size, 'application/octet-stream'))
-  const link = document.createElement('a')
-  link.href = url
-  link.download = `${evidence.sha256}.${EXTENSIONS[evidence.media_type] ?? 'bin'}`
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(url), 60_000)
+  saveAs(content, `${evidence.sha256}.${EXTENSIONS[evidence.media_type] ?? 'bin'}`)
 }

@@ -2,21 +2,53 @@
 // the Back key of a phone do what people expect. The part after `#` needs no route on the server.
 
 import { reactive } from 'vue'
+import { REVIEW_STATUSES } from '../lib/sync'
 import { CASE_STATES, type CaseState } from '../lib/types'
 
+const PAGES = ['reviews', 'devices'] as const
+
+/** The cases are the page without a name: links from before there were others still lead to them. */
+export type PageName = (typeof PAGES)[number] | ''
+
+/** `raw`: bytes that could not be read as an operation. */
+export const REVIEW_FILTERS = [...REVIEW_STATUSES, 'raw'] as const
+
+export type ReviewFilter = (typeof REVIEW_FILTERS)[number] | ''
+
 export interface Route {
+  page: PageName
   state: CaseState | ''
   unit_id: string
   case: string
+  status: ReviewFilter
+  /** Also what waits for another operation. */
+  chained: 'yes' | ''
+  op: string
+  kind: string
+  device: string
 }
+
+const BLANK: Route = { page: '', state: '', unit_id: '', case: '', status: '', chained: '', op: '', kind: '', device: '' }
+
+/** Each of these is a place to come back to; the others only choose what a list shows. */
+const PLACES = ['page', 'case', 'op', 'device'] as const
 
 export function parseRoute(hash: string): Route {
   const query = new URLSearchParams(hash.replace(/^#/, ''))
-  const state = query.get('state') as CaseState | null
+  const one = <T extends string>(name: string, of: readonly T[]): T | '' => {
+    const value = query.get(name) as T | null
+    return value !== null && of.includes(value) ? value : ''
+  }
   return {
-    state: state !== null && CASE_STATES.includes(state) ? state : '',
+    page: one('page', PAGES),
+    state: one('state', CASE_STATES),
     unit_id: query.get('unit_id') ?? '',
     case: query.get('case') ?? '',
+    status: one('status', REVIEW_FILTERS),
+    chained: one('chained', ['yes']),
+    op: query.get('op') ?? '',
+    kind: query.get('kind') ?? '',
+    device: query.get('device') ?? '',
   }
 }
 
@@ -28,14 +60,27 @@ export function formatRoute(route: Route): string {
 
 export const route: Route = reactive(parseRoute(location.hash))
 
-/** Opening and closing a case makes a step in the history; changing a filter does not. */
+/** Going to a place makes a step in the history; changing a filter does not. */
 export function go(change: Partial<Route>): void {
   const next = formatRoute({ ...route, ...change })
-  if (change.case === undefined) history.replaceState(null, '', next)
+  if (!PLACES.some((place) => change[place] !== undefined)) history.replaceState(null, '', next)
   else if (next !== formatRoute(route)) history.pushState(null, '', next)
   Object.assign(route, change)
 }
 
-export const hrefOfCase = (id: string): string => formatRoute({ ...route, case: id })
+/** Forgets everything; the next user of this computer need not see what was open. */
+export const leave = (): void => go(BLANK)
+
+export const hrefOf = (change: Partial<Route>): string => formatRoute({ ...route, ...change })
+
+export const hrefOfCase = (id: string): string => hrefOf({ case: id })
+
+/** Another page, and of it what `change` says: what was chosen on this one stays behind. */
+export const onPage = (page: PageName, change: Partial<Route> = {}): Route => ({ ...BLANK, page, ...change })
+
+/** A click with a modifier opens a new tab, as for any link; marking text opens nothing. */
+export function isPlainClick(event: MouseEvent): boolean {
+  return !(event.ctrlKey || event.metaKey || event.shiftKey || getSelection()?.toString())
+}
 
 window.addEventListener('popstate', () => Object.assign(route, parseRoute(location.hash)))

@@ -6,7 +6,8 @@
 
 import { ApiError, isAbort, networkError, problemOf, timeoutError } from './problem'
 import type { SessionStore } from './session'
-import type { Case, CaseQuery, Evidence, Page, Session, TimelineEntry, Unit, User } from './types'
+import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
+import type { Case, CaseQuery, Evidence, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
 
 const BASE = '/api/v1'
 const ANSWER_WITHIN_SECONDS = 30
@@ -132,6 +133,12 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     }
   }
 
+  /** Some lists leave `next` out on their last page, others say `null`. */
+  async function page<T>(path: string, signal?: AbortSignal): Promise<Page<T>> {
+    const { items, next } = await json<{ items: T[]; next?: string | null }>(path, { signal })
+    return { items, next: next ?? null }
+  }
+
   async function blob(path: string, signal?: AbortSignal): Promise<Blob> {
     const response = await authorised(path, { signal, unhurried: true })
     try {
@@ -187,6 +194,34 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
 
     content: (id: string, signal?: AbortSignal): Promise<Blob> =>
       blob(`/evidence/${encodeURIComponent(id)}/content`, signal),
+
+    reviews: (query: ReviewQuery & Paging, signal?: AbortSignal): Promise<Page<Waiting>> =>
+      page(`/sync/reviews${queryString({ ...query })}`, signal),
+
+    /** Of any operation, also one that nobody needs to decide. */
+    review: (opId: string, signal?: AbortSignal): Promise<Sides> =>
+      json(`/sync/reviews/${encodeURIComponent(opId)}`, { signal }),
+
+    decide: (opId: string, decision: 'apply' | 'discard', reason: string): Promise<Sides> =>
+      json(`/sync/reviews/${encodeURIComponent(opId)}/decision`, {
+        method: 'POST',
+        body: reason === '' ? { decision } : { decision, reason },
+      }),
+
+    rawBytes: (query: Paging, signal?: AbortSignal): Promise<Page<RawBytes>> =>
+      page(`/sync/reviews/raw${queryString({ ...query })}`, signal),
+
+    resolveRaw: async (id: string, reason: string): Promise<void> => {
+      await authorised(`/sync/reviews/raw/${encodeURIComponent(id)}/decision`, { method: 'POST', body: { reason } })
+    },
+
+    deviceHealth: async (signal?: AbortSignal): Promise<DeviceHealth[]> =>
+      (await json<{ items: DeviceHealth[] }>('/sync/health', { signal })).items,
+
+    losses: async (deviceId: string, signal?: AbortSignal): Promise<Losses[]> =>
+      (await json<{ items: Losses[] }>(`/sync/health/${encodeURIComponent(deviceId)}/losses`, { signal })).items,
+
+    receipt: (opId: string): Promise<SignedReceipt> => json(`/sync/ops/${encodeURIComponent(opId)}/receipt`),
   }
 }
 
@@ -200,7 +235,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** Leaves out what is not set: `?state=` would ask for a state without a name. */
-function queryString(query: Record<string, string | number | undefined>): string {
+function queryString(query: Record<string, string | number | boolean | undefined>): string {
   const entries = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
   const text = new URLSearchParams(entries.map(([name, value]) => [name, String(value)])).toString()
   return text === '' ? '' : `?${text}`

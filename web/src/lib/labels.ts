@@ -1,6 +1,6 @@
 // The words people see. One set everywhere, after the county's own process documents.
 
-import type { CaseState, Role } from './types'
+import type { CaseState, Position, Role } from './types'
 
 const STATES: Record<CaseState, string> = {
   reported: '待派遣',
@@ -41,7 +41,27 @@ const COMMANDS: Record<string, string> = {
   decide_extension: '延期审批',
   void: '作废',
   note: '备注',
+  edit: '更正内容',
 }
+
+// What a case consists of, as its report and its corrections name it.
+const FIELDS: Record<string, string> = {
+  title: '标题',
+  description: '描述',
+  class_code: '问题类别',
+  address: '地址',
+  position: '坐标',
+}
+
+const DATUMS: Record<string, string> = {
+  wgs84: 'WGS-84',
+  cgcs2000: 'CGCS2000',
+  gcj02: 'GCJ-02',
+  bd09: 'BD-09',
+}
+
+/** Those who work at the Smart Centre; the server's own list is in src/identity/rules.rs. */
+const CENTRE: Role[] = ['dispatcher', 'verifier', 'supervisor', 'admin']
 
 const PRIORITIES = ['普通', '紧急', '特急']
 
@@ -61,6 +81,24 @@ export const evidenceRoleLabel = (role: string | null): string =>
 export const priorityLabel = (priority: number): string => PRIORITIES[priority] ?? String(priority)
 
 export const commandLabel = (command: string): string => COMMANDS[command] ?? command
+
+export const fieldLabel = (field: string): string => FIELDS[field] ?? field
+
+export const isCentre = (role: Role | undefined): boolean => role !== undefined && CENTRE.includes(role)
+
+/** `case.handle` → 处置. */
+export function opLabel(type: string): string {
+  if (type === 'spot_check.record') return '抽检记录'
+  // The name that the first handhelds had for it.
+  if (type === 'case.feedback') return commandLabel('handle')
+  return type.startsWith('case.') ? commandLabel(type.slice('case.'.length)) : type
+}
+
+export function positionText(position: Position | null): string {
+  if (position === null) return '无定位'
+  const datum = DATUMS[position.datum.toLowerCase().replace(/[-_]/g, '')] ?? position.datum
+  return `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}（${datum}）`
+}
 
 /** How the page groups states by colour: whose turn it is. */
 export function stateTone(state: string): 'centre' | 'unit' | 'city' | 'ended' {

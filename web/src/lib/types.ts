@@ -106,9 +106,12 @@ export interface Page<T> {
   next: string | null
 }
 
-export interface CaseQuery {
-  state?: CaseState | ''
-  unit_id?: string
+export interface Paging {
   limit?: number
   cursor?: string
+}
+
+export interface CaseQuery extends Paging {
+  state?: CaseState | ''
+  unit_id?: string
 }
