@@ -33,6 +33,7 @@ struct Shared {
     closed: AtomicBool,
     armed: Mutex<Option<Cut>>,
     up: AtomicU64,
+    down: AtomicU64,
     cuts: AtomicU64,
 }
 
@@ -80,6 +81,7 @@ impl Link {
             closed: AtomicBool::new(false),
             armed: Mutex::new(None),
             up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
         });
         let inner = shared.clone();
@@ -121,6 +123,11 @@ impl Link {
     pub fn up_bytes(&self) -> u64 {
         self.shared.up.load(Ordering::Relaxed)
     }
+
+    /// Bytes that came back from the server so far, headers included.
+    pub fn down_bytes(&self) -> u64 {
+        self.shared.down.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Link {
@@ -153,7 +160,13 @@ fn relay(device: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         });
     })?;
     thread::Builder::new().name("link-down".into()).spawn(move || {
-        pump(&server, &device, &down, |bytes| if down.answer_is_cut() { (0, true) } else { (bytes, false) });
+        pump(&server, &device, &down, |bytes| {
+            if down.answer_is_cut() {
+                return (0, true);
+            }
+            down.down.fetch_add(bytes as u64, Ordering::Relaxed);
+            (bytes, false)
+        });
     })?;
     Ok(())
 }
