@@ -273,6 +273,72 @@ fn an_operation_that_breaks_the_server_goes_as_bytes_and_the_others_go_on() {
 }
 
 #[test]
+fn a_push_refused_for_its_envelope_stops_and_sends_nothing_as_bytes() {
+    let mut rig = rig();
+    (1..=8).for_each(|op| rig.save(op));
+    for (status, code) in [(422, "body_invalid"), (400, "parameter_invalid"), (422, "value_invalid")] {
+        let push = Ask::Push(rig.push());
+        let step = rig.hear(&push, &problem(status, code));
+        assert_eq!(step, Step::Stopped(Need::Look(format!("the server refused: {code}"))));
+    }
+    let push = rig.push();
+    assert_eq!((push.batch.len(), rig.waiting().len()), (8, 8), "whoever mends it finds everything as it was");
+}
+
+#[test]
+fn a_body_that_broke_off_on_the_way_goes_again_as_it_is() {
+    let mut rig = rig();
+    (1..=8).for_each(|op| rig.save(op));
+    for _ in 0..20 {
+        let push = rig.push();
+        assert_eq!(push.batch.len(), 8);
+        assert!(matches!(rig.hear(&Ask::Push(push), &problem(400, "body_interrupted")), Step::Wait(..)));
+    }
+}
+
+/// Answers every push alike until `enough` of the step that came of it.
+fn refused_until(rig: &mut Rig, answer: &Heard, enough: impl Fn(&Step) -> bool) -> Step {
+    for _ in 0..50 {
+        let ask = rig.ask(PUSH);
+        assert!(matches!(ask, Ask::Push(_)), "{ask:?}");
+        let step = rig.hear(&ask, answer);
+        if enough(&step) {
+            return step;
+        }
+    }
+    panic!("no end");
+}
+
+#[test]
+fn what_refuses_even_an_empty_push_gets_no_operation_as_bytes() {
+    let mut rig = rig();
+    (1..=3).for_each(|op| rig.save(op));
+    // A box on the way that mangles or forbids everything.
+    for answer in [problem(400, ""), problem(400, "json_malformed")] {
+        let step = refused_until(&mut rig, &answer, |step| matches!(step, Step::Stopped(_)));
+        assert!(matches!(step, Step::Stopped(Need::Look(_))), "{step:?}");
+        assert_eq!(rig.waiting(), [1, 2, 3]);
+    }
+    // A server that breaks on everything is only waited for.
+    let mut steps = 0;
+    for _ in 0..50 {
+        let ask = rig.ask(PUSH);
+        assert!(matches!(ask, Ask::Push(_)), "{ask:?}");
+        let step = rig.hear(&ask, &problem(500, "internal"));
+        assert!(matches!(step, Step::Wait(..) | Step::Moved), "{step:?}");
+        steps += u32::from(matches!(step, Step::Wait(..)));
+    }
+    assert!(steps > 30, "{steps} of 50 waited");
+    // When it is well again, the operations go as what they are.
+    while let Next::Ask(ask) = rig.next(PUSH) {
+        let Ask::Push(push) = &ask else { panic!("{ask:?}") };
+        let answer = rig.applied(push);
+        rig.hear(&ask, &answer);
+    }
+    assert_eq!(rig.waiting(), []);
+}
+
+#[test]
 fn what_not_even_the_raw_endpoint_takes_stays_and_blocks_nothing() {
     let mut rig = rig();
     rig.save(1);
