@@ -13,7 +13,7 @@ use crate::{
         rules::DeviceKind,
         tokens::{hex, sha256},
     },
-    sync::wire::{self, Change, ChangeType, EpochReason, OpResult, Status, Target},
+    sync::wire::{self, Change, ChangeType, DigestCheck, EpochReason, OpResult, Status, Target},
 };
 use chrono::TimeDelta;
 use serde_json::{json, value::to_raw_value};
@@ -492,6 +492,33 @@ fn digests_that_differ_read_their_keys_again_and_are_told_to_the_server() {
     let push = rig.ask(Want::Heartbeat);
     let Ask::Push(push) = push else { panic!("{push:?}") };
     assert_eq!(push.request.health.unwrap().digest.map(|check| check.matched), Some(false));
+}
+
+#[test]
+fn a_device_that_is_often_restarted_still_compares_once_a_day() {
+    let mut rig = rig();
+    rig.begin(vec![upsert(1, 1, &["a"])]);
+    let asks = |rig: &mut Rig| {
+        rig.engine = engine();
+        let ask = rig.ask(PULL);
+        let Ask::Changes(changes) = ask else { panic!("{ask:?}") };
+        changes.digest
+    };
+    assert!(asks(&mut rig), "it was never compared");
+    let check = DigestCheck { at: rig.now, matched: true };
+    rig.store.set_digest_check(check).unwrap();
+    rig.now += TimeDelta::hours(23);
+    assert!(!asks(&mut rig));
+    rig.now += TimeDelta::hours(1);
+    assert!(asks(&mut rig), "a day ago");
+    rig.now -= TimeDelta::days(400);
+    assert!(asks(&mut rig), "the clock was wrong, then or now");
+    // A reader of too much gets no digest, and is not told so on each page.
+    let ask = rig.ask(PULL);
+    let page = rig.page("c1", "c2", vec![]);
+    assert_eq!(rig.hear(&ask, &Heard::Changes(Box::new(page))), Step::Idle);
+    let ask = rig.ask(PULL);
+    assert!(matches!(ask, Ask::Changes(AskChanges { digest: false, .. })), "{ask:?}");
 }
 
 #[test]
