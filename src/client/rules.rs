@@ -245,9 +245,13 @@ pub fn read_pull(heard: &Heard) -> Pulled {
         (403, "device_revoked") => Pulled::Revoked,
         (401 | 403, _) => Pulled::SignIn,
         (408 | 425 | 429 | 500..=599, _) => Pulled::Again(retry_after),
+        (426, _) => Pulled::Strange(TOO_OLD.into()),
         _ => Pulled::Strange(heard.words()),
     }
 }
+
+/// What a person reads when the server refuses this version of the program.
+pub const TOO_OLD: &str = "应用版本过旧，无法读取最新数据，请升级；已保存的工作仍会照常提交";
 
 #[cfg(test)]
 mod tests {
@@ -333,6 +337,6 @@ mod tests {
         assert_eq!(read(401, "session_ended"), Pulled::SignIn);
         assert_eq!(read(403, "device_revoked"), Pulled::Revoked);
         assert!(matches!(read(503, "busy"), Pulled::Again(Some(_))));
-        assert!(matches!(read(426, "protocol_unsupported"), Pulled::Strange(_)));
+        assert_eq!(read(426, "protocol_unsupported"), Pulled::Strange(TOO_OLD.into()));
     }
 }

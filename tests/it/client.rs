@@ -9,12 +9,13 @@ use chengguan::{
     client::{
         device::ClockOffset,
         http::{Api, Patience},
-        rules::Pace,
+        rules::{Pace, TOO_OLD},
         store::{Attachment, Draft, MediaState, Store},
         sync::{Client, Need, Step},
     },
     db::types::CaseId,
     env::{Clock, Env},
+    error::Code,
     identity::{
         rules::{DeviceKind, Role},
         tokens::{hex, sha256},
@@ -414,6 +415,24 @@ fn bytes_that_changed_on_the_device_are_refused_and_kept(world: &World) {
     assert!(refused[0].reason.as_deref().unwrap().starts_with("checksum_mismatch"), "{refused:?}");
     assert!(path.exists());
     assert!(rig.client.store.media(MediaState::Stored).unwrap().is_empty());
+}
+
+#[test]
+fn an_app_that_is_too_old_reads_nothing_and_still_delivers() {
+    let config = |config: &mut chengguan::config::Config| config.min_app = "test/1.1,pwa/3".parse().unwrap();
+    let world = World::with(Engine::Sqlite, Options { config, ..Options::default() });
+    let inspector = world.person(Role::Inspector);
+    let mut rig = Rig::new(&world);
+    rig.sign_in(&inspector);
+    rig.report();
+    assert_eq!(rig.client.pull().unwrap(), Step::Stopped(Need::Look(TOO_OLD.into())));
+    rig.push_all();
+    assert_eq!(rig.statuses(), [Status::Applied]);
+    let token = rig.client.store.session().unwrap().access_token;
+    let ask = |query: &str| world.get(&format!("/api/v1/sync/snapshot{query}")).by(&token).send();
+    ask("?app=pwa/2.9").refused(Code::ProtocolUnsupported);
+    ask("?app=test/1.1").expect(200);
+    ask("").expect(200);
 }
 
 struct Off(TimeDelta);

@@ -5,6 +5,7 @@ use crate::{
     client::{
         device::Identity,
         keep::Position,
+        rules::TOO_OLD,
         store::{Draft, MediaState, Store},
     },
     db::types::{DeviceId, SessionId, UserId},
@@ -574,8 +575,7 @@ fn an_ended_session_stops_reading_and_not_sending() {
     let answer = rig.applied(&push);
     assert_eq!(rig.hear(&Ask::Push(push), &answer), Step::Moved);
     let ask = rig.ask(PULL);
-    assert_eq!(rig.hear(&ask, &problem(426, "protocol_unsupported")).clone(), {
-        Step::Stopped(Need::Look("the server refused: protocol_unsupported".into()))
-    });
+    let step = rig.hear(&ask, &problem(426, "protocol_unsupported"));
+    assert_eq!(step, Step::Stopped(Need::Look(TOO_OLD.into())));
     assert_eq!(rig.waiting(), []);
 }
