@@ -35,10 +35,44 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Free disk space that uploads must leave, bytes.
     pub reserve_bytes: u64,
+    /// The oldest apps that may read; every app may push.
+    pub min_app: OldestApps,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
     pub log: String,
+}
+
+/// The oldest version of each app that may read: `handheld/1.2, pwa/2.4`. Apps that are not named may read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OldestApps(Vec<(String, Vec<u64>)>);
+
+impl OldestApps {
+    /// Whether an app, `name/version`, is older than the oldest of its name. A part of its version that is no number
+    /// counts as 0.
+    pub fn refuses(&self, app: &str) -> bool {
+        let (name, version) = app.split_once('/').unwrap_or((app, ""));
+        let mut own: Vec<u64> = version.split('.').map(|part| part.parse().unwrap_or(0)).collect();
+        self.0.iter().any(|(known, oldest)| {
+            // 2.4 is not older than 2.4.0.
+            own.resize(own.len().max(oldest.len()), 0);
+            known == name && own < *oldest
+        })
+    }
+}
+
+impl FromStr for OldestApps {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<OldestApps, Self::Err> {
+        let app = |part: &str| {
+            let (name, version) = part.trim().split_once('/').filter(|(name, _)| !name.is_empty())?;
+            let version = version.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+            Some((name.to_owned(), version))
+        };
+        let parts = text.split(',').filter(|part| !part.trim().is_empty());
+        parts.map(app).collect::<Option<_>>().map(OldestApps).ok_or("no name/version")
+    }
 }
 
 /// A setting that can't be used.
@@ -87,6 +121,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("workers", "HTTP worker threads, 1–64 [default: 2]"),
     ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -165,6 +200,7 @@ impl Config {
             workers,
             max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
@@ -220,6 +256,21 @@ mod tests {
         let config = Config::load(&[("listen", "127.0.0.1:3".into())], environment, file).unwrap();
         assert_eq!((config.listen.port(), config.connections, config.workers), (3, 5, 4));
         assert_eq!(config.database_url, "sqlite:./data/chengguan.db");
+    }
+
+    #[test]
+    fn an_app_is_too_old_by_the_numbers_of_its_version() {
+        let oldest: OldestApps = "handheld/1.10, pwa/2".parse().unwrap();
+        for old in ["handheld/1.9.9", "handheld/1", "handheld", "handheld/x", "pwa/1.99"] {
+            assert!(oldest.refuses(old), "{old}");
+        }
+        for good in ["handheld/1.10", "handheld/1.10.0", "handheld/2", "pwa/2.0", "dock/0.1", "", "2"] {
+            assert!(!oldest.refuses(good), "{good}");
+        }
+        assert!(!OldestApps::default().refuses("handheld/0"));
+        for wrong in ["handheld", "/1", "handheld/1.x", "pwa/"] {
+            assert!(wrong.parse::<OldestApps>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

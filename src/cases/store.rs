@@ -14,6 +14,7 @@ use diesel::{
     prelude::*,
     upsert::excluded,
 };
+use std::cmp::Reverse;
 
 /// A case.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -260,36 +261,55 @@ pub struct Page {
 }
 
 pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
-    let mut query = seen(&page.sight);
-    if let Some(state) = page.state {
-        query = query.filter(cases::state.eq(state.as_str()));
+    let mut rows: Vec<CaseRow> = Vec::new();
+    for mut query in ways(&page.sight) {
+        if let Some(state) = page.state {
+            query = query.filter(cases::state.eq(state.as_str()));
+        }
+        if let Some(unit) = page.unit_id {
+            query = query.filter(cases::unit_id.eq(unit));
+        }
+        if let Some(after) = page.after {
+            query = query.filter(cases::id.lt(after));
+        }
+        rows.extend(query.order(cases::id.desc()).limit(page.limit).load(db)?);
     }
-    if let Some(unit) = page.unit_id {
-        query = query.filter(cases::unit_id.eq(unit));
-    }
-    if let Some(after) = page.after {
-        query = query.filter(cases::id.lt(after));
-    }
-    Ok(query.order(cases::id.desc()).limit(page.limit).load(db)?)
+    rows.sort_unstable_by_key(|row| Reverse(row.id));
+    Ok(first(rows, page.limit))
 }
 
 /// All cases of a sight by id, for a snapshot.
 pub(super) fn case_after(db: &mut Db, sight: &Sight, after: Option<CaseId>, limit: i64) -> Result<Vec<CaseRow>> {
-    let mut query = seen(sight);
-    if let Some(after) = after {
-        query = query.filter(cases::id.gt(after));
+    let mut rows: Vec<CaseRow> = Vec::new();
+    for mut query in ways(sight) {
+        if let Some(after) = after {
+            query = query.filter(cases::id.gt(after));
+        }
+        rows.extend(query.order(cases::id.asc()).limit(limit).load(db)?);
     }
-    Ok(query.order(cases::id.asc()).limit(limit).load(db)?)
+    rows.sort_unstable_by_key(|row| row.id);
+    Ok(first(rows, limit))
+}
+
+/// The first of sorted rows, each once.
+fn first(mut rows: Vec<CaseRow>, limit: i64) -> Vec<CaseRow> {
+    rows.dedup_by_key(|row| row.id);
+    rows.truncate(usize::try_from(limit).unwrap_or(0));
+    rows
 }
 
 type Boxed = cases::BoxedQuery<'static, MultiBackend, SqlTypeOf<AsSelect<CaseRow, MultiBackend>>>;
 
-fn seen(sight: &Sight) -> Boxed {
-    let query = cases::table.select(CaseRow::as_select()).into_boxed();
+/// A query for each reason to see a case. Each walks an index that is in the order of ids, so a page costs what it holds,
+/// however many cases there are; one query for both reasons sorts all of theirs, or passes over everybody else's.
+fn ways(sight: &Sight) -> Vec<Boxed> {
+    let all = || cases::table.select(CaseRow::as_select()).into_boxed();
     match *sight {
-        Sight::All => query,
-        Sight::UnitOr(Some(unit), user) => query.filter(cases::unit_id.eq(unit).or(cases::reported_by.eq(user))),
-        Sight::UnitOr(None, user) => query.filter(cases::reported_by.eq(user)),
+        Sight::All => vec![all()],
+        Sight::UnitOr(unit, user) => {
+            let own = unit.map(|unit| all().filter(cases::unit_id.eq(unit)));
+            own.into_iter().chain([all().filter(cases::reported_by.eq(user))]).collect()
+        }
     }
 }
 

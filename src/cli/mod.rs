@@ -74,6 +74,9 @@ pub(crate) struct Common {
     /// Free disk space that uploads must leave, bytes [default: 268435456]
     #[arg(long, global = true)]
     reserve_bytes: Option<String>,
+    /// Oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]
+    #[arg(long, global = true)]
+    min_app: Option<String>,
     /// text or json [default: text]
     #[arg(long, global = true)]
     log_format: Option<String>,
@@ -94,6 +97,7 @@ impl Common {
             ("workers", &self.workers),
             ("max_upload_bytes", &self.max_upload_bytes),
             ("reserve_bytes", &self.reserve_bytes),
+            ("min_app", &self.min_app),
             ("log_format", &self.log_format),
             ("log", &self.log),
         ];

@@ -45,8 +45,10 @@ pub enum Pushed {
     Results(Duration),
     /// Nothing was learnt: no answer, overload. The same bytes go again.
     Again(Option<Duration>),
-    /// The server broke on this batch, or could not read it.
+    /// The server broke on this batch.
     Fault,
+    /// The server, or a box on the way, could not read this batch, and does not blame its envelope.
+    Garbled(String),
     /// The batch is too large for something on the way.
     TooLarge,
     /// The device's token was refused for its time.
@@ -68,6 +70,8 @@ pub enum Next {
     Wait(Duration),
     /// Send the first operation alone, as bytes, to the endpoint that takes anything.
     SendRaw,
+    /// The same, once an empty push was taken: otherwise it is not this operation that does not pass.
+    Suspect,
     /// Ask for a new epoch.
     NewEpoch,
     /// Nothing can be sent until a person acts. Everything stays in the outbox.
@@ -97,8 +101,15 @@ pub fn read_push(heard: &Heard) -> Pushed {
         (409, "epoch_stale") => Pushed::EpochStale,
         (413, _) => Pushed::TooLarge,
         (408 | 425 | 429 | 502..=504 | 507, _) => Pushed::Again(retry_after),
-        // 400 for a whole push: one operation's bytes have spoilt the document. The halves will tell which.
-        (400 | 422 | 500..=599, _) => Pushed::Fault,
+        // It broke off between here and there: what was sent is not what is refused.
+        (400, "body_interrupted") => Pushed::Again(None),
+        // The server judges operations one by one inside a 200, so these blame the envelope, which every push shares.
+        (400 | 422, "body_invalid" | "nul_character" | "parameter_invalid" | "value_invalid") => {
+            Pushed::Strange(heard.words())
+        }
+        // One operation's bytes have spoilt the document, for somebody. The halves will tell which.
+        (400 | 422, _) => Pushed::Garbled(heard.words()),
+        (500..=599, _) => Pushed::Fault,
         _ => Pushed::Strange(heard.words()),
     }
 }
@@ -143,13 +154,15 @@ impl Sender {
                 if peace.is_zero() { Next::Go } else { Next::Wait((*peace).min(pace.cap)) }
             }
             Pushed::Again(asked) => self.wait(*asked, pace, dice),
-            Pushed::Fault => {
+            // Nothing of ours was in it, so no operation is to blame.
+            Pushed::Garbled(what) if sent == 0 => Next::Stop(Stop::Strange(what.clone())),
+            Pushed::Fault | Pushed::Garbled(_) => {
                 self.faults += 1;
                 if self.faults < FAULTS_BEFORE_HALVING || sent == 0 {
                     return self.wait(None, pace, dice);
                 }
                 if sent == 1 {
-                    return Next::SendRaw;
+                    return Next::Suspect;
                 }
                 self.limit = sent / 2;
                 self.wait(None, pace, dice)
@@ -232,9 +245,13 @@ pub fn read_pull(heard: &Heard) -> Pulled {
         (403, "device_revoked") => Pulled::Revoked,
         (401 | 403, _) => Pulled::SignIn,
         (408 | 425 | 429 | 500..=599, _) => Pulled::Again(retry_after),
+        (426, _) => Pulled::Strange(TOO_OLD.into()),
         _ => Pulled::Strange(heard.words()),
     }
 }
+
+/// What a person reads when the server refuses this version of the program.
+pub const TOO_OLD: &str = "应用版本过旧，无法读取最新数据，请升级；已保存的工作仍会照常提交";
 
 #[cfg(test)]
 mod tests {
@@ -271,7 +288,7 @@ mod tests {
             rounds += 1;
             match sender.after(&Pushed::Fault, op(1), sent, false, PACE, 0) {
                 Next::Wait(_) => sent = sent.min(sender.limit),
-                Next::SendRaw => break,
+                Next::Suspect => break,
                 other => panic!("{other:?}"),
             }
         }
@@ -320,6 +337,6 @@ mod tests {
         assert_eq!(read(401, "session_ended"), Pulled::SignIn);
         assert_eq!(read(403, "device_revoked"), Pulled::Revoked);
         assert!(matches!(read(503, "busy"), Pulled::Again(Some(_))));
-        assert!(matches!(read(426, "protocol_unsupported"), Pulled::Strange(_)));
+        assert_eq!(read(426, "protocol_unsupported"), Pulled::Strange(TOO_OLD.into()));
     }
 }

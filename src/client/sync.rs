@@ -85,6 +85,7 @@ pub struct Client {
     api: Api,
     env: Env,
     engine: Engine,
+    app: String,
     pace: Pace,
     boot: String,
     started: Instant,
@@ -112,6 +113,7 @@ impl Client {
             api,
             env,
             engine: Engine::new(About { app: app.to_owned(), storage_persisted: Some(true), pace }),
+            app: app.to_owned(),
             pace,
             boot,
             started: Instant::now(),
@@ -252,7 +254,8 @@ impl Client {
                 heard(self.api.post("/api/v1/sync/epoch", Some(&token), &epoch.request), Heard::Epoch)
             }
             Ask::Changes(AskChanges { cursor, limit, wait_s, digest, .. }) => {
-                let mut path = format!("/api/v1/sync/changes?cursor={}&limit={limit}", escaped(cursor));
+                let mut path =
+                    format!("/api/v1/sync/changes?{}&cursor={}&limit={limit}", self.reader(), escaped(cursor));
                 if *wait_s > 0 {
                     path += &format!("&wait={wait_s}");
                 }
@@ -264,13 +267,12 @@ impl Client {
             }
             Ask::Snapshot(AskSnapshot { page, since, keys, .. }) => {
                 let keys = (!keys.is_empty()).then(|| keys.join(","));
-                let query: Vec<String> = [("page", page), ("since", since), ("keys", &keys)]
-                    .iter()
-                    .filter_map(|(name, value)| Some(format!("{name}={}", escaped(value.as_ref()?))))
-                    .collect();
-                let path = format!("/api/v1/sync/snapshot?{}", query.join("&"));
+                let mut path = format!("/api/v1/sync/snapshot?{}", self.reader());
+                for (name, value) in [("page", page), ("since", since), ("keys", &keys)] {
+                    path += &value.as_ref().map(|value| format!("&{name}={}", escaped(value))).unwrap_or_default();
+                }
                 let token = self.store.session()?.access_token;
-                heard(self.api.get(path.trim_end_matches('?'), &token), |page| Heard::Snapshot(Box::new(page)))
+                heard(self.api.get(&path, &token), |page| Heard::Snapshot(Box::new(page)))
             }
             Ask::Refresh => {
                 let session = self.store.session()?;
@@ -287,6 +289,11 @@ impl Client {
                 Ok(heard)
             }
         }
+    }
+
+    /// What a read says about this program, so that a server can refuse one that is too old to understand it.
+    fn reader(&self) -> String {
+        format!("protocol={}&app={}", wire::PROTOCOL, escaped(&self.app))
     }
 
     /// Sends given operations again, whatever became of them, and returns the answers: for checks. Only the try is

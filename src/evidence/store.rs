@@ -15,7 +15,10 @@ use diesel::{
     prelude::*,
     sql_types::{Bool, Text},
 };
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap},
+};
 
 /// A photo or video.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable, AsChangeset)]
@@ -149,6 +152,18 @@ pub(super) struct Wanted<'a> {
 
 /// Newest first.
 pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
+    let mut rows = Vec::new();
+    let ways = if viewer.centre { vec![None] } else { seen_by(viewer).into_iter().map(Some).collect() };
+    for way in ways {
+        rows.extend(evidence_by(db, way, wanted)?);
+    }
+    rows.sort_unstable_by_key(|row| Reverse(row.id));
+    rows.dedup_by_key(|row| row.id);
+    rows.truncate(usize::try_from(wanted.limit).unwrap_or(0));
+    Ok(rows)
+}
+
+fn evidence_by(db: &mut Db, way: Option<Condition>, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
     let mut query = evidence::table.select(EvidenceRow::as_select()).into_boxed();
     if let Some(case) = wanted.case {
         query = query.filter(
@@ -169,8 +184,8 @@ pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Res
     if let Some(before) = wanted.before {
         query = query.filter(evidence::id.lt(before));
     }
-    if !viewer.centre {
-        query = query.filter(seen_by(viewer));
+    if let Some(way) = way {
+        query = query.filter(way);
     }
     // Ids carry their time, so newest first is a keyset on the primary key alone.
     Ok(query.order(evidence::id.desc()).limit(wanted.limit).load(db)?)
@@ -192,39 +207,41 @@ pub(super) fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<Stri
 
 type Condition = Box<dyn BoxableExpression<evidence::table, MultiBackend, SqlType = Bool>>;
 
-/// The SQL form of `viewer.sees(audience)` for all but the Centre.
-fn seen_by(viewer: &Viewer) -> Condition {
+/// The SQL form of `viewer.sees(audience)` for all but the Centre: a condition for each reason to see a piece, to be
+/// asked one by one. Joined by OR, none of them could use an index, and each page would read every link there is.
+fn seen_by(viewer: &Viewer) -> Vec<Condition> {
     let sent = uploads::table
         .filter(uploads::owner.eq_any(viewer.owners()))
         .filter(uploads::state.eq("accepted"))
         .select(uploads::evidence_id.assume_not_null());
-    let mut seen: Condition = Box::new(evidence::id.eq_any(sent));
+    let mut seen: Vec<Condition> = vec![Box::new(evidence::id.eq_any(sent))];
     if let Some(device) = viewer.device {
-        seen =
-            Box::new(seen.or(evidence::device_id.assume_not_null().eq(device).and(evidence::device_id.is_not_null())));
+        let declared = evidence::device_id.assume_not_null().eq(device).and(evidence::device_id.is_not_null());
+        seen.push(Box::new(declared));
     }
     if let Some(user) = viewer.user {
-        seen = Box::new(seen.or(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
+        seen.push(Box::new(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
         let reported = cases::table.filter(cases::reported_by.eq(user)).select(sql::<Text>("CAST(cases.id AS TEXT)"));
-        seen =
-            Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(reported)))));
+        let reported = linked("case").filter(evidence_links::target_id.eq_any(reported));
+        seen.push(Box::new(evidence::id.eq_any(reported)));
         let made = spot_checks::table
             .filter(spot_checks::actor_id.eq(user))
             .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
         let made = linked("spot_check").filter(evidence_links::target_id.eq_any(made));
-        seen = Box::new(seen.or(evidence::id.eq_any(made)));
+        seen.push(Box::new(evidence::id.eq_any(made)));
     }
     if let Some(unit) = viewer.unit {
         let owned = cases::table
             .filter(cases::unit_id.assume_not_null().eq(unit))
             .filter(cases::unit_id.is_not_null())
             .select(sql::<Text>("CAST(cases.id AS TEXT)"));
-        seen = Box::new(seen.or(evidence::id.eq_any(linked("case").filter(evidence_links::target_id.eq_any(owned)))));
+        let owned = linked("case").filter(evidence_links::target_id.eq_any(owned));
+        seen.push(Box::new(evidence::id.eq_any(owned)));
         let judged = spot_checks::table
             .filter(spot_checks::unit_id.eq(unit))
             .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
         let judged = linked("spot_check").filter(evidence_links::target_id.eq_any(judged));
-        seen = Box::new(seen.or(evidence::id.eq_any(judged)));
+        seen.push(Box::new(evidence::id.eq_any(judged)));
     }
     seen
 }

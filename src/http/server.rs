@@ -4,8 +4,10 @@ use super::{edge, pages, parameter_errors, routes, unknown};
 use crate::app::App;
 use actix_web::{
     HttpServer,
-    dev::Server,
-    middleware::{Compress, from_fn},
+    body::MessageBody,
+    dev::{Server, ServiceRequest, ServiceResponse},
+    http::{Method, header},
+    middleware::{Compress, Next, from_fn},
     web,
 };
 use std::{net::SocketAddr, time::Duration};
@@ -38,6 +40,7 @@ pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
             .default_service(web::to(unknown::unknown))
             .wrap(from_fn(edge::edge))
             .wrap(Compress::default())
+            .wrap(from_fn(head_unpacked))
     })
     .workers(workers)
     // Beyond what disk and database can do at once, threads only take memory and turns.
@@ -50,4 +53,16 @@ pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
     .bind(listen)?;
     let address = server.addrs()[0];
     Ok(Bound { address, server: server.run() })
+}
+
+/// Keeps the packer away from answers to HEAD: it would announce a coding for a body that never comes, and a client that
+/// unpacks what it reads calls that a broken stream.
+async fn head_unpacked<B: MessageBody>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    if request.method() == Method::HEAD {
+        request.headers_mut().remove(header::ACCEPT_ENCODING);
+    }
+    next.call(request).await
 }

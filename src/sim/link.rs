@@ -17,6 +17,8 @@ use std::{
 pub enum Cut {
     /// After so many more bytes have gone to the server.
     Up(u64),
+    /// The same, and then the plug is out.
+    Off(u64),
     /// When the next answer begins to come back: the server has acted, the device does not know.
     Answer,
 }
@@ -33,6 +35,7 @@ struct Shared {
     closed: AtomicBool,
     armed: Mutex<Option<Cut>>,
     up: AtomicU64,
+    down: AtomicU64,
     cuts: AtomicU64,
 }
 
@@ -40,14 +43,22 @@ impl Shared {
     /// How much of `length` bytes for the server may pass, and whether the connection breaks then.
     fn up(&self, length: usize) -> (usize, bool) {
         let mut armed = self.armed.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(Cut::Up(left)) = *armed else { return (length, false) };
+        let (left, off) = match *armed {
+            Some(Cut::Up(left)) => (left, false),
+            Some(Cut::Off(left)) => (left, true),
+            _ => return (length, false),
+        };
         let length_wide = length as u64;
         if length_wide < left {
-            *armed = Some(Cut::Up(left - length_wide));
+            let left = left - length_wide;
+            *armed = Some(if off { Cut::Off(left) } else { Cut::Up(left) });
             return (length, false);
         }
         *armed = None;
         self.cuts.fetch_add(1, Ordering::Relaxed);
+        if off {
+            self.plugged.store(false, Ordering::Relaxed);
+        }
         (usize::try_from(left).unwrap_or(length), true)
     }
 
@@ -80,6 +91,7 @@ impl Link {
             closed: AtomicBool::new(false),
             armed: Mutex::new(None),
             up: AtomicU64::new(0),
+            down: AtomicU64::new(0),
             cuts: AtomicU64::new(0),
         });
         let inner = shared.clone();
@@ -121,6 +133,11 @@ impl Link {
     pub fn up_bytes(&self) -> u64 {
         self.shared.up.load(Ordering::Relaxed)
     }
+
+    /// Bytes that came back from the server so far, headers included.
+    pub fn down_bytes(&self) -> u64 {
+        self.shared.down.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Link {
@@ -153,7 +170,13 @@ fn relay(device: TcpStream, shared: &Arc<Shared>) -> io::Result<()> {
         });
     })?;
     thread::Builder::new().name("link-down".into()).spawn(move || {
-        pump(&server, &device, &down, |bytes| if down.answer_is_cut() { (0, true) } else { (bytes, false) });
+        pump(&server, &device, &down, |bytes| {
+            if down.answer_is_cut() {
+                return (0, true);
+            }
+            down.down.fetch_add(bytes as u64, Ordering::Relaxed);
+            (bytes, false)
+        });
     })?;
     Ok(())
 }
@@ -239,5 +262,11 @@ mod tests {
         assert_eq!(next(&mut device), Some(b'!'));
         link.plug(false);
         assert_eq!(next(&mut device), None);
+        link.plug(true);
+        link.arm(Some(Cut::Off(2)));
+        let mut device = connect(&link);
+        device.write_all(b"last").unwrap();
+        while next(&mut device).is_some() {}
+        assert_eq!((link.cuts(), next(&mut connect(&link))), (3, None));
     }
 }

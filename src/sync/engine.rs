@@ -179,10 +179,11 @@ fn missing(record: &mut impl Record, epoch: &EpochRow, read: &Read) -> Result<Ve
     Ok((from..=newest).filter(|seq| !there.contains(seq) && !own.contains(seq)).take(MISSING).collect())
 }
 
-/// Begins an epoch for a device whose store is a copy or new.
+/// Begins an epoch for a device whose store is a copy or new. A revoked device may as well: what it still delivers is
+/// kept, as `quarantined`.
 ///
 /// # Errors
-/// `device_unknown`, `device_revoked`, `value_invalid`.
+/// `device_unknown`, `value_invalid`.
 pub fn begin_epoch(record: &mut impl Record, device: DeviceId, asked: &EpochRequest) -> Result<Token> {
     if asked.reason == EpochReason::Enrolled || !(0..=i32::MAX - 2).contains(&asked.epoch) {
         return Err(Code::ValueInvalid.with("reason: copied or wiped; epoch: from 0"));

@@ -138,12 +138,20 @@ struct From {
     digest: Option<u8>,
     /// The protocol the client reads, 1 by default.
     protocol: Option<u32>,
+    /// Name and version of the program, `pwa/2.4.1`.
+    app: Option<String>,
 }
 
-fn readable(protocol: Option<u32>) -> Result<()> {
-    match protocol {
-        None | Some(PROTOCOL) => Ok(()),
-        Some(_) => Err(Code::ProtocolUnsupported.with(format!("this server speaks {PROTOCOL}"))),
+/// Refuses a client that is too old to understand what it would read. What it has made is still taken: see [`sync_push`].
+fn readable(app: &App, protocol: Option<u32>, client: Option<&str>) -> Result<()> {
+    if !matches!(protocol, None | Some(PROTOCOL)) {
+        return Err(Code::ProtocolUnsupported.with(format!("this server speaks {PROTOCOL}")));
+    }
+    match client {
+        Some(client) if app.config.min_app.refuses(client) => {
+            Err(Code::ProtocolUnsupported.with(format!("{client} is too old")))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -152,8 +160,8 @@ fn readable(protocol: Option<u32>) -> Result<()> {
 #[get("/sync/changes")]
 async fn sync_changes(app: web::Data<App>, caller: Caller, from: web::Query<From>) -> Result<HttpResponse> {
     let who = caller.user()?;
-    let From { cursor: prev, limit, wait, digest, protocol } = from.into_inner();
-    readable(protocol)?;
+    let From { cursor: prev, limit, wait, digest, protocol, app: client } = from.into_inner();
+    readable(&app, protocol, client.as_deref())?;
     let limit = limit.unwrap_or(500);
     if !(1..=pull::MAX_LIMIT).contains(&limit) {
         return Err(Code::ParameterInvalid.with("limit: 1–1000"));
@@ -226,6 +234,8 @@ struct SnapshotQuery {
     keys: Option<String>,
     /// The protocol the client reads, 1 by default.
     protocol: Option<u32>,
+    /// Name and version of the program, `pwa/2.4.1`.
+    app: Option<String>,
 }
 
 /// What this reader may see, page by page, and the cursor to go on from.
@@ -233,8 +243,8 @@ struct SnapshotQuery {
 #[get("/sync/snapshot")]
 async fn sync_snapshot(app: web::Data<App>, caller: Caller, query: web::Query<SnapshotQuery>) -> Result<HttpResponse> {
     let who = caller.user()?;
-    let SnapshotQuery { page, since, keys, protocol } = query.into_inner();
-    readable(protocol)?;
+    let SnapshotQuery { page, since, keys, protocol, app: client } = query.into_inner();
+    readable(&app, protocol, client.as_deref())?;
     if keys.is_some() && since.is_none() {
         return Err(Code::ParameterInvalid.with("keys: goes with since"));
     }

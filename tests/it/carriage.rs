@@ -5,11 +5,15 @@ use crate::support::{
     on_both_engines,
     world::{Engine, World},
 };
-use chengguan::identity::rules::Role;
-use serde_json::Value;
+use chengguan::{
+    client::http::{Api, Patience},
+    identity::rules::Role,
+    sim::link::Link,
+};
+use serde_json::{Value, json};
 use std::time::Duration;
 
-on_both_engines!(pushes_and_pages_travel_compressed);
+on_both_engines!(pushes_and_pages_travel_compressed, the_clients_own_pull_travels_compressed);
 
 fn pushes_and_pages_travel_compressed(world: &World) {
     use std::io::{Read, Write};
@@ -35,6 +39,37 @@ fn pushes_and_pages_travel_compressed(world: &World) {
     stream.read_to_end(&mut answer).unwrap();
     let head = String::from_utf8_lossy(&answer[..answer.len().min(600)]).to_lowercase();
     assert!(head.contains("content-encoding: gzip") && head.contains("cache-control: no-store"), "{head}");
+}
+
+fn the_clients_own_pull_travels_compressed(world: &World) {
+    let dispatcher = world.person(Role::Dispatcher);
+    for n in 0..100 {
+        let body = json!({"title": format!("占道经营{n}"), "description": "流动摊贩占用人行道，影响通行。".repeat(20)});
+        world.post("/api/v1/cases").by(&dispatcher.token).json(&body).send().expect(201);
+    }
+    let link = Link::new(world.address).unwrap();
+    let api = Api::new(&link.url(), Patience::default()).unwrap();
+    let answer = api.get("/api/v1/sync/snapshot", &dispatcher.token).unwrap();
+    let mut read = answer.body.len() as u64;
+    let mut next = answer.json::<Value>().unwrap()["next_page"].as_str().map(str::to_owned);
+    while let Some(page) = next {
+        let answer = api.get(&format!("/api/v1/sync/snapshot?page={page}"), &dispatcher.token).unwrap();
+        read += answer.body.len() as u64;
+        next = answer.json::<Value>().unwrap()["next_page"].as_str().map(str::to_owned);
+    }
+    assert!(link.down_bytes() * 4 < read, "{} bytes came for {read}", link.down_bytes());
+}
+
+/// A coding without coded bytes is a broken stream to a client that unpacks what it reads.
+#[test]
+fn an_answer_to_head_says_nothing_of_packing() {
+    let world = World::start(Engine::Sqlite);
+    for path in ["/api/v1/uploads/01900000-0000-7000-8000-000000000001", "/console/", "/api/v1/nothing-here"] {
+        let request = format!("HEAD {path} HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n");
+        let head = crate::support::http::raw(world.address, request.as_bytes()).to_lowercase();
+        assert!(head.starts_with("http/1.1 ") && !head.contains("content-encoding"), "{path}: {head}");
+        assert!(head.ends_with("\r\n\r\n"), "{path}: {head}");
+    }
 }
 
 #[test]

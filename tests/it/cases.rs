@@ -4,7 +4,15 @@ use crate::support::{
     on_both_engines,
     world::{Person, World, read},
 };
-use chengguan::{error::Code, identity::rules::Role};
+use chengguan::{
+    cases::{
+        actions,
+        store::{Page, Sight},
+    },
+    db::types::CaseId,
+    error::Code,
+    identity::rules::Role,
+};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -15,6 +23,7 @@ on_both_engines!(
     a_stale_version_is_refused,
     a_late_case_is_marked_overdue_and_closed_late,
     pages_follow_each_other_without_gap_or_repeat,
+    a_case_that_is_theirs_for_two_reasons_is_shown_once,
     a_report_must_be_sound,
     a_number_counts_within_the_local_day,
 );
@@ -167,6 +176,45 @@ fn pages_follow_each_other_without_gap_or_repeat(world: &World) {
     assert_eq!(none["items"], json!([]));
     world.get("/api/v1/cases?state=flying").by(&dispatcher.token).send().refused(Code::ParameterInvalid);
     world.get("/api/v1/cases?limit=0").by(&dispatcher.token).send().refused(Code::ParameterInvalid);
+}
+
+fn a_case_that_is_theirs_for_two_reasons_is_shown_once(world: &World) {
+    let c = centre(world);
+    let (own, other) = (world.person(Role::Inspector), world.person(Role::Inspector));
+    let mut theirs: Vec<CaseId> = Vec::new();
+    // By turns: reported and dispatched to the unit, reported, dispatched, neither.
+    for n in 0..12 {
+        let case = report(world, if n % 4 < 2 { &own } else { &other }, &format!("第{n}件"));
+        if n % 2 == 0 {
+            dispatch(world, &c, &case);
+        }
+        theirs.extend((n % 4 < 3).then(|| read::<CaseId>(&case["id"])));
+        world.wait(TimeDelta::seconds(1));
+    }
+    let sight = Sight::UnitOr(Some(read(&json!(c.liaison.unit))), own.id);
+    for limit in [1, 2, 5, 100] {
+        let (mut rising, mut falling) = (Vec::new(), Vec::new());
+        loop {
+            let (sight, after) = (sight.clone(), rising.last().copied());
+            let page = world.read(move |db| actions::case_after(db, &sight, after, limit));
+            rising.extend(page.iter().map(|row| row.id));
+            if page.len() < limit as usize {
+                break;
+            }
+        }
+        assert_eq!(rising, theirs, "{limit}");
+        loop {
+            let after = falling.last().copied();
+            let page = Page { sight: sight.clone(), state: None, unit_id: None, after, limit };
+            let page = world.read(move |db| actions::case_page(db, &page));
+            falling.extend(page.iter().map(|row| row.id));
+            if page.len() < limit as usize {
+                break;
+            }
+        }
+        falling.reverse();
+        assert_eq!(falling, theirs, "{limit}");
+    }
 }
 
 fn a_report_must_be_sound(world: &World) {

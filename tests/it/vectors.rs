@@ -1,11 +1,18 @@
 //! `api-spec/sync-vectors.json`: what another client can test itself with. This program runs the same.
 
-use crate::support::{field::Field, on_both_engines, world::World};
+use crate::support::{field::Field, on_both_engines, scratch::Folder, world::World};
 use chengguan::{
-    identity::rules::Role,
+    client::{
+        device::{ClockOffset, Identity},
+        keep::{Extent, Keep},
+        store::{Draft, Store, open},
+    },
+    db::types::{CaseId, DeviceId, OpId, SessionId, UserId},
+    env::Env,
+    identity::rules::{DeviceKind, Role},
     sync::{
         record::corrected,
-        wire::{Clock, Op, digest_of},
+        wire::{Change, ChangeType, Clock, EpochResponse, Op, Snapshot, Target, digest_of},
     },
 };
 use chrono::{DateTime, Utc};
@@ -118,5 +125,119 @@ fn a_predecessor_decides_whether_an_operation_is_judged(world: &World) {
         let status = if vector.status == "judged" { "applied" } else { &vector.status };
         let result = field.result(&op, status);
         assert_eq!(result["code"], json!(vector.code), "{:?}", vector.predecessors);
+    }
+}
+
+/// A device's own store, enrolled in an epoch.
+fn device(folder: &Folder, epoch: i32) -> Store {
+    let env = Env::system();
+    let mut store = Store::open(&folder.path().join("device.db")).unwrap();
+    let (device, kind) = (DeviceId(env.id()), DeviceKind::Handheld);
+    let identity = Identity { device, name: "h".into(), kind, epoch, pkcs8: vec![1] };
+    store.set_identity(&identity, ClockOffset { offset_ms: 0, measured_at: env.now() }).unwrap();
+    store
+}
+
+#[test]
+fn a_new_epoch_numbers_what_waits_as_the_vector_says() {
+    #[derive(Deserialize)]
+    struct Renumber {
+        from_epoch: i32,
+        to_epoch: i32,
+        outbox: Vec<Value>,
+        becomes: Vec<Value>,
+        next_seq: i64,
+    }
+    let vector: Renumber = vectors("renumber");
+    let (folder, env) = (Folder::new("renumber"), Env::system());
+    let mut store = device(&folder, vector.from_epoch);
+    let mut file = open(&folder.path().join("device.db")).unwrap();
+    for (place, op) in (-100..).zip(&vector.outbox) {
+        let (id, target) = (op["op_id"].as_str().unwrap(), op["target"]["id"].as_str().unwrap());
+        let line = format!(
+            "INSERT INTO outbox (place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
+             VALUES ({place}, {}, {}, '{id}', 0, 'case', '{target}', 1, '{op}')",
+            vector.from_epoch, op["seq"]
+        );
+        file.batch_execute(&line).unwrap();
+    }
+    let (push_token, generation, server_time) = ("t".to_owned(), "g".to_owned(), env.now());
+    let answer = EpochResponse { epoch: vector.to_epoch, push_token, generation, server_time };
+    assert!(store.begin_epoch(vector.from_epoch, None, &answer, env.now()).unwrap());
+    let waiting = store.waiting(100).unwrap();
+    let became: Vec<Value> = waiting.iter().map(|queued| serde_json::from_str(&queued.raw).unwrap()).collect();
+    assert_eq!(became, vector.becomes);
+    let attempt = store.begin_attempt().unwrap();
+    assert_eq!((attempt.epoch, attempt.number, attempt.push_token.as_deref()), (vector.to_epoch, 1, Some("t")));
+    let draft = Draft {
+        op_id: OpId(env.id()),
+        r#type: "case.note".into(),
+        target: Target::case(CaseId(env.id())),
+        base: None,
+        depends_on: vec![],
+        actor: UserId(env.id()),
+        session: SessionId(env.id()),
+        occurred_at: env.now(),
+        mono: None,
+        gps: None,
+        args: json!({"text": "x"}),
+        attachments: vec![],
+    };
+    assert_eq!(store.save(draft).unwrap().seq, vector.next_seq);
+}
+
+#[test]
+fn a_snapshot_ends_as_the_vectors_say() {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        ver: i64,
+        #[serde(default)]
+        keys: Vec<String>,
+    }
+    #[derive(Deserialize)]
+    struct End {
+        why: String,
+        extent: String,
+        scope: Vec<String>,
+        of: Vec<String>,
+        here: Vec<Row>,
+        came: Vec<Row>,
+        then: Vec<Row>,
+    }
+    let upsert = |row: &Row| Change {
+        seq: 1,
+        t: ChangeType::Upsert,
+        kind: "case".into(),
+        id: row.id.clone(),
+        ver: Some(row.ver),
+        keys: row.keys.clone(),
+        data: Some(serde_json::value::to_raw_value(&json!({})).unwrap()),
+    };
+    for vector in vectors::<Vec<End>>("snapshot_end") {
+        let (folder, now) = (Folder::new("snapshot-end"), Env::system().now());
+        let mut store = device(&folder, 1);
+        store.live(None, "g").unwrap();
+        let mut read = |rows: &[Row], of: &[String], extent| {
+            let page = Snapshot {
+                generation: "g".into(),
+                server_time: now,
+                cursor: "c".into(),
+                seq: 1,
+                next_page: None,
+                scope: vector.scope.clone(),
+                of: of.to_vec(),
+                items: rows.iter().map(upsert).collect(),
+            };
+            store.snapshot_begin().unwrap();
+            store.snapshot_page(&page).unwrap();
+            store.snapshot_finish(&page, extent, now).unwrap();
+        };
+        read(&vector.here, &vector.scope, Extent::Whole);
+        let extent = if vector.extent == "whole" { Extent::Whole } else { Extent::Part };
+        read(&vector.came, &vector.of, extent);
+        let then: Vec<(String, i64)> = vector.then.into_iter().map(|row| (row.id, row.ver)).collect();
+        let records = store.records("case").unwrap().into_iter().map(|(id, ver, _)| (id, ver));
+        assert_eq!(records.collect::<Vec<_>>(), then, "{}", vector.why);
     }
 }

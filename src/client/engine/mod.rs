@@ -259,7 +259,7 @@ impl Engine {
         match want {
             Want::Push => self.sending.next(keep, &self.about, false, at),
             Want::Heartbeat => self.sending.next(keep, &self.about, true, at),
-            Want::Pull { wait_s } => self.reading.next(keep, wait_s),
+            Want::Pull { wait_s } => self.reading.next(keep, wait_s, at),
             Want::Refresh => Ok(self.reading.refresh()),
         }
     }

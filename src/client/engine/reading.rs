@@ -18,6 +18,9 @@ const LIMIT: u32 = 500;
 const LONGEST_WAIT_S: u32 = 25;
 /// After so many pages the digests are compared.
 const PAGES_PER_DIGEST: u32 = 20;
+/// A device that has just been switched on compares when the last time is longer ago: one that is restarted often would
+/// never count to the pages above.
+const DIGEST_AT_LEAST: TimeDelta = TimeDelta::days(1);
 /// When reading what differs has not helped so often, everything is read.
 const MISMATCHES_BEFORE_WHOLE: u32 = 3;
 /// Settled operations are kept that long, so that a server restored from a backup can be healed.
@@ -48,6 +51,8 @@ impl Run {
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     open: Option<Tag>,
+    /// It was seen when the digests were last compared.
+    awake: bool,
     run: Option<Run>,
     /// The access token is over.
     expired: bool,
@@ -63,8 +68,16 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    pub(super) fn next(&mut self, keep: &mut impl Keep, wait_s: u32) -> Result<Next> {
+    pub(super) fn next(&mut self, keep: &mut impl Keep, wait_s: u32, at: Moment) -> Result<Next> {
         self.open = None;
+        if !self.awake {
+            // One from the future is of a clock that was wrong, and says as little.
+            let known = keep.digest_check()?.map(|check| (at.now - check.at).abs());
+            if known.is_none_or(|age| age >= DIGEST_AT_LEAST) {
+                self.pages = PAGES_PER_DIGEST;
+            }
+            self.awake = true;
+        }
         let ask = self.ask(keep, wait_s)?;
         self.open = Some(ask.tag());
         Ok(Next::Ask(ask))

@@ -21,6 +21,9 @@ pub(super) struct Sending {
     sender: Sender,
     /// Goes as bytes next.
     raw: Option<OpId>,
+    /// Goes as bytes if an empty push is taken: a server that takes nothing at all would else get everything as bytes,
+    /// and people would have to read it.
+    suspect: Option<OpId>,
     /// What not even the endpoint for bytes takes, and why: the others go on around it.
     stuck: BTreeMap<OpId, String>,
     /// The epoch that was found stale.
@@ -54,7 +57,11 @@ impl Sending {
             (Some(raw), Some(head)) if head.op_id == raw => return Ok(Ok(Ask::Raw(head.clone()))),
             _ => self.raw = None,
         }
-        if waiting.is_empty() && !alive {
+        self.suspect = self.suspect.filter(|op| waiting.first().is_some_and(|head| head.op_id == *op));
+        if self.suspect.is_some() {
+            waiting.clear();
+        }
+        if waiting.is_empty() && !alive && self.suspect.is_none() {
             return Ok(Err(match self.stuck.values().next() {
                 Some(why) if !nothing => Next::Stopped(Need::Look(why.clone())),
                 _ => Next::Idle,
@@ -108,14 +115,22 @@ impl Sending {
             keep.acknowledge(attempt, batch, response, at.now)?;
             empty = response.results.is_empty() && !batch.is_empty();
         }
+        let suspect = self.suspect.take().filter(|_| batch.is_empty());
         let next = self.sender.after(&read_push(heard), head, batch.len(), learnt, pace, at.dice);
+        if suspect.is_some() && matches!(heard, Heard::Push(_)) {
+            self.raw = suspect;
+        }
         Ok(match next {
             // An answer that looked at nothing must not be asked for again and again.
             rules::Next::Go if empty => step(self.sender.wait(None, pace, at.dice)),
-            rules::Next::Go if batch.is_empty() => Step::Idle,
+            rules::Next::Go if batch.is_empty() && suspect.is_none() => Step::Idle,
             rules::Next::SendRaw if head.is_none() => Step::Stopped(Need::Look(heard.words())),
             rules::Next::SendRaw => {
                 self.raw = head;
+                Step::Moved
+            }
+            rules::Next::Suspect => {
+                self.suspect = head;
                 Step::Moved
             }
             rules::Next::NewEpoch => {
@@ -178,7 +193,7 @@ impl Sending {
             Pushed::Again(asked) => self.sender.wait(*asked, pace, at.dice),
             Pushed::ClockWrong if learnt => rules::Next::Go,
             Pushed::ClockWrong | Pushed::Unknown => rules::Next::Stop(Stop::Enrol),
-            Pushed::Strange(what) => rules::Next::Stop(Stop::Strange(what.clone())),
+            Pushed::Strange(what) | Pushed::Garbled(what) => rules::Next::Stop(Stop::Strange(what.clone())),
             _ => self.sender.wait(None, pace, at.dice),
         })
     }
@@ -186,7 +201,7 @@ impl Sending {
 
 fn step(next: rules::Next) -> Step {
     match next {
-        rules::Next::Go | rules::Next::SendRaw | rules::Next::NewEpoch => Step::Moved,
+        rules::Next::Go | rules::Next::SendRaw | rules::Next::Suspect | rules::Next::NewEpoch => Step::Moved,
         rules::Next::Wait(wait) => Step::Wait(wait, "push".into()),
         rules::Next::Stop(Stop::Enrol) => Step::Stopped(Need::Enrol),
         rules::Next::Stop(Stop::Strange(what)) => Step::Stopped(Need::Look(what)),

@@ -5,6 +5,7 @@ use crate::{
     client::{
         device::Identity,
         keep::Position,
+        rules::TOO_OLD,
         store::{Draft, MediaState, Store},
     },
     db::types::{DeviceId, SessionId, UserId},
@@ -13,7 +14,7 @@ use crate::{
         rules::DeviceKind,
         tokens::{hex, sha256},
     },
-    sync::wire::{self, Change, ChangeType, EpochReason, OpResult, Status, Target},
+    sync::wire::{self, Change, ChangeType, DigestCheck, EpochReason, OpResult, Status, Target},
 };
 use chrono::TimeDelta;
 use serde_json::{json, value::to_raw_value};
@@ -273,6 +274,72 @@ fn an_operation_that_breaks_the_server_goes_as_bytes_and_the_others_go_on() {
 }
 
 #[test]
+fn a_push_refused_for_its_envelope_stops_and_sends_nothing_as_bytes() {
+    let mut rig = rig();
+    (1..=8).for_each(|op| rig.save(op));
+    for (status, code) in [(422, "body_invalid"), (400, "parameter_invalid"), (422, "value_invalid")] {
+        let push = Ask::Push(rig.push());
+        let step = rig.hear(&push, &problem(status, code));
+        assert_eq!(step, Step::Stopped(Need::Look(format!("the server refused: {code}"))));
+    }
+    let push = rig.push();
+    assert_eq!((push.batch.len(), rig.waiting().len()), (8, 8), "whoever mends it finds everything as it was");
+}
+
+#[test]
+fn a_body_that_broke_off_on_the_way_goes_again_as_it_is() {
+    let mut rig = rig();
+    (1..=8).for_each(|op| rig.save(op));
+    for _ in 0..20 {
+        let push = rig.push();
+        assert_eq!(push.batch.len(), 8);
+        assert!(matches!(rig.hear(&Ask::Push(push), &problem(400, "body_interrupted")), Step::Wait(..)));
+    }
+}
+
+/// Answers every push alike until `enough` of the step that came of it.
+fn refused_until(rig: &mut Rig, answer: &Heard, enough: impl Fn(&Step) -> bool) -> Step {
+    for _ in 0..50 {
+        let ask = rig.ask(PUSH);
+        assert!(matches!(ask, Ask::Push(_)), "{ask:?}");
+        let step = rig.hear(&ask, answer);
+        if enough(&step) {
+            return step;
+        }
+    }
+    panic!("no end");
+}
+
+#[test]
+fn what_refuses_even_an_empty_push_gets_no_operation_as_bytes() {
+    let mut rig = rig();
+    (1..=3).for_each(|op| rig.save(op));
+    // A box on the way that mangles or forbids everything.
+    for answer in [problem(400, ""), problem(400, "json_malformed")] {
+        let step = refused_until(&mut rig, &answer, |step| matches!(step, Step::Stopped(_)));
+        assert!(matches!(step, Step::Stopped(Need::Look(_))), "{step:?}");
+        assert_eq!(rig.waiting(), [1, 2, 3]);
+    }
+    // A server that breaks on everything is only waited for.
+    let mut steps = 0;
+    for _ in 0..50 {
+        let ask = rig.ask(PUSH);
+        assert!(matches!(ask, Ask::Push(_)), "{ask:?}");
+        let step = rig.hear(&ask, &problem(500, "internal"));
+        assert!(matches!(step, Step::Wait(..) | Step::Moved), "{step:?}");
+        steps += u32::from(matches!(step, Step::Wait(..)));
+    }
+    assert!(steps > 30, "{steps} of 50 waited");
+    // When it is well again, the operations go as what they are.
+    while let Next::Ask(ask) = rig.next(PUSH) {
+        let Ask::Push(push) = &ask else { panic!("{ask:?}") };
+        let answer = rig.applied(push);
+        rig.hear(&ask, &answer);
+    }
+    assert_eq!(rig.waiting(), []);
+}
+
+#[test]
 fn what_not_even_the_raw_endpoint_takes_stays_and_blocks_nothing() {
     let mut rig = rig();
     rig.save(1);
@@ -429,6 +496,33 @@ fn digests_that_differ_read_their_keys_again_and_are_told_to_the_server() {
 }
 
 #[test]
+fn a_device_that_is_often_restarted_still_compares_once_a_day() {
+    let mut rig = rig();
+    rig.begin(vec![upsert(1, 1, &["a"])]);
+    let asks = |rig: &mut Rig| {
+        rig.engine = engine();
+        let ask = rig.ask(PULL);
+        let Ask::Changes(changes) = ask else { panic!("{ask:?}") };
+        changes.digest
+    };
+    assert!(asks(&mut rig), "it was never compared");
+    let check = DigestCheck { at: rig.now, matched: true };
+    rig.store.set_digest_check(check).unwrap();
+    rig.now += TimeDelta::hours(23);
+    assert!(!asks(&mut rig));
+    rig.now += TimeDelta::hours(1);
+    assert!(asks(&mut rig), "a day ago");
+    rig.now -= TimeDelta::days(400);
+    assert!(asks(&mut rig), "the clock was wrong, then or now");
+    // A reader of too much gets no digest, and is not told so on each page.
+    let ask = rig.ask(PULL);
+    let page = rig.page("c1", "c2", vec![]);
+    assert_eq!(rig.hear(&ask, &Heard::Changes(Box::new(page))), Step::Idle);
+    let ask = rig.ask(PULL);
+    assert!(matches!(ask, Ask::Changes(AskChanges { digest: false, .. })), "{ask:?}");
+}
+
+#[test]
 fn a_revoked_device_reads_nothing_more_and_still_sends() {
     let mut rig = rig();
     rig.begin(vec![upsert(1, 1, &["a"])]);
@@ -481,8 +575,7 @@ fn an_ended_session_stops_reading_and_not_sending() {
     let answer = rig.applied(&push);
     assert_eq!(rig.hear(&Ask::Push(push), &answer), Step::Moved);
     let ask = rig.ask(PULL);
-    assert_eq!(rig.hear(&ask, &problem(426, "protocol_unsupported")).clone(), {
-        Step::Stopped(Need::Look("the server refused: protocol_unsupported".into()))
-    });
+    let step = rig.hear(&ask, &problem(426, "protocol_unsupported"));
+    assert_eq!(step, Step::Stopped(Need::Look(TOO_OLD.into())));
     assert_eq!(rig.waiting(), []);
 }
