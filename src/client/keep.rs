@@ -139,7 +139,8 @@ pub trait Keep {
 
     /// Keeps what a push was answered: the results of what still waits of `batch`, the token, the clock. Results of
     /// operations that are not in the batch are ignored. With a new generation it does what [`Keep::live`] does first, so
-    /// that only the operations of this very answer count as settled.
+    /// that only the operations of this very answer count as settled. What was answered before under a number that the
+    /// answer misses waits again, see [`stored_under_its_number`].
     ///
     /// Returns false, and changes nothing, when the attempt is not the newest one begun or the answer is of a life that
     /// is over.
@@ -250,6 +251,14 @@ pub trait Keep {
     /// # Errors
     /// See [`Keep`].
     fn forget(&mut self, before: DateTime<Utc>) -> Result<usize>;
+}
+
+/// Whether an answer shows that the server had the operation under the very number that this device gave it. If it says
+/// later that the number never arrived, it was restored from a backup; a repeat may have come under another number, and
+/// what could not be read has none.
+pub fn stored_under_its_number(result: &wire::OpResult) -> bool {
+    let unread = ["op_malformed", "nul_character", "op_id_reused"];
+    !result.duplicate && !result.code.as_deref().is_some_and(|code| unread.contains(&code))
 }
 
 /// Labels that an operation remembers: more lives than any device has, and far from too deep for a reader.

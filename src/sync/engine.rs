@@ -166,10 +166,12 @@ fn heard(epoch: &mut EpochRow, push: &Push, now: DateTime<Utc>) {
     epoch.feed_seq = epoch.feed_seq.max(push.feed_seq.unwrap_or(0));
 }
 
-/// Numbers below the newest of this push that never arrived: what is still queued on the device is not missing.
+/// Numbers that never arrived, though newer ones did or nothing waits on the device any more.
 fn missing(record: &mut impl Record, epoch: &EpochRow, read: &Read) -> Result<Vec<i64>> {
-    let newest = read.good().map(|op| op.seq).max().unwrap_or(0);
-    if newest == 0 || epoch.received == epoch.received_seq {
+    let all_here = read.push.outbox.depth <= i64::try_from(read.ops.len()).unwrap_or(i64::MAX);
+    let made = if all_here { epoch.high_seq } else { 0 };
+    let newest = epoch.received_seq.max(made);
+    if epoch.received == newest {
         return Ok(vec![]);
     }
     let from = (newest - 1_000).max(1);

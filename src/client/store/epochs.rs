@@ -1,14 +1,25 @@
 //! New epochs of the device and new lives of the server: what becomes of operations that wait and of those answered.
 
 use super::{
-    Result, get, put,
-    schema::{meta, outbox},
+    ClientError, Result, get, put,
+    schema::{meta, outbox, sent},
 };
-use crate::client::{
-    device::Identity,
-    keep::{Life, relabel},
+use crate::{
+    client::{
+        device::Identity,
+        keep::{Life, relabel, stored_under_its_number},
+    },
+    db::types::{OpId, Uid},
 };
 use diesel::{prelude::*, sqlite::SqliteConnection};
+
+/// Puts answered operations at their old place in the queue.
+macro_rules! again {
+    () => {
+        "INSERT OR IGNORE INTO outbox (place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
+         SELECT place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw FROM sent"
+    };
+}
 
 /// Makes this the device's identity and numbers what waits from 1 on, in its order.
 pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: Option<&str>) -> Result<()> {
@@ -44,12 +55,28 @@ pub(super) fn live(db: &mut SqliteConnection, asked: Option<&str>, said: &str) -
     put(db, "generation", &said)?;
     diesel::delete(meta::table.find("position")).execute(db)?;
     for statement in [
-        "INSERT OR IGNORE INTO outbox (place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
-         SELECT place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw FROM sent",
+        concat!(again!(), " WHERE true"),
         "DELETE FROM sent WHERE op_id IN (SELECT op_id FROM outbox)",
         "UPDATE media SET state = 'waiting', upload_url = NULL, receipt = NULL WHERE state = 'stored'",
     ] {
         diesel::sql_query(statement).execute(db)?;
     }
     Ok(life)
+}
+
+/// Brings back what was answered under a number that the server says never arrived: it was restored from a backup, and
+/// nobody has noticed.
+pub(super) fn doubt(db: &mut SqliteConnection, epoch: i32, missing: &[i64]) -> Result<()> {
+    let answered: Vec<(OpId, String)> = sent::table
+        .filter(sent::epoch.eq(epoch).and(sent::seq.eq_any(missing)))
+        .select((sent::op_id, sent::result))
+        .load(db)?;
+    for (op_id, result) in answered {
+        let result = serde_json::from_str(&result).map_err(|e| ClientError::Store(e.to_string()))?;
+        if stored_under_its_number(&result) {
+            diesel::sql_query(concat!(again!(), " WHERE op_id = ?")).bind::<Uid, _>(op_id).execute(db)?;
+            diesel::delete(sent::table.find(op_id)).execute(db)?;
+        }
+    }
+    Ok(())
 }

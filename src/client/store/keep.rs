@@ -89,6 +89,7 @@ impl Keep for Store {
                     outbox::settle(db, op_id, result, response.server_time)?;
                 }
             }
+            epochs::doubt(db, identity.epoch, &response.missing_seqs)?;
             feed::sweep(db)?;
             Ok(true)
         })

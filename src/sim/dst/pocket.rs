@@ -5,7 +5,7 @@ use crate::{
     client::{
         ClientError, Result,
         device::ClockOffset,
-        keep::{Attempt, Extent, Keep, Life, Position, Queued, relabel},
+        keep::{Attempt, Extent, Keep, Life, Position, Queued, relabel, stored_under_its_number},
         store::Draft,
     },
     db::types::{DeviceId, OpId},
@@ -301,6 +301,14 @@ impl Keep for Memory {
             if let Some(op_id) = op_id.filter(|id| batch.iter().any(|queued| queued.op_id == *id)) {
                 self.settle(op_id, result, response.server_time);
             }
+        }
+        let doubted = |sent: &Answered| {
+            let number = sent.row.epoch == self.epoch && response.missing_seqs.contains(&sent.row.seq);
+            number && stored_under_its_number(&sent.result)
+        };
+        let again: Vec<OpId> = self.sent.iter().filter(|(_, sent)| doubted(sent)).map(|(op_id, _)| *op_id).collect();
+        for Answered { place, row, .. } in again.iter().filter_map(|op_id| self.sent.remove(op_id)) {
+            self.outbox.insert(place, row);
         }
         self.sweep();
         Ok(true)
