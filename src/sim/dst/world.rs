@@ -495,6 +495,8 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
                 if self.server.restore() {
                     self.say(|| "the server is restored".to_owned());
                     self.flights.retain(|flight| flight.heard.is_some());
+                    // It takes a while: no two lives write a row in the same microsecond.
+                    self.pass(TimeDelta::minutes(1));
                     if let Some(memory) = self.server.memory() {
                         self.ledger.server_restored(memory);
                     }
