@@ -1,12 +1,13 @@
 //! Deterministic simulation of sync: the real decisions of server and client on memory, in a county where everything goes
 //! wrong. One seed is one history, and gives it again.
 //!
-//! `world` is the plot, `person` what people do, `server` and `memory` the server, `pocket` the client's store, `check`
+//! `world` is the plot, `accidents` what befalls it, `person` what people do, `server` and `memory` the server, `pocket` the client's store, `check`
 //! the rules. A [`Mutant`] is a planted defect that the rules must catch: it proves that they can fail.
 //!
 //! `tests/it/dst.rs` runs a sample of seeds and every mutant; `tests/it/differential.rs` lives the same histories on the
 //! real databases and the real client store, and compares every answer.
 
+mod accidents;
 pub mod check;
 pub mod memory;
 pub mod mutant;

@@ -28,8 +28,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 /// How long a request or an answer may be on its way: every client gives up by then.
 pub const ON_THE_WAY: TimeDelta = TimeDelta::seconds(60);
-/// Asks that a device may make while a server is silent for half an hour.
-const PATIENCE: u32 = 80;
 /// Asks that a device may need, all in all, to be done when nothing fails any more.
 const ENOUGH: u32 = 900;
 
@@ -39,29 +37,29 @@ pub struct Device<P> {
     pub id: DeviceId,
     /// What it keeps.
     pub pocket: P,
-    engine: Engine,
+    pub(super) engine: Engine,
     /// Who holds it.
     pub user: UserId,
     /// Their right to read.
     pub access: Access,
-    skew: TimeDelta,
-    boot: u32,
-    booted: DateTime<Utc>,
-    push_from: DateTime<Utc>,
-    pull_from: DateTime<Utc>,
+    pub(super) skew: TimeDelta,
+    pub(super) boot: u32,
+    pub(super) booted: DateTime<Utc>,
+    pub(super) push_from: DateTime<Utc>,
+    pub(super) pull_from: DateTime<Utc>,
     /// What was made in this store, in order: a copy of the store has it too.
     pub made: Vec<OpId>,
-    kept: Option<(P, Vec<OpId>)>,
+    pub(super) kept: Option<(P, Vec<OpId>)>,
     /// Only a person can help it to read: it was revoked.
     pub banned: bool,
     /// A record went bad since digests were last compared.
     pub rotten: bool,
 }
 
-struct Flight {
+pub(super) struct Flight {
     to: usize,
     ask: Ask,
-    heard: Option<Heard>,
+    pub(super) heard: Option<Heard>,
     since: DateTime<Utc>,
 }
 
@@ -83,7 +81,7 @@ pub struct World<S, P> {
     clock: Arc<SimClock>,
     /// The devices; copies of one bear the same id.
     pub devices: Vec<Device<P>>,
-    flights: Vec<Flight>,
+    pub(super) flights: Vec<Flight>,
     /// Who can hold a device.
     pub people: Vec<Somebody>,
     /// A dispatcher at the Centre.
@@ -96,7 +94,7 @@ pub struct World<S, P> {
     pub photos: Vec<(usize, String)>,
     /// The planted defect.
     pub mutant: Option<Mutant>,
-    shape: Shape,
+    pub(super) shape: Shape,
     /// What happened, when somebody asks for it.
     pub trace: Option<Vec<String>>,
 }
@@ -152,7 +150,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         Ok(world)
     }
 
-    fn is(&self, mutant: Mutant) -> bool {
+    pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
     }
 
@@ -171,7 +169,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         usize::try_from(self.dice(u32::try_from(count).unwrap_or(u32::MAX))).unwrap_or(0)
     }
 
-    fn say(&mut self, line: impl FnOnce() -> String) {
+    pub(super) fn say(&mut self, line: impl FnOnce() -> String) {
         if let Some(trace) = &mut self.trace {
             trace.push(line());
         }
@@ -222,7 +220,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         }
     }
 
-    fn pass(&mut self, time: TimeDelta) {
+    pub(super) fn pass(&mut self, time: TimeDelta) {
         self.clock.advance(time);
         let now = self.env.now();
         self.flights.retain(|flight| now - flight.since <= ON_THE_WAY);
@@ -270,7 +268,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         Ok(())
     }
 
-    fn ask(&mut self, place: usize, want: Want) -> Result<Option<Ask>, Violation> {
+    pub(super) fn ask(&mut self, place: usize, want: Want) -> Result<Option<Ask>, Violation> {
         let (now, mono_ms, boot) = self.wall(place);
         let at = Moment { now, mono_ms, boot: &boot, dice: self.env.below(u32::MAX) };
         let device = &mut self.devices[place];
@@ -373,7 +371,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
     }
 
     /// A device hears an answer.
-    fn hear(&mut self, place: usize, ask: &Ask, heard: &Heard) -> Result<Option<Step>, Violation> {
+    pub(super) fn hear(&mut self, place: usize, ask: &Ask, heard: &Heard) -> Result<Option<Step>, Violation> {
         let (now, mono_ms, boot) = self.wall(place);
         let at = Moment { now, mono_ms, boot: &boot, dice: self.env.below(u32::MAX) };
         let silence = match (ask, heard) {
@@ -420,190 +418,20 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         Ok(Some(step))
     }
 
-    fn restart(&mut self, place: usize) {
+    pub(super) fn restart(&mut self, place: usize) {
         let now = self.env.now();
         let device = &mut self.devices[place];
         device.engine = engine(self.mutant);
         (device.push_from, device.pull_from) = (now, now);
     }
 
-    fn sign_in(&mut self, place: usize) {
+    pub(super) fn sign_in(&mut self, place: usize) {
         let (user, id) = (self.devices[place].user, self.devices[place].id);
         let life = TimeDelta::hours(i64::from(8 + self.dice(200)));
         let session = self.server.sign_in(user, id, life);
         let until = self.env.now() + TimeDelta::minutes(15);
         self.devices[place].access = Access { session, until };
         self.devices[place].banned = false;
-    }
-
-    /// Something befalls a device, the server or both.
-    fn accident(&mut self, place: usize) -> Result<(), Violation> {
-        let now = self.env.now();
-        match self.dice(30) {
-            0..4 => {
-                self.say(|| format!("{place} crashes"));
-                self.restart(place);
-            }
-            4..6 => {
-                self.say(|| format!("{place} reboots"));
-                self.restart(place);
-                (self.devices[place].boot, self.devices[place].booted) = (self.devices[place].boot + 1, now);
-            }
-            6..8 => {
-                let minutes = i64::from(self.dice(2 * 24 * 60)) - 24 * 60;
-                self.devices[place].skew = TimeDelta::minutes(minutes);
-            }
-            8..11 => {
-                self.flights.retain(|flight| flight.heard.is_some());
-                self.server.crash();
-            }
-            11..13 => {
-                if self.once_in(3) {
-                    // A long weekend.
-                    self.pass(TimeDelta::hours(80));
-                }
-                self.server.tidy(i64::from(self.dice(25)));
-            }
-            13..16 => self.deliver_photo(),
-            16..18 => self.shift(place)?,
-            18 => {
-                let (somebody, unit) = (self.pick(self.people.len()), self.units[self.pick(self.units.len())]);
-                let somebody = self.people[somebody];
-                if matches!(somebody.role, Role::Officer | Role::Liaison) {
-                    self.server.move_person(somebody.user, unit);
-                }
-            }
-            19..21 => self.review(),
-            21 => self.silence(place)?,
-            22 => {
-                if self.once_in(3) && self.shape.restores {
-                    self.say(|| format!("{place} is revoked"));
-                    self.server.revoke(self.devices[place].id);
-                }
-            }
-            23 => self.devices[place].rotten |= self.devices[place].pocket.rot().map_err(broken)?,
-            _ if !self.shape.restores => {}
-            24 => {
-                let device = &mut self.devices[place];
-                device.kept = Some((device.pocket.clone(), device.made.clone()));
-            }
-            25 => self.device_restored(place),
-            26 if self.devices.len() < 6 => self.cloned(place),
-            27 => self.wiped(place)?,
-            28 => self.server.backup(),
-            29 if self.once_in(2) => {
-                if self.server.restore() {
-                    self.say(|| "the server is restored".to_owned());
-                    self.flights.retain(|flight| flight.heard.is_some());
-                    // It takes a while: no two lives write a row in the same microsecond.
-                    self.pass(TimeDelta::minutes(1));
-                    if let Some(memory) = self.server.memory() {
-                        self.ledger.server_restored(memory);
-                    }
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The next person takes the device.
-    fn shift(&mut self, place: usize) -> Result<(), Violation> {
-        if self.devices[place].banned {
-            return Ok(());
-        }
-        self.devices[place].user = self.people[self.pick(self.people.len())].user;
-        self.say(|| format!("{place} changes hands"));
-        if self.is(Mutant::ShiftDropsWork) {
-            person::drop_work(self, place);
-        }
-        self.sign_in(place);
-        self.restart(place);
-        Ok(())
-    }
-
-    fn device_restored(&mut self, place: usize) {
-        let Some((pocket, made)) = self.devices[place].kept.clone() else { return };
-        self.say(|| format!("{place} is restored"));
-        self.ledger.copied(self.devices[place].id);
-        (self.devices[place].pocket, self.devices[place].made) = (pocket, made);
-        self.devices[place].rotten = true;
-        self.restart(place);
-    }
-
-    fn cloned(&mut self, place: usize) {
-        self.say(|| format!("{place} is cloned"));
-        self.ledger.copied(self.devices[place].id);
-        let (now, mutant) = (self.env.now(), self.mutant);
-        let device = &self.devices[place];
-        let copy = Device {
-            id: device.id,
-            pocket: device.pocket.clone(),
-            engine: engine(mutant),
-            user: device.user,
-            access: device.access,
-            skew: device.skew,
-            boot: 1,
-            booted: now,
-            push_from: now,
-            pull_from: now,
-            made: device.made.clone(),
-            kept: None,
-            banned: device.banned,
-            rotten: device.rotten,
-        };
-        self.devices.push(copy);
-    }
-
-    fn wiped(&mut self, place: usize) -> Result<(), Violation> {
-        self.say(|| format!("{place} is wiped"));
-        self.ledger.copied(self.devices[place].id);
-        person::wipe(self, place).map_err(broken)?;
-        self.devices[place].made = vec![];
-        self.restart(place);
-        Ok(())
-    }
-
-    /// A photo comes home, by whatever way.
-    fn deliver_photo(&mut self) {
-        if self.photos.is_empty() {
-            return;
-        }
-        let chosen = self.pick(self.photos.len());
-        let (place, sha256) = self.photos.swap_remove(chosen);
-        self.server.photo(&sha256, self.devices[place].id);
-        for device in &mut self.devices {
-            drop(device.pocket.photo_sent(&sha256));
-        }
-    }
-
-    /// A reviewer decides one of the things that wait for a person.
-    fn review(&mut self) {
-        let open: Vec<OpId> = self.ledger.open();
-        if open.is_empty() {
-            return;
-        }
-        let op = open[self.pick(open.len())];
-        let decision = if self.once_in(3) { Decision::Discard } else { Decision::Apply };
-        let done = self.server.decide(op, decision, self.dispatcher);
-        self.say(|| format!("review {decision}: {done}"));
-    }
-
-    /// Nobody answers a device for half an hour.
-    fn silence(&mut self, place: usize) -> Result<(), Violation> {
-        let end = self.env.now() + TimeDelta::minutes(30);
-        let mut asks = 0;
-        while self.env.now() < end {
-            let Some(ask) = self.ask(place, Want::Heartbeat)? else { break };
-            asks += 1;
-            if asks > PATIENCE {
-                return Err(Violation::new("L2", format!("{asks} asks in half an hour of silence")));
-            }
-            self.hear(place, &ask, &Heard::Nothing)?;
-            let wait = (self.devices[place].push_from - self.env.now()).max(TimeDelta::milliseconds(1));
-            self.pass(wait);
-        }
-        Ok(())
     }
 
     /// Nothing fails any more: everything must come home, and everybody must see what is.
@@ -637,7 +465,8 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         }
         for place in (0..self.devices.len()).filter(|place| !self.devices[*place].banned).collect::<Vec<_>>() {
             if self.devices[place].rotten {
-                for _ in 0..25 {
+                // Twenty pages to a comparison of digests, three of them until everything is read anew.
+                for _ in 0..80 {
                     self.once(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
                 }
                 self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
@@ -737,7 +566,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
 }
 
 /// How many operations and requests a history had is told by the ledger; this is how an engine of it begins.
-fn engine(mutant: Option<Mutant>) -> Engine {
+pub(super) fn engine(mutant: Option<Mutant>) -> Engine {
     let pace = if mutant == Some(Mutant::HotRetry) {
         Pace { first: Duration::ZERO, cap: Duration::ZERO }
     } else {
@@ -746,7 +575,7 @@ fn engine(mutant: Option<Mutant>) -> Engine {
     Engine::new(About { app: "simulated/1".into(), storage_persisted: Some(true), pace })
 }
 
-fn broken(error: ClientError) -> Violation {
+pub(super) fn broken(error: ClientError) -> Violation {
     Violation::new("store", error.to_string())
 }
 
