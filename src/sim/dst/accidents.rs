@@ -19,7 +19,7 @@ use chrono::TimeDelta;
 /// Asks that a device may make while a server is silent for half an hour.
 const PATIENCE: u32 = 80;
 
-impl<S: Server, P: Pocket + Clone> World<S, P> {
+impl<S: Server, P: Pocket> World<S, P> {
     /// Something befalls a device, the server or both.
     pub(super) fn accident(&mut self, place: usize) -> Result<(), Violation> {
         let now = self.env.now();
@@ -59,32 +59,28 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
             }
             19..21 => self.review(),
             21 => self.silence(place)?,
-            22 => {
-                if self.once_in(3) && self.shape.restores {
-                    self.say(|| format!("{place} is revoked"));
-                    self.server.revoke(self.devices[place].id);
-                }
+            22 if self.once_in(3) && self.shape.restores => {
+                self.say(|| format!("{place} is revoked"));
+                self.server.revoke(self.devices[place].id);
             }
             23 => self.devices[place].rotten |= self.devices[place].pocket.rot().map_err(broken)?,
             _ if !self.shape.restores => {}
             24 => {
                 let device = &mut self.devices[place];
-                device.kept = Some((device.pocket.clone(), device.made.clone()));
+                device.kept = Some((device.pocket.copy().map_err(broken)?, device.made.clone()));
             }
-            25 => self.device_restored(place),
-            26 if self.devices.len() < 6 => self.cloned(place),
+            25 => self.device_restored(place)?,
+            26 if self.devices.len() < 6 => self.cloned(place)?,
             27 => self.wiped(place)?,
             28 => self.server.backup(),
-            29 if self.once_in(2) => {
-                if self.server.restore() {
-                    self.say(|| "the server is restored".to_owned());
-                    self.flights.retain(|flight| flight.heard.is_some());
-                    // It takes a while: no two lives write a row in the same microsecond.
-                    self.pass(TimeDelta::minutes(1));
-                    self.devices.iter_mut().for_each(|device| device.rotten = true);
-                    if let Some(memory) = self.server.memory() {
-                        self.ledger.server_restored(memory);
-                    }
+            29 if self.once_in(2) && self.server.restore() => {
+                self.say(|| "the server is restored".to_owned());
+                self.flights.retain(|flight| flight.heard.is_some());
+                // It takes a while: no two lives write a row in the same microsecond.
+                self.pass(TimeDelta::minutes(1));
+                self.devices.iter_mut().for_each(|device| device.rotten = true);
+                if let Some(memory) = self.server.memory() {
+                    self.ledger.server_restored(memory);
                 }
             }
             _ => {}
@@ -107,23 +103,25 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         Ok(())
     }
 
-    fn device_restored(&mut self, place: usize) {
-        let Some((pocket, made)) = self.devices[place].kept.clone() else { return };
+    fn device_restored(&mut self, place: usize) -> Result<(), Violation> {
+        let Some((pocket, made)) = &mut self.devices[place].kept else { return Ok(()) };
+        let (pocket, made) = (pocket.copy().map_err(broken)?, made.clone());
         self.say(|| format!("{place} is restored"));
         self.ledger.copied(self.devices[place].id);
         (self.devices[place].pocket, self.devices[place].made) = (pocket, made);
         self.devices[place].rotten = true;
         self.restart(place);
+        Ok(())
     }
 
-    fn cloned(&mut self, place: usize) {
+    fn cloned(&mut self, place: usize) -> Result<(), Violation> {
         self.say(|| format!("{place} is cloned"));
         self.ledger.copied(self.devices[place].id);
         let (now, mutant) = (self.env.now(), self.mutant);
-        let device = &self.devices[place];
+        let device = &mut self.devices[place];
         let copy = Device {
             id: device.id,
-            pocket: device.pocket.clone(),
+            pocket: device.pocket.copy().map_err(broken)?,
             engine: engine(mutant),
             user: device.user,
             access: device.access,
@@ -138,6 +136,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
             rotten: device.rotten,
         };
         self.devices.push(copy);
+        Ok(())
     }
 
     fn wiped(&mut self, place: usize) -> Result<(), Violation> {

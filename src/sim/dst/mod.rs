@@ -48,6 +48,10 @@ pub struct Shape {
     pub repeat: u32,
     /// Whether devices and the server are copied, wiped, revoked and put back.
     pub restores: bool,
+    /// Whether people write words that break the server.
+    pub poison: bool,
+    /// Records of a page of a snapshot.
+    pub page: usize,
 }
 
 impl Shape {
@@ -58,6 +62,8 @@ impl Shape {
             loss: if seed.is_multiple_of(3) { 40 } else { 6 },
             repeat: if seed.is_multiple_of(5) { 40 } else { 8 },
             restores: !seed.is_multiple_of(4),
+            poison: true,
+            page: 3,
         }
     }
 }
@@ -159,13 +165,17 @@ fn device(id: DeviceId) -> DeviceRow {
 
 /// Lives through the history of a seed.
 pub fn run(seed: u64, mutant: Option<Mutant>, keys: &Keys, traced: bool) -> Outcome {
+    run_shaped(seed, Shape::of(seed), mutant, keys, traced)
+}
+
+/// Lives through the history of a seed in another shape than its own.
+pub fn run_shaped(seed: u64, shape: Shape, mutant: Option<Mutant>, keys: &Keys, traced: bool) -> Outcome {
     let (env, clock) = Env::simulated(began(), seed);
     let cast = Cast::new();
     let server_env = Env::simulated(began(), seed ^ 0x5eed).0.with_clock(clock.clone());
-    let server = Model::new(cast.memory(), server_env, keys, mutant);
+    let server = Model::new(cast.memory(), server_env, keys, (mutant, shape.page));
     let pockets = cast.devices.iter().map(|id| pocket::Memory::new(*id, 1, mutant)).collect();
-    let shape = (mutant, Shape::of(seed));
-    match World::new(server, (env, clock), pockets, cast.people, cast.dispatcher, cast.units, shape) {
+    match World::new(server, (env, clock), pockets, cast.people, cast.dispatcher, cast.units, (mutant, shape)) {
         Ok(mut world) => {
             world.trace = traced.then(Vec::new);
             let violation = world.live().err();

@@ -1,7 +1,15 @@
 //! Planted defects: each is a mistake that a sync system has really been built with. The simulation must catch them all;
 //! one that it misses means an invariant that cannot fail.
 
-use crate::identity::rules::text_enum;
+use crate::{
+    client::{
+        engine::{AskPush, Heard},
+        keep::Queued,
+    },
+    identity::rules::text_enum,
+    sync::wire::{OpResult, PushResponse, Status},
+};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 text_enum! {
@@ -82,4 +90,31 @@ text_enum! {
         /// Operations wait for the photos that belong to them.
         MediaFirst = "media-first",
     }
+}
+
+/// What a client makes of silence that takes it for success (a planted defect).
+pub(super) fn success(push: &AskPush, now: DateTime<Utc>) -> Heard {
+    let result = |queued: &Queued| OpResult {
+        op_id: Some(queued.op_id),
+        status: Status::Applied,
+        duplicate: false,
+        code: None,
+        detail: None,
+        ver: None,
+        result_seq: None,
+        winner: None,
+        conflict_id: None,
+        waiting: vec![],
+        adjusted: vec![],
+        resolved_by: None,
+    };
+    Heard::Push(Box::new(PushResponse {
+        generation: push.attempt.generation.clone().unwrap_or_default(),
+        server_time: now,
+        push_token: push.attempt.push_token.clone().unwrap_or_default(),
+        results: push.batch.iter().map(result).collect(),
+        unprocessed_from: None,
+        retry_after_ms: 0,
+        missing_seqs: vec![],
+    }))
 }

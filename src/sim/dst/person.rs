@@ -34,7 +34,7 @@ struct Shown {
     title: String,
 }
 
-fn shown<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) -> Result<Vec<Shown>> {
+fn shown<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize) -> Result<Vec<Shown>> {
     let sight = world.devices[place].pocket.sight()?;
     let cases = sight.iter().filter(|((kind, _), _)| kind == "case");
     Ok(cases
@@ -50,7 +50,7 @@ fn shown<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) ->
 ///
 /// # Errors
 /// The store's own.
-pub fn act<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) -> Result<()> {
+pub fn act<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize) -> Result<()> {
     let cases = shown(world, place)?;
     let user = world.devices[place].user;
     let role = world.people.iter().find(|somebody| somebody.user == user).map_or(Role::Inspector, |s| s.role);
@@ -114,15 +114,15 @@ pub fn act<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) 
     Ok(())
 }
 
-fn dispatch<S: Server, P: Pocket + Clone>(world: &World<S, P>) -> Value {
+fn dispatch<S: Server, P: Pocket>(world: &World<S, P>) -> Value {
     let unit = world.units[world.pick(world.units.len())];
     json!({ "unit_id": unit, "due_at": world.env.now() + TimeDelta::days(60), "priority": 0 })
 }
 
 /// Something that no normal app would send.
-fn odd<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize, target: Target) -> Result<()> {
+fn odd<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize, target: Target) -> Result<()> {
     match world.dice(5) {
-        0 => save(world, place, "case.note", target, Seen::None, json!({ "text": POISON }), None),
+        0 if world.poisons() => save(world, place, "case.note", target, Seen::None, json!({ "text": POISON }), None),
         1 => save(world, place, "case.note", target, Seen::None, json!({ "text": BREAKS }), None),
         2 => save(world, place, "case.sweep", target, Seen::None, json!({}), None),
         3 => save(world, place, "case.note", target, Seen::None, json!({ "nonsense": true }), None),
@@ -144,7 +144,7 @@ enum Seen {
     After(Option<OpId>),
 }
 
-fn save<S: Server, P: Pocket + Clone>(
+fn save<S: Server, P: Pocket>(
     world: &mut World<S, P>,
     place: usize,
     name: &str,
@@ -206,7 +206,7 @@ fn save<S: Server, P: Pocket + Clone>(
 }
 
 /// A dispatcher at the Centre moves some case on.
-pub fn office<S: Server, P: Pocket + Clone>(world: &mut World<S, P>) {
+pub fn office<S: Server, P: Pocket>(world: &mut World<S, P>) {
     let cases = world.ledger.cases();
     if cases.is_empty() {
         return;
@@ -236,12 +236,12 @@ pub fn office<S: Server, P: Pocket + Clone>(world: &mut World<S, P>) {
 ///
 /// # Errors
 /// The store's own.
-pub fn wipe<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) -> Result<()> {
+pub fn wipe<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize) -> Result<()> {
     world.devices[place].pocket.reset()
 }
 
 /// A planted defect: the queue of the last person goes when the next one comes.
-pub fn drop_work<S: Server, P: Pocket + Clone>(world: &mut World<S, P>, place: usize) {
+pub fn drop_work<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize) {
     debug_assert_eq!(world.mutant, Some(Mutant::ShiftDropsWork));
     world.devices[place].pocket.drop_work();
 }

@@ -34,7 +34,12 @@ pub struct Row {
 pub type Name = (String, String);
 
 /// What people and checks need of a device's store, beside what the engine needs.
-pub trait Pocket: Keep {
+pub trait Pocket: Keep + Sized {
+    /// The same store once more: a backup, or a cloned device.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    fn copy(&mut self) -> Result<Self>;
     /// Keeps what a person did.
     ///
     /// # Errors
@@ -469,6 +474,10 @@ impl Keep for Memory {
 }
 
 impl Pocket for Memory {
+    fn copy(&mut self) -> Result<Memory> {
+        Ok(self.clone())
+    }
+
     fn save(&mut self, draft: Draft) -> Result<Op> {
         let (mono_ms, boot) = draft.mono.unzip();
         let target = (draft.target.kind.clone(), draft.target.id.to_string());

@@ -91,12 +91,13 @@ pub struct Model<'k> {
     env: Env,
     keys: &'k Keys,
     mutant: Option<Mutant>,
+    page: usize,
 }
 
 /// Bytes that break the server.
 pub const BREAKS: &str = "breaks-the-server";
-/// Records of a page: few, so that there are several.
-const PAGE: usize = 3;
+/// Changes of a page: few, so that there are several.
+pub const CHANGES: i64 = 4;
 
 /// A refusal as the device hears it.
 pub fn problem(error: &Error) -> Heard {
@@ -111,9 +112,9 @@ fn answered<T>(outcome: Result<T>, good: impl FnOnce(T) -> Heard) -> Heard {
 
 impl<'k> Model<'k> {
     /// A server with these people, devices and units.
-    pub fn new(mut memory: Memory, env: Env, keys: &'k Keys, mutant: Option<Mutant>) -> Model<'k> {
+    pub fn new(mut memory: Memory, env: Env, keys: &'k Keys, (mutant, page): (Option<Mutant>, usize)) -> Model<'k> {
         memory.generation = next_generation("", "", &env.bytes::<6>());
-        Model { durable: None, backup: None, hidden: vec![], readers: vec![], memory, env, keys, mutant }
+        Model { durable: None, backup: None, hidden: vec![], readers: vec![], memory, env, keys, mutant, page }
     }
 
     fn is(&self, mutant: Mutant) -> bool {
@@ -145,7 +146,7 @@ impl<'k> Model<'k> {
     }
 
     fn view(&self) -> View<'_> {
-        View { memory: &self.memory, mutant: self.mutant, hidden: &self.hidden, page: PAGE }
+        View { memory: &self.memory, mutant: self.mutant, hidden: &self.hidden, page: self.page }
     }
 
     fn reader(&mut self, by: Access) -> Result<Reader> {
@@ -282,8 +283,7 @@ impl Server for Model<'_> {
     fn changes(&mut self, by: Access, ask: &AskChanges) -> Heard {
         let (now, keys) = (self.env.now(), self.keys);
         let digest = ask.digest && !self.is(Mutant::NoDigest);
-        // A few rows at a time, so that there are pages.
-        let limit = i64::from(ask.limit).min(4);
+        let limit = i64::from(ask.limit).min(CHANGES);
         let page = self
             .reader(by)
             .and_then(|reader| pull::changes(&mut self.view(), keys, &reader, &ask.cursor, limit, digest, now));

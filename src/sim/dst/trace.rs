@@ -35,7 +35,7 @@ fn answer(heard: &Heard) -> String {
         Heard::Raw(raw) => format!("{} {}", raw.status, raw.sha256),
         Heard::Epoch(epoch) => format!("g{} epoch {}", ordinal(&epoch.generation), epoch.epoch),
         Heard::Changes(page) => {
-            let digest = page.digest.as_ref().map(|digest| format!(" {digest:?}")).unwrap_or_default();
+            let digest = if page.digest.is_some() { " digest" } else { "" };
             let more = if page.has_more { "+" } else { "" };
             format!("g{} ..{}{more} {}{digest}", ordinal(&page.generation), page.seq, changes(&page.changes))
         }
@@ -58,11 +58,18 @@ fn answer(heard: &Heard) -> String {
 fn changes(changes: &[Change]) -> String {
     let one = |change: &Change| {
         let Change { seq, t, kind, id, ver, keys, data } = change;
-        let op = data.as_ref().filter(|_| kind == "op_result").and_then(|data| serde_json::from_str(data.get()).ok());
-        let op = op.map(|op: OpResult| result(&op)).unwrap_or_default();
-        format!("[{seq} {t} {kind} {id} {ver:?} {} {op}]", keys.join(","))
+        let data: serde_json::Value =
+            data.as_ref().and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
+        // A photo's record has an id of its own on each server.
+        let id = if kind == "evidence" { data["sha256"].as_str().unwrap_or("a photo") } else { id.as_str() };
+        let told: Option<OpResult> = serde_json::from_value(data.clone()).ok().filter(|_| kind == "op_result");
+        let (state, told) = (&data["state"], told.map(|told| result(&told)).unwrap_or_default());
+        let state = if kind == "case" { state.to_string() } else { String::new() };
+        format!("[{seq} {t} {kind} {id} {ver:?} {} {state}{told}]", keys.join(","))
     };
-    changes.iter().map(one).collect()
+    let mut lines: Vec<String> = changes.iter().map(one).collect();
+    lines.sort_unstable();
+    lines.concat()
 }
 
 fn result(result: &OpResult) -> String {

@@ -6,7 +6,7 @@ use super::{
     check::{Ledger, Violation},
     mutant::Mutant,
     person,
-    pocket::{self, Pocket},
+    pocket::Pocket,
     server::{Access, Server},
 };
 use crate::{
@@ -18,18 +18,17 @@ use crate::{
     db::types::{DeviceId, OpId, UnitId, UserId},
     env::{Env, SimClock},
     identity::rules::Role,
-    sync::{
-        record::Decision,
-        wire::{Op, OpResult, PushResponse, Status},
-    },
+    sync::wire::Op,
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// How long a request or an answer may be on its way: every client gives up by then.
 pub const ON_THE_WAY: TimeDelta = TimeDelta::seconds(60);
 /// Asks that a device may need, all in all, to be done when nothing fails any more.
 const ENOUGH: u32 = 900;
+/// To read what is there.
+const PULL: Want = Want::Pull { wait_s: 0 };
 
 /// A device with the person who holds it.
 pub struct Device<P> {
@@ -99,7 +98,7 @@ pub struct World<S, P> {
     pub trace: Option<Vec<String>>,
 }
 
-impl<S: Server, P: Pocket + Clone> World<S, P> {
+impl<S: Server, P: Pocket> World<S, P> {
     /// A county on a server, with one device for each of the first people.
     pub fn new(
         server: S,
@@ -152,6 +151,11 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
 
     pub(super) fn is(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    /// Whether words may break the server; a real one has none that do.
+    pub fn poisons(&self) -> bool {
+        self.shape.poison
     }
 
     /// A number below a bound.
@@ -376,7 +380,7 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         let at = Moment { now, mono_ms, boot: &boot, dice: self.env.below(u32::MAX) };
         let silence = match (ask, heard) {
             (Ask::Push(push), Heard::Nothing) if self.is(Mutant::SilenceIsSuccess) => {
-                Some(success(push, self.env.now()))
+                Some(super::mutant::success(push, self.env.now()))
             }
             _ => None,
         };
@@ -452,10 +456,10 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
         while quiet < 3 {
             let before = asks.clone();
             let mut moved = false;
-            for place in 0..self.devices.len() {
-                moved |= self.drain(place, Want::Push, &mut asks[place])?;
-                self.once(place, Want::Heartbeat, &mut asks[place])?;
-                moved |= self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+            for (place, asks) in asks.iter_mut().enumerate() {
+                moved |= self.drain(place, Want::Push, asks)?;
+                self.once(place, Want::Heartbeat, asks)?;
+                moved |= self.drain(place, PULL, asks)?;
             }
             quiet = if moved { 0 } else { quiet + 1 };
             if let Some((place, count)) = asks.iter().enumerate().find(|(_, asks)| **asks > ENOUGH) {
@@ -463,18 +467,18 @@ impl<S: Server, P: Pocket + Clone> World<S, P> {
                 return Err(Violation::new(rule, format!("device {place} is not done after {count} asks")));
             }
         }
-        for place in (0..self.devices.len()).filter(|place| !self.devices[*place].banned).collect::<Vec<_>>() {
-            if self.devices[place].rotten {
-                // Twenty pages to a comparison of digests, three of them until everything is read anew.
-                for _ in 0..80 {
-                    self.once(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
-                }
-                self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+        for (place, asks) in asks.iter_mut().enumerate() {
+            if !self.devices[place].rotten {
+                continue;
+            }
+            // Twenty pages to a comparison of digests, three of them until everything is read anew.
+            for _ in 0..80 {
+                self.once(place, PULL, asks)?;
             }
         }
         self.server.tidy(1_000);
-        for place in 0..self.devices.len() {
-            self.drain(place, Want::Pull { wait_s: 0 }, &mut asks[place])?;
+        for (place, asks) in asks.iter_mut().enumerate() {
+            self.drain(place, PULL, asks)?;
         }
         Ok(())
     }
@@ -578,33 +582,3 @@ pub(super) fn engine(mutant: Option<Mutant>) -> Engine {
 pub(super) fn broken(error: ClientError) -> Violation {
     Violation::new("store", error.to_string())
 }
-
-/// What a client makes of silence that takes it for success (a planted defect).
-fn success(push: &crate::client::engine::AskPush, now: DateTime<Utc>) -> Heard {
-    let result = |queued: &crate::client::keep::Queued| OpResult {
-        op_id: Some(queued.op_id),
-        status: Status::Applied,
-        duplicate: false,
-        code: None,
-        detail: None,
-        ver: None,
-        result_seq: None,
-        winner: None,
-        conflict_id: None,
-        waiting: vec![],
-        adjusted: vec![],
-        resolved_by: None,
-    };
-    Heard::Push(Box::new(PushResponse {
-        generation: push.attempt.generation.clone().unwrap_or_default(),
-        server_time: now,
-        push_token: push.attempt.push_token.clone().unwrap_or_default(),
-        results: push.batch.iter().map(result).collect(),
-        unprocessed_from: None,
-        retry_after_ms: 0,
-        missing_seqs: vec![],
-    }))
-}
-
-/// Records by kind and id.
-pub type Sight = BTreeMap<pocket::Name, (i64, String)>;
