@@ -8,6 +8,7 @@ mod cases;
 mod client;
 mod crash;
 mod demo;
+mod differential;
 mod dock;
 mod dst;
 mod evidence;

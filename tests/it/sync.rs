@@ -321,11 +321,15 @@ fn an_oversized_or_malformed_push_is_refused_whole_and_loses_nothing(world: &Wor
 fn missing_sequence_numbers_are_named(world: &World) {
     let field = Field::new(world, Role::Inspector);
     let ops: Vec<Value> = (0..5).map(|_| field.report("x")).collect();
-    let answer = field.push(&[ops[0].clone()]).expect(200);
-    assert_eq!(answer["missing_seqs"], json!([]), "what is still queued on the device is not missing");
-    let answer = field.push(&[ops[3].clone()]).expect(200);
-    assert_eq!(answer["missing_seqs"], json!([2, 3]));
-    assert_eq!(field.push(&ops).expect(200)["missing_seqs"], json!([]));
+    let missing = |ops: &[Value], depth: usize| {
+        let mut push = field.envelope(ops);
+        push["outbox"]["depth"] = json!(depth);
+        field.push_raw(push.to_string().into_bytes()).expect(200)["missing_seqs"].clone()
+    };
+    assert_eq!(missing(&ops[..1], 5), json!([]), "what is still queued on the device is not missing");
+    assert_eq!(missing(&ops[3..4], 4), json!([2, 3]));
+    assert_eq!(missing(&[], 0), json!([2, 3, 5]), "a device with an empty queue has made five");
+    assert_eq!(missing(&ops, 5), json!([]));
 }
 
 fn a_reader_gets_its_own_and_is_told_when_a_record_leaves(world: &World) {

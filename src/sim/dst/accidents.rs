@@ -63,7 +63,7 @@ impl<S: Server, P: Pocket> World<S, P> {
                 self.say(|| format!("{place} is revoked"));
                 self.server.revoke(self.devices[place].id);
             }
-            23 => self.devices[place].rotten |= self.devices[place].pocket.rot().map_err(broken)?,
+            23 if self.shape.ruin => self.devices[place].rotten |= self.devices[place].pocket.rot().map_err(broken)?,
             _ if !self.shape.restores => {}
             24 => {
                 let device = &mut self.devices[place];
@@ -73,7 +73,7 @@ impl<S: Server, P: Pocket> World<S, P> {
             26 if self.devices.len() < 6 => self.cloned(place)?,
             27 => self.wiped(place)?,
             28 => self.server.backup(),
-            29 if self.once_in(2) && self.server.restore() => {
+            29 if self.shape.ruin && self.once_in(2) && self.server.restore() => {
                 self.say(|| "the server is restored".to_owned());
                 self.flights.retain(|flight| flight.heard.is_some());
                 // It takes a while: no two lives write a row in the same microsecond.

@@ -385,7 +385,14 @@ impl Record for Open<'_> {
                 return Ok(Verdict::held(Code::EvidenceMissing, missing));
             }
         }
+        // An operation with photos acts on what the others have written.
+        if !op.evidence.is_empty() {
+            self.photos_move();
+        }
         let verdict = on_case(self, op, who, act)?;
+        if !op.evidence.is_empty() {
+            self.photos_move();
+        }
         self.attach(op, who);
         Ok(verdict)
     }

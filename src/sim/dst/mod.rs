@@ -48,8 +48,9 @@ pub struct Shape {
     pub repeat: u32,
     /// Whether devices and the server are copied, wiped, revoked and put back.
     pub restores: bool,
-    /// Whether people write words that break the server.
-    pub poison: bool,
+    /// Whether what only a model can suffer happens: words that break the server, records that go bad on a disk, a
+    /// server put back from a backup.
+    pub ruin: bool,
     /// Records of a page of a snapshot.
     pub page: usize,
 }
@@ -62,7 +63,7 @@ impl Shape {
             loss: if seed.is_multiple_of(3) { 40 } else { 6 },
             repeat: if seed.is_multiple_of(5) { 40 } else { 8 },
             restores: !seed.is_multiple_of(4),
-            poison: true,
+            ruin: true,
             page: 3,
         }
     }

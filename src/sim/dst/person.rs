@@ -122,7 +122,7 @@ fn dispatch<S: Server, P: Pocket>(world: &World<S, P>) -> Value {
 /// Something that no normal app would send.
 fn odd<S: Server, P: Pocket>(world: &mut World<S, P>, place: usize, target: Target) -> Result<()> {
     match world.dice(5) {
-        0 if world.poisons() => save(world, place, "case.note", target, Seen::None, json!({ "text": POISON }), None),
+        0 if world.ruins() => save(world, place, "case.note", target, Seen::None, json!({ "text": POISON }), None),
         1 => save(world, place, "case.note", target, Seen::None, json!({ "text": BREAKS }), None),
         2 => save(world, place, "case.sweep", target, Seen::None, json!({}), None),
         3 => save(world, place, "case.note", target, Seen::None, json!({ "nonsense": true }), None),

@@ -18,7 +18,6 @@ use crate::{
     },
     env::Env,
     error::{Code, Error, Result},
-    http::problem::catalogue,
     identity::tokens::{Keys, hex, sha256},
     sync::{
         engine,
@@ -101,7 +100,16 @@ pub const CHANGES: i64 = 4;
 
 /// A refusal as the device hears it.
 pub fn problem(error: &Error) -> Heard {
-    let (status, _, _) = catalogue(error.code);
+    // As `http::problem` has them.
+    let status = match error.code {
+        Code::DeviceUnknown | Code::TokenExpired | Code::SessionEnded => 401,
+        Code::DeviceRevoked => 403,
+        Code::EpochStale | Code::GenerationChanged | Code::ScopeChanged => 409,
+        Code::CursorExpired => 410,
+        Code::Busy => 503,
+        Code::Internal => 500,
+        _ => 400,
+    };
     let (code, detail) = (error.code.as_str().to_owned(), error.detail.clone());
     Heard::Problem { status, code, detail, retry_after: None, date: None }
 }

@@ -153,9 +153,9 @@ impl<S: Server, P: Pocket> World<S, P> {
         self.mutant == Some(mutant)
     }
 
-    /// Whether words may break the server; a real one has none that do.
-    pub fn poisons(&self) -> bool {
-        self.shape.poison
+    /// Whether what only a model can suffer happens.
+    pub fn ruins(&self) -> bool {
+        self.shape.ruin
     }
 
     /// A number below a bound.
