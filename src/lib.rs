@@ -53,8 +53,8 @@
 //! # Decisions that cost a day to reverse
 //!
 //! * **Commands, not row copies.** Devices send immutable operations with their own ids; the server's rules decide.
-//! * **The stored result is the answer.** A push is answered by reading the results back after the commit, so the
-//!   first answer and every repeat come from the same row.
+//! * **The stored result is the answer.** A push is answered after the commit, from the rows that were written; a
+//!   repeat reads the same rows.
 //! * **A dense counter as cursor**, taken after everything else: a sequence's numbers commit out of order, and a
 //!   reader that follows them loses rows.
 //! * **Many pushes, one transaction.** What waits together is read, decided in memory and written in batches; one
