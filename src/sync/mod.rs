@@ -9,8 +9,8 @@
 //! together in one transaction, `live` wakes readers, `jobs` hands over what waits too long and forgets old changes.
 //! `review`, `health` and `centre` are for people at the Centre; `routes` is HTTP.
 //!
-//! Invariants (held by `tests/it/dst.rs`, whose judge, `sim/dst/check.rs`, gives them these names; the others named
-//! here hold them besides on both real databases, and `torture` with real processes that are killed):
+//! Invariants (held by `tests/it/dst.rs`, whose judge, `sim/dst/check.rs`, gives them these names; the other files of
+//! `tests/it` named here hold them besides on the real databases, `torture` with real processes that are killed):
 //!
 //! | rule | what holds, whatever happens | held besides by |
 //! |---|---|---|
