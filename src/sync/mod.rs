@@ -37,6 +37,9 @@
 //! | `held` | nothing is held for what has come, nor for more than three days | `protocol`, `torture` |
 //! | `store` | the client's own store refuses nothing that the protocol asks of it | `client` |
 //!
+//! I1 has the limit that `api-spec/sync.md` names under `missing_seqs`; C5, D1 and E1 are not judged once the simulated
+//! server was restored, and D1 is judged more mildly for a device that was copied.
+//!
 //! Not among them: one bad operation never blocks its neighbours, and a push needs the device's key and nothing else,
 //! while reading needs a person who is signed in (`sync`); pushes and pages travel packed, and a device may hop between
 //! the servers of one database (`carriage`).
