@@ -18,9 +18,9 @@
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
-//! | [`sync`] | operations in, stored results out; the feed for each reader |
+//! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
-//! | [`sim`] | a county, its media and its fleet, for `demo` and tests |
+//! | [`sim`] | a county, its media and its fleet, for `demo`, `simulate`, `torture` and tests |
 //! | [`http`], [`app`], [`cli`] | the edge, the composition root, the command line |
 //!
 //! In an area: `rules.rs` is pure (no clock, no database, no HTTP), `store.rs` speaks Diesel, `actions.rs` are the use
@@ -34,13 +34,39 @@
 //! bumped last. Bytes of evidence go to disk (fsync of file and folder) before any row names them, and no connection
 //! is held meanwhile.
 //!
+//! # Sync, decided without IO
+//!
+//! What decides touches no clock, dice, disk, network or database (`tests/it/tidy.rs` names the files). It asks and
+//! answers through four traits, each with two implementations, one of them memory that a simulation can break:
+//!
+//! | decides | asks | the real one | in `sim::dst` |
+//! |---|---|---|---|
+//! | [`sync::engine`]: what becomes of operations | [`sync::record::Record`] | [`sync::ledger`] | `memory` |
+//! | [`sync::pull`]: what a reader is told | [`sync::pull::Source`] | [`sync::source`] | `view` |
+//! | [`cases::desk`] with [`cases::edit`]: steps of cases | [`cases::desk::Shelf`] | [`cases::actions`] | `memory` |
+//! | [`client::engine`]: what a device says next | [`client::keep::Keep`] | [`client::store`] | `pocket` |
+//!
+//! Around them on the server: [`sync::push`] batches, [`sync::live`] wakes readers, [`sync::jobs`] tidies,
+//! [`sync::review`], [`sync::health`] and [`sync::centre`] serve the Centre. [`sim::dst`] lives through histories on
+//! memory, [`sim::torture`] kills real processes. The rules that both judge by stand on the page of [`sync`].
+//!
 //! # Decisions that cost a day to reverse
 //!
 //! * **Commands, not row copies.** Devices send immutable operations with their own ids; the server's rules decide.
-//! * **The stored result is the answer.** A push is answered by reading the results back after the commit, so the
-//!   first answer and every repeat come from the same row.
+//! * **The stored result is the answer.** A push is answered after the commit, from the rows that were written; a
+//!   repeat reads the same rows.
 //! * **A dense counter as cursor**, taken after everything else: a sequence's numbers commit out of order, and a
 //!   reader that follows them loses rows.
+//! * **Many pushes, one transaction.** What waits together is read, decided in memory and written in batches; one
+//!   commit carries it. Each push still fails alone: an operation that breaks a batch is found by trying and kept.
+//! * **A try has a number, stored before it is sent; a device's numbering has an epoch.** A number used before means a
+//!   copied or restored store: it begins an epoch and numbers its unsent work anew, and nothing of either is lost.
+//!   Numbers that never came are the loss ledger.
+//! * **A life of the data has a name, the generation.** A token or cursor that knows more than the server shows that a
+//!   backup was put back; then devices send again what they still keep. Where nobody notices, `missing_seqs` names what
+//!   a device already has an answer for, and the device sends that.
+//! * **A rule that can't fail proves nothing.** The simulation runs the real decisions, a seed is one history, and each
+//!   planted defect ([`sim::dst::Mutant`]) must break a rule; `torture`'s reckoning is held by planted damage.
 //! * **The feed stores that a record changed, not the record.** It is read when it is pulled, in the same snapshot,
 //!   and checked against the reader's keys once more, so nobody gets what has left their sight meanwhile.
 //! * **Waiting is a table of keys** (`op:…`, `evidence:…`, `login:…`, `type:…`). Whatever transaction brings one of
