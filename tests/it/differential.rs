@@ -81,7 +81,11 @@ fn compare(engine: Engine) {
         assert_eq!(model.violation, None, "seed {seed}");
         let (outcome, real) = live(engine, seed, shape, &keys);
         for (place, (ours, theirs)) in model.trace.iter().zip(&real).enumerate() {
-            assert_eq!(ours, theirs, "{engine:?}, seed {seed}, line {place}: the model (left), the real one (right)");
+            let before = real[place.saturating_sub(6)..place].join("\n");
+            assert_eq!(
+                ours, theirs,
+                "{engine:?}, seed {seed}, line {place}: the model (left), the real one (right), after\n{before}"
+            );
         }
         assert_eq!((model.trace.len(), outcome), (real.len(), Ok(())), "{engine:?}, seed {seed}");
         lines += real.len();
@@ -440,6 +444,10 @@ impl Server for Real<'_> {
 
     fn restore(&mut self) -> bool {
         false
+    }
+
+    fn head(&mut self) -> i64 {
+        self.runtime.block_on(self.db.read(feed::life)).unwrap().head
     }
 
     fn memory(&self) -> Option<&Memory> {

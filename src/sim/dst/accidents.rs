@@ -159,6 +159,7 @@ impl<S: Server, P: Pocket> World<S, P> {
         for device in &mut self.devices {
             drop(device.pocket.photo_sent(&sha256));
         }
+        self.note_head(|| format!("photo {sha256}"));
     }
 
     /// A reviewer decides one of the things that wait for a person.
@@ -170,7 +171,7 @@ impl<S: Server, P: Pocket> World<S, P> {
         let op = open[self.pick(open.len())];
         let decision = if self.once_in(3) { Decision::Discard } else { Decision::Apply };
         let done = self.server.decide(op, decision, self.dispatcher);
-        self.say(|| format!("review {decision}: {done}"));
+        self.note_head(|| format!("review {decision}: {done}"));
     }
 
     /// Nobody answers a device for half an hour.

@@ -59,6 +59,8 @@ pub struct Photo {
     pub stored: bool,
     /// Who told of it first, as audience keys.
     pub by: Keys,
+    /// An operation has said what it shows.
+    pub told: bool,
     /// The cases it belongs to, and whether closing waits for it.
     pub of: BTreeMap<CaseId, bool>,
 }
@@ -244,10 +246,15 @@ impl<'a> Open<'a> {
     fn attach(&mut self, op: &Op, who: &Actor) {
         let Some(case) = op.target.as_ref().filter(|t| t.kind == "case").map(|t| CaseId(t.id)) else { return };
         for named in &op.evidence {
-            let photo = self.memory.photos.entry(named.sha256.clone()).or_default();
-            if photo.by.is_empty() {
-                photo.by = vec![format!("user:{}", who.user_id)];
+            let mut photo = self.memory.photos.get(&named.sha256).cloned().unwrap_or_default();
+            if !std::mem::replace(&mut photo.told, true) {
+                let before = self.memory.photo_keys(&photo);
+                photo.by.push(format!("user:{}", who.user_id));
                 photo.by.extend(who.device_id.map(|device| format!("device:{device}")));
+                self.memory.photos.insert(named.sha256.clone(), photo.clone());
+                if photo.stored {
+                    self.photo_changed(&named.sha256, before, None);
+                }
             }
             let (stored, new) = (photo.stored, !photo.of.contains_key(&case));
             let before = self.memory.photo_keys(&self.memory.photos[&named.sha256]);

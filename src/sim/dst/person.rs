@@ -205,11 +205,11 @@ fn save<S: Server, P: Pocket>(
     Ok(())
 }
 
-/// A dispatcher at the Centre moves some case on.
-pub fn office<S: Server, P: Pocket>(world: &mut World<S, P>) {
+/// A dispatcher at the Centre moves some case on, or tries to; returns whether it moved.
+pub fn office<S: Server, P: Pocket>(world: &mut World<S, P>) -> bool {
     let cases = world.ledger.cases();
     if cases.is_empty() {
-        return;
+        return false;
     }
     let case = CaseId(cases[world.pick(cases.len())]);
     let named = |name: &str, args: Value| json!({ "type": name, "args": args });
@@ -223,13 +223,13 @@ pub fn office<S: Server, P: Pocket>(world: &mut World<S, P>) {
         12 => named("note", json!({ "text": "请尽快" })),
         _ => {
             if !world.once_in(3) {
-                return;
+                return false;
             }
             named("void", json!({ "reason": "duplicate" }))
         }
     };
-    let Ok(command) = serde_json::from_value::<Command>(text) else { return };
-    world.server.office(world.dispatcher, case, &command);
+    let Ok(command) = serde_json::from_value::<Command>(text) else { return false };
+    world.server.office(world.dispatcher, case, &command)
 }
 
 /// The device's store is emptied: a browser tidied up, or somebody reset it.

@@ -73,6 +73,8 @@ pub trait Server {
     fn backup(&mut self);
     /// Puts the backup back; returns whether there was one.
     fn restore(&mut self) -> bool;
+    /// The newest number of the feed.
+    fn head(&mut self) -> i64;
     /// The record, for whoever checks it; a real server has it elsewhere.
     fn memory(&self) -> Option<&Memory>;
 }
@@ -411,6 +413,10 @@ impl Server for Model<'_> {
         self.memory = backup;
         (self.durable, self.hidden) = (None, vec![]);
         true
+    }
+
+    fn head(&mut self) -> i64 {
+        self.memory.head
     }
 
     fn memory(&self) -> Option<&Memory> {

@@ -32,7 +32,7 @@ fn answer(heard: &Heard) -> String {
             let results: Vec<String> = push.results.iter().map(result).collect();
             format!("g{} {} missing {:?}", ordinal(&push.generation), results.join(" | "), push.missing_seqs)
         }
-        Heard::Raw(raw) => format!("{} {}", raw.status, raw.sha256),
+        Heard::Raw(raw) => raw.status.to_string(),
         Heard::Epoch(epoch) => format!("g{} epoch {}", ordinal(&epoch.generation), epoch.epoch),
         Heard::Changes(page) => {
             let digest = if page.digest.is_some() { " digest" } else { "" };

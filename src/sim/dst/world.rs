@@ -179,6 +179,14 @@ impl<S: Server, P: Pocket> World<S, P> {
         }
     }
 
+    /// Notes something together with where the feed has come to.
+    pub(super) fn note_head(&mut self, line: impl FnOnce() -> String) {
+        if self.trace.is_some() {
+            let head = self.server.head();
+            self.say(|| format!("{} #{head}", line()));
+        }
+    }
+
     /// What a device's clocks show.
     pub fn wall(&self, place: usize) -> (DateTime<Utc>, i64, String) {
         let device = &self.devices[place];
@@ -208,7 +216,8 @@ impl<S: Server, P: Pocket> World<S, P> {
             52..58 => self.speak(place, Want::Pull { wait_s: 0 }),
             58..72 => self.carry(),
             72..86 => {
-                person::office(self);
+                let done = person::office(self);
+                self.note_head(|| format!("office: {done}"));
                 Ok(())
             }
             86..89 => {
@@ -434,6 +443,7 @@ impl<S: Server, P: Pocket> World<S, P> {
         let life = TimeDelta::hours(i64::from(8 + self.dice(200)));
         let session = self.server.sign_in(user, id, life);
         let until = self.env.now() + TimeDelta::minutes(15);
+        self.note_head(|| format!("{place} signs in"));
         self.devices[place].access = Access { session, until };
         self.devices[place].banned = false;
     }
