@@ -241,7 +241,7 @@ pub struct Answer {
     pub taken: Vec<Taken>,
     /// For the next token.
     pub token: Token,
-    /// Numbers below the newest that never arrived.
+    /// Numbers that never arrived.
     pub missing_seqs: Vec<i64>,
 }
 

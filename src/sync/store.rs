@@ -240,7 +240,7 @@ pub(super) fn raw_add(db: &mut Db, row: &RawRow) -> Result<()> {
 pub struct ReviewPage {
     /// Only in these states.
     pub statuses: Vec<Status>,
-    /// Only what waits for no other operation: the heads of chains.
+    /// Only the heads of chains: not what waits for a decision about another operation.
     pub heads: bool,
     /// Those after this one.
     pub after: Option<OpId>,
@@ -252,8 +252,11 @@ pub(super) fn review_page(db: &mut Db, page: &ReviewPage) -> Result<Vec<OpRow>> 
     let statuses: Vec<&str> = page.statuses.iter().map(|status| status.as_str()).collect();
     let mut query = sync_ops::table.filter(sync_ops::status.eq_any(statuses)).select(OpRow::as_select()).into_boxed();
     if page.heads {
-        let behind = sync_waits::table.filter(sync_waits::wait_key.like("op:%")).select(sync_waits::op_id);
-        query = query.filter(sync_ops::op_id.ne_all(behind));
+        // What waits for an operation that never came has no head that anybody could decide.
+        let behind = Code::DependencyUnsettled.as_str();
+        let head =
+            sync_ops::code.is_null().or(sync_ops::code.ne(behind)).or(sync_ops::status.ne(Status::Held.as_str()));
+        query = query.filter(head);
     }
     if let Some(after) = page.after {
         query = query.filter(sync_ops::op_id.gt(after));

@@ -113,7 +113,7 @@ pub struct Op {
     pub op_id: OpId,
     /// Dense per epoch; a label, no part of what the person did.
     pub seq: i64,
-    /// The label it had before its device began a new epoch.
+    /// The labels it had before its device began new epochs, newest first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub was: Option<Was>,
     /// `case.handle` and so on.
@@ -298,7 +298,8 @@ pub struct PushResponse {
     pub unprocessed_from: Option<usize>,
     /// Wait that long before the next push, milliseconds.
     pub retry_after_ms: u64,
-    /// Sequence numbers of this epoch that never arrived, at most 100.
+    /// Sequence numbers of this epoch that never arrived though newer ones did, or though nothing waits on the device any
+    /// more; at most 100.
     pub missing_seqs: Vec<i64>,
 }
 

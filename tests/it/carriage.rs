@@ -13,7 +13,11 @@ use chengguan::{
 use serde_json::{Value, json};
 use std::time::Duration;
 
-on_both_engines!(pushes_and_pages_travel_compressed, the_clients_own_pull_travels_compressed);
+on_both_engines!(
+    pushes_and_pages_travel_compressed,
+    the_clients_own_pull_travels_compressed,
+    a_reader_who_follows_a_busy_feed_misses_nothing,
+);
 
 fn pushes_and_pages_travel_compressed(world: &World) {
     use std::io::{Read, Write};
@@ -58,6 +62,57 @@ fn the_clients_own_pull_travels_compressed(world: &World) {
         next = answer.json::<Value>().unwrap()["next_page"].as_str().map(str::to_owned);
     }
     assert!(link.down_bytes() * 4 < read, "{} bytes came for {read}", link.down_bytes());
+}
+
+fn a_reader_who_follows_a_busy_feed_misses_nothing(world: &World) {
+    let reader = world.person(Role::Dispatcher);
+    let read = |path: &str| world.get(&format!("/api/v1/sync/{path}")).by(&reader.token).send().expect(200);
+    let mut page = read("snapshot");
+    while let Some(next) = page["next_page"].as_str() {
+        page = read(&format!("snapshot?page={next}"));
+    }
+    let mut cursor = page["cursor"].as_str().unwrap().to_owned();
+    // Eight devices push at the same time, on PostgreSQL by as many connections as there are.
+    let fields: Vec<Field> = (0..8).map(|_| Field::new(world, Role::Inspector)).collect();
+    let work: Vec<(String, Vec<Value>)> = fields
+        .iter()
+        .map(|field| {
+            let pushes = (0..25).map(|n| field.envelope(&[field.report(&format!("第{n}件")), field.report("另一件")]));
+            (world.device_token(&field.device), pushes.collect())
+        })
+        .collect();
+    let url = format!("http://{}", world.address);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut last = page["seq"].as_i64().unwrap();
+    std::thread::scope(|scope| {
+        let writers: Vec<_> = work
+            .iter()
+            .map(|(token, pushes)| {
+                let url = &url;
+                scope.spawn(move || {
+                    for push in pushes {
+                        let call = crate::support::http::Call::new(url, "POST", "/api/v1/sync/push");
+                        call.by(token).json(push).send().expect(200);
+                    }
+                })
+            })
+            .collect();
+        loop {
+            let done = writers.iter().all(|writer| writer.is_finished());
+            let page = read(&format!("changes?limit=37&cursor={cursor}"));
+            cursor = page["next"].as_str().unwrap().to_owned();
+            for change in page["changes"].as_array().unwrap() {
+                let seq = change["seq"].as_i64().unwrap();
+                assert!(seq > last, "{seq} came after {last}");
+                last = seq;
+                assert!(seen.insert(change["id"].to_string()), "each case is new once");
+            }
+            if done && page["has_more"] == false {
+                break;
+            }
+        }
+    });
+    assert_eq!(seen.len(), 8 * 25 * 2);
 }
 
 /// A coding without coded bytes is a broken stream to a client that unpacks what it reads.

@@ -400,6 +400,8 @@ fn what_is_held_for_three_days_goes_to_a_person(world: &World) {
     let note = field.case_op("case.note", &case["target"]["id"], json!({"text": "y"}));
     let never = based(note, json!({"op": world.app.env.id()}));
     field.result(&never, "held");
+    let queue = world.get("/api/v1/sync/reviews").by(&reviewer.token).send().expect(200);
+    assert_eq!(queue["items"][0]["result"]["op_id"], never["op_id"], "nobody else can be waited for in its place");
     world.wait(TimeDelta::hours(71));
     world.write(|tx| jobs::tidy(tx).map(drop));
     field.result(&never, "held");
