@@ -23,6 +23,8 @@ pub struct Device {
     epoch: i32,
     session: SessionId,
     seq: i64,
+    /// How many of them went out.
+    sent: i64,
     attempt: i64,
     push_token: Option<String>,
 }
@@ -63,6 +65,7 @@ impl County {
                     epoch: device.epoch,
                     session: signed.session,
                     seq: 0,
+                    sent: 0,
                     attempt: 0,
                     push_token: None,
                 });
@@ -109,10 +112,12 @@ impl Device {
     /// The body of a push of these operations. Its answer's `push_token` goes back with [`Device::answered`].
     pub fn push_body(&mut self, env: &Env, ops: &[String]) -> String {
         self.attempt += 1;
+        let depth = self.seq - self.sent;
+        self.sent += i64::try_from(ops.len()).unwrap_or(0);
         let mut envelope = json!({
             "protocol": 1, "app": "bench/1", "device": self.id, "epoch": self.epoch, "attempt": self.attempt,
             "clock": {"wall": env.now(), "mono_ms": self.seq * 1000, "boot": self.session},
-            "outbox": {"depth": ops.len(), "high_seq": self.seq},
+            "outbox": {"depth": depth, "high_seq": self.seq},
         });
         if let (Some(token), Some(fields)) = (&self.push_token, envelope.as_object_mut()) {
             fields.insert("push_token".into(), json!(token));
