@@ -241,20 +241,8 @@ fn unjudged(
 }
 
 fn refusal(op_id: Option<OpId>, error: &Error) -> OpResult {
-    OpResult {
-        op_id,
-        status: Status::Rejected,
-        duplicate: false,
-        code: Some(error.code.as_str().to_owned()),
-        detail: error.detail.clone(),
-        ver: None,
-        result_seq: None,
-        winner: None,
-        conflict_id: None,
-        waiting: vec![],
-        adjusted: vec![],
-        resolved_by: None,
-    }
+    let (code, detail) = (Some(error.code.as_str().to_owned()), error.detail.clone());
+    OpResult { code, detail, ..OpResult::bare(op_id, Status::Rejected) }
 }
 
 /// What a held operation waits for when another one must come first.

@@ -3,7 +3,7 @@
 //! A feed row says only that a record changed. The record is read here, in the same snapshot as the feed, so a reader
 //! never gets a record that is older than the row, nor one that is no longer theirs to see.
 
-use super::wire::{Change, ChangeType, digest_of};
+use super::wire::{Change, ChangeType, Changes, Snapshot, digest_of};
 use crate::{
     db::feed::{self, FeedRow, Life},
     error::{Code, Error, Result},
@@ -143,6 +143,24 @@ pub struct ChangesPage {
     pub digest: Option<BTreeMap<String, String>>,
 }
 
+impl ChangesPage {
+    /// The page as it answers a reader who stood at `prev`.
+    pub fn answer(self, prev: String, now: DateTime<Utc>) -> Changes {
+        Changes {
+            generation: self.life.generation,
+            server_time: now,
+            prev,
+            next: self.next,
+            seq: self.seq,
+            has_more: self.has_more,
+            changes: self.changes,
+            floor: self.life.floor,
+            digest: self.digest,
+            next_poll_s: if self.has_more { 0 } else { 30 },
+        }
+    }
+}
+
 /// The changes after a cursor; runs in a snapshot.
 ///
 /// # Errors
@@ -210,11 +228,6 @@ impl Told {
         reader.sees(self.keys.iter().map(String::as_str))
     }
 
-    /// The same record with another audience.
-    pub fn seen_by(self, keys: &[String]) -> Told {
-        Told { keys: keys.to_vec(), ..self }
-    }
-
     fn upsert(self, reader: &Reader, seq: i64, kind: &str, id: String) -> Change {
         let keys = self.keys.into_iter().filter(|key| reader.holds(key)).collect();
         Change { seq, t: ChangeType::Upsert, kind: kind.to_owned(), id, ver: self.ver, keys, data: Some(self.data) }
@@ -265,6 +278,22 @@ pub struct SnapshotPage {
     pub of: Vec<String>,
     /// The records.
     pub items: Vec<Change>,
+}
+
+impl SnapshotPage {
+    /// The page as it answers a reader who holds `scope`.
+    pub fn answer(self, scope: Vec<String>, now: DateTime<Utc>) -> Snapshot {
+        Snapshot {
+            generation: self.life.generation,
+            server_time: now,
+            cursor: self.cursor,
+            seq: self.seq,
+            next_page: self.next_page,
+            scope,
+            of: self.of,
+            items: self.items,
+        }
+    }
 }
 
 /// Which snapshot is asked for.

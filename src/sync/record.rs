@@ -4,7 +4,7 @@ use super::{
     pull::Place,
     store::OpRow,
     verdict::Verdict,
-    wire::{Clock, Health, Op, OpResult, Outbox, PushRequest},
+    wire::{Clock, EpochResponse, Health, Op, OpResult, Outbox, PushRequest, PushResponse},
 };
 use crate::{
     db::{
@@ -148,6 +148,33 @@ impl Token {
             epoch: epoch.parse().ok()?,
             pushes: pushes.parse().ok()?,
         })
+    }
+}
+
+impl Token {
+    /// The answer that begins an epoch.
+    pub fn epoch_begun(self, keys: &Keys, now: DateTime<Utc>) -> EpochResponse {
+        let push_token = self.seal(keys);
+        EpochResponse { epoch: self.epoch, push_token, generation: self.generation, server_time: now }
+    }
+
+    /// The answer to a push that was taken.
+    pub fn push_taken(
+        self,
+        keys: &Keys,
+        now: DateTime<Utc>,
+        results: Vec<OpResult>,
+        missing_seqs: Vec<i64>,
+    ) -> PushResponse {
+        PushResponse {
+            push_token: self.seal(keys),
+            generation: self.generation,
+            server_time: now,
+            results,
+            unprocessed_from: None,
+            retry_after_ms: 0,
+            missing_seqs,
+        }
     }
 }
 

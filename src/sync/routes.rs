@@ -60,15 +60,7 @@ async fn sync_push(
     }
     let push = Push::of(asked, signer.key, sha256(&bytes), &app.keys);
     let pushed = app.pushes.push(Read::new(push)).await?;
-    Ok(web::Json(PushResponse {
-        push_token: pushed.token.seal(&app.keys),
-        generation: pushed.token.generation,
-        server_time: app.env.now(),
-        results: pushed.results,
-        unprocessed_from: None,
-        retry_after_ms: 0,
-        missing_seqs: pushed.missing_seqs,
-    }))
+    Ok(web::Json(pushed.token.push_taken(&app.keys, app.env.now(), pushed.results, pushed.missing_seqs)))
 }
 
 fn envelope(bytes: &[u8]) -> Result<PushRequest> {
@@ -95,12 +87,7 @@ fn envelope(bytes: &[u8]) -> Result<PushRequest> {
 async fn sync_epoch(app: web::Data<App>, caller: Caller, body: Body<EpochRequest>) -> Result<web::Json<EpochResponse>> {
     let device = caller.device()?.id;
     let token = app.db.write(move |tx| engine::begin_epoch(&mut Ledger::new(tx), device, &body.0)).await?;
-    Ok(web::Json(EpochResponse {
-        epoch: token.epoch,
-        push_token: token.seal(&app.keys),
-        generation: token.generation,
-        server_time: app.env.now(),
-    }))
+    Ok(web::Json(token.epoch_begun(&app.keys, app.env.now())))
 }
 
 /// Keep bytes that nothing here could read as an operation, for a person to look at.
@@ -186,18 +173,7 @@ async fn sync_changes(app: web::Data<App>, caller: Caller, from: web::Query<From
             break (page, now);
         }
     };
-    Ok(fresh(&Changes {
-        generation: page.life.generation,
-        server_time: now,
-        prev,
-        next: page.next,
-        seq: page.seq,
-        has_more: page.has_more,
-        changes: page.changes,
-        floor: page.life.floor,
-        digest: page.digest,
-        next_poll_s: if page.has_more { 0 } else { 30 },
-    }))
+    Ok(fresh(&page.answer(prev, now)))
 }
 
 /// A cursor of a life of the data that nobody here remembers begins a new one, so that the devices send again what that
@@ -261,16 +237,7 @@ async fn sync_snapshot(app: web::Data<App>, caller: Caller, query: web::Query<Sn
         })
         .await;
     let (page, scope) = heal(&app.db, page).await?;
-    Ok(fresh(&Snapshot {
-        generation: page.life.generation,
-        server_time: now,
-        cursor: page.cursor,
-        seq: page.seq,
-        next_page: page.next_page,
-        scope,
-        of: page.of,
-        items: page.items,
-    }))
+    Ok(fresh(&page.answer(scope, now)))
 }
 
 /// The longest that one stream of pokes lasts, seconds; a reader then opens the next, its rights looked at anew.

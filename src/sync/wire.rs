@@ -342,6 +342,26 @@ pub struct OpResult {
     pub resolved_by: Option<UserId>,
 }
 
+impl OpResult {
+    /// A result that says no more than the status.
+    pub fn bare(op_id: Option<OpId>, status: Status) -> OpResult {
+        OpResult {
+            op_id,
+            status,
+            duplicate: false,
+            code: None,
+            detail: None,
+            ver: None,
+            result_seq: None,
+            winner: None,
+            conflict_id: None,
+            waiting: vec![],
+            adjusted: vec![],
+            resolved_by: None,
+        }
+    }
+}
+
 /// `POST /api/v1/sync/epoch`: the device's store is a copy, or new.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct EpochRequest {

@@ -257,15 +257,8 @@ impl Server for Real<'_> {
                 return problem(&Code::Internal.into());
             }
             answered(taken.next().unwrap(), |pushed| {
-                Heard::Push(Box::new(PushResponse {
-                    push_token: pushed.token.seal(self.keys),
-                    generation: pushed.token.generation,
-                    server_time: self.env.now(),
-                    results: pushed.results,
-                    unprocessed_from: None,
-                    retry_after_ms: 0,
-                    missing_seqs: pushed.missing_seqs,
-                }))
+                let now = self.env.now();
+                Heard::Push(Box::new(pushed.token.push_taken(self.keys, now, pushed.results, pushed.missing_seqs)))
             })
         };
         broken.into_iter().map(&mut heard).collect()
@@ -274,14 +267,7 @@ impl Server for Real<'_> {
     fn epoch(&mut self, device: DeviceId, asked: &EpochRequest) -> Heard {
         let asked = asked.clone();
         let token = self.write(move |tx| engine::begin_epoch(&mut Ledger::new(tx), device, &asked));
-        answered(token, |token| {
-            Heard::Epoch(EpochResponse {
-                epoch: token.epoch,
-                push_token: token.seal(self.keys),
-                generation: token.generation,
-                server_time: self.env.now(),
-            })
-        })
+        answered(token, |token| Heard::Epoch(token.epoch_begun(self.keys, self.env.now())))
     }
 
     fn raw(&mut self, device: DeviceId, bytes: &str) -> Heard {
@@ -294,20 +280,7 @@ impl Server for Real<'_> {
         let (now, prev, digest) = (self.env.now(), ask.cursor.clone(), ask.digest);
         let (limit, keys) = (i64::from(ask.limit).min(CHANGES), dst::keys().unwrap());
         let page = self.page(by, move |db, reader| pull::changes(db, &keys, reader, &prev, limit, digest, now));
-        answered(page, |(page, _)| {
-            Heard::Changes(Box::new(Changes {
-                generation: page.life.generation,
-                server_time: now,
-                prev: ask.cursor.clone(),
-                next: page.next,
-                seq: page.seq,
-                has_more: page.has_more,
-                changes: page.changes,
-                floor: page.life.floor,
-                digest: page.digest,
-                next_poll_s: 30,
-            }))
-        })
+        answered(page, |(page, _)| Heard::Changes(Box::new(page.answer(ask.cursor.clone(), now))))
     }
 
     fn snapshot(&mut self, by: Access, ask: &AskSnapshot) -> Heard {
@@ -318,18 +291,7 @@ impl Server for Real<'_> {
             keys: Some(ask.keys.clone()).filter(|keys| !keys.is_empty()),
         };
         let page = self.page(by, move |db, reader| pull::snapshot(db, &keys, reader, of, now));
-        answered(page, |(page, reader)| {
-            Heard::Snapshot(Box::new(Snapshot {
-                generation: page.life.generation,
-                server_time: now,
-                cursor: page.cursor,
-                seq: page.seq,
-                next_page: page.next_page,
-                scope: reader.keys,
-                of: page.of,
-                items: page.items,
-            }))
-        })
+        answered(page, |(page, reader)| Heard::Snapshot(Box::new(page.answer(reader.keys, now))))
     }
 
     fn session_good(&mut self, session: SessionId) -> bool {

@@ -96,20 +96,7 @@ impl Keep for Store {
     }
 
     fn acknowledge_raw(&mut self, op_id: OpId, now: DateTime<Utc>) -> Result<()> {
-        let result = OpResult {
-            op_id: Some(op_id),
-            status: Status::Quarantined,
-            duplicate: false,
-            code: Some("op_malformed".into()),
-            detail: None,
-            ver: None,
-            result_seq: None,
-            winner: None,
-            conflict_id: None,
-            waiting: Vec::new(),
-            adjusted: Vec::new(),
-            resolved_by: None,
-        };
+        let result = OpResult { code: Some("op_malformed".into()), ..OpResult::bare(Some(op_id), Status::Quarantined) };
         self.db.immediate_transaction(|db| {
             let offset: Option<ClockOffset> = get(db, "offset")?;
             outbox::settle(db, op_id, &result, ClockOffset::correct(offset, now))?;

@@ -277,7 +277,13 @@ pub(super) fn settle(db: &mut SqliteConnection, op_id: OpId, result: &OpResult, 
 
 /// Keeps a newer word about an operation that was answered before.
 pub(super) fn amend(db: &mut SqliteConnection, op_id: OpId, result: &OpResult) -> Result<()> {
-    let text = serde_json::to_string(result).map_err(|e| ClientError::Store(e.to_string()))?;
+    let fail = |e: serde_json::Error| ClientError::Store(e.to_string());
+    let Some(before) = sent::table.find(op_id).select(sent::result).first::<String>(db).optional()? else {
+        return Ok(());
+    };
+    // Whether it had come under its own number is the first answer's word, not the feed's.
+    let before: OpResult = serde_json::from_str(&before).map_err(fail)?;
+    let text = serde_json::to_string(&OpResult { duplicate: before.duplicate, ..result.clone() }).map_err(fail)?;
     let word = (
         sent::status.eq(result.status.as_str()),
         sent::code.eq(&result.code),

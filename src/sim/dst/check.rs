@@ -1,5 +1,5 @@
-//! What must hold, whatever happened. The ledger knows what really happened; the names of the rules are those of
-//! `api-spec/sync.md`.
+//! What must hold, whatever happened. The ledger knows what really happened; `sync/mod.rs` tells what the names of the
+//! rules stand for.
 
 use super::{memory::Memory, mutant::Mutant, pocket::Pocket, world::Device};
 use crate::{
@@ -63,7 +63,7 @@ struct Made {
 pub struct Ledger {
     made: BTreeMap<OpId, Made>,
     order: Vec<OpId>,
-    /// The first answer that ends the matter, and the latest word of all.
+    /// What the server said last; the word that ended a matter must stay.
     words: BTreeMap<OpId, OpResult>,
     labels: BTreeMap<(DeviceId, i32), BTreeMap<i64, BTreeSet<OpId>>>,
     raw: BTreeSet<OpId>,

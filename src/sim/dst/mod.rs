@@ -110,7 +110,7 @@ pub struct Cast {
 }
 
 impl Cast {
-    /// Four people of the street, one of the Centre, two units and three devices.
+    /// Five people with four devices between them, one at the Centre without, and two units.
     pub fn new() -> Cast {
         let user = |n: u128| UserId(Uuid::from_u128(0x100 + n));
         let roles = [Role::Inspector, Role::Officer, Role::Officer, Role::Dispatcher, Role::Liaison];

@@ -94,20 +94,7 @@ text_enum! {
 
 /// What a client makes of silence that takes it for success (a planted defect).
 pub(super) fn success(push: &AskPush, now: DateTime<Utc>) -> Heard {
-    let result = |queued: &Queued| OpResult {
-        op_id: Some(queued.op_id),
-        status: Status::Applied,
-        duplicate: false,
-        code: None,
-        detail: None,
-        ver: None,
-        result_seq: None,
-        winner: None,
-        conflict_id: None,
-        waiting: vec![],
-        adjusted: vec![],
-        resolved_by: None,
-    };
+    let result = |queued: &Queued| OpResult::bare(Some(queued.op_id), Status::Applied);
     Heard::Push(Box::new(PushResponse {
         generation: push.attempt.generation.clone().unwrap_or_default(),
         server_time: now,

@@ -207,7 +207,9 @@ impl Memory {
                 if let Some(op_id) = result.op_id
                     && !self.settle(op_id, &result, at)
                 {
-                    self.sent.entry(op_id).and_modify(|row| row.result = result);
+                    self.sent.entry(op_id).and_modify(|row| {
+                        row.result = OpResult { duplicate: row.result.duplicate, ..result };
+                    });
                 }
             }
         }
@@ -320,20 +322,7 @@ impl Keep for Memory {
     }
 
     fn acknowledge_raw(&mut self, op_id: OpId, now: DateTime<Utc>) -> Result<()> {
-        let result = OpResult {
-            op_id: Some(op_id),
-            status: Status::Quarantined,
-            duplicate: false,
-            code: Some("op_malformed".into()),
-            detail: None,
-            ver: None,
-            result_seq: None,
-            winner: None,
-            conflict_id: None,
-            waiting: Vec::new(),
-            adjusted: Vec::new(),
-            resolved_by: None,
-        };
+        let result = OpResult { code: Some("op_malformed".into()), ..OpResult::bare(Some(op_id), Status::Quarantined) };
         self.settle(op_id, &result, ClockOffset::correct(self.offset, now));
         self.sweep();
         Ok(())

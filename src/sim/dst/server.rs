@@ -23,9 +23,7 @@ use crate::{
         engine,
         pull::{self, RESTORED, Reader, SnapshotOf},
         record::{Answer, Decision, Push, Read, Record, Taken},
-        wire::{
-            Changes, EpochRequest, EpochResponse, OpResult, PushRequest, PushResponse, RawResponse, Snapshot, Status,
-        },
+        wire::{EpochRequest, OpResult, PushRequest, RawResponse, Status},
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -243,19 +241,15 @@ impl Server for Model<'_> {
                 .into_iter()
                 .map(|answer| {
                     answered(answer.and_then(|answer| Ok((self.results(&answer)?, answer))), |(results, answer)| {
-                        Heard::Push(Box::new(PushResponse {
-                            push_token: answer.token.seal(self.keys),
-                            generation: answer.token.generation,
-                            server_time: self.env.now(),
-                            results,
-                            unprocessed_from: None,
-                            retry_after_ms: 0,
-                            missing_seqs: answer.missing_seqs,
-                        }))
+                        let Answer { token, missing_seqs, .. } = answer;
+                        Heard::Push(Box::new(token.push_taken(self.keys, self.env.now(), results, missing_seqs)))
                     })
                 })
                 .collect(),
         };
+        if self.is(Mutant::LostConflict) {
+            self.memory.ops.retain(|_, row| row.status != Status::Conflict.as_str());
+        }
         let bad = |heard: &Heard| match heard {
             Heard::Push(push) => push.results.iter().any(|r| matches!(r.status, Status::Rejected | Status::Conflict)),
             _ => false,
@@ -273,14 +267,7 @@ impl Server for Model<'_> {
 
     fn epoch(&mut self, device: DeviceId, asked: &EpochRequest) -> Heard {
         let token = self.write(|open| engine::begin_epoch(open, device, asked));
-        answered(token, |token| {
-            Heard::Epoch(EpochResponse {
-                epoch: token.epoch,
-                push_token: token.seal(self.keys),
-                generation: token.generation,
-                server_time: self.env.now(),
-            })
-        })
+        answered(token, |token| Heard::Epoch(token.epoch_begun(self.keys, self.env.now())))
     }
 
     fn raw(&mut self, device: DeviceId, bytes: &str) -> Heard {
@@ -297,20 +284,7 @@ impl Server for Model<'_> {
         let page = self
             .reader(by)
             .and_then(|reader| pull::changes(&mut self.view(), keys, &reader, &ask.cursor, limit, digest, now));
-        answered(self.heal(page), |page| {
-            Heard::Changes(Box::new(Changes {
-                generation: page.life.generation,
-                server_time: now,
-                prev: ask.cursor.clone(),
-                next: page.next,
-                seq: page.seq,
-                has_more: page.has_more,
-                changes: page.changes,
-                floor: page.life.floor,
-                digest: page.digest,
-                next_poll_s: 30,
-            }))
-        })
+        answered(self.heal(page), |page| Heard::Changes(Box::new(page.answer(ask.cursor.clone(), now))))
     }
 
     fn snapshot(&mut self, by: Access, ask: &AskSnapshot) -> Heard {
@@ -328,18 +302,7 @@ impl Server for Model<'_> {
             }
             Ok((page, reader.keys))
         });
-        answered(self.heal(page), |(page, scope)| {
-            Heard::Snapshot(Box::new(Snapshot {
-                generation: page.life.generation,
-                server_time: now,
-                cursor: page.cursor,
-                seq: page.seq,
-                next_page: page.next_page,
-                scope,
-                of: page.of,
-                items: page.items,
-            }))
-        })
+        answered(self.heal(page), |(page, scope)| Heard::Snapshot(Box::new(page.answer(scope, now))))
     }
 
     fn session_good(&mut self, session: SessionId) -> bool {

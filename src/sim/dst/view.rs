@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cases::desk,
-    db::feed::{FeedRow, Life},
+    db::feed::{FeedRow, Keys, Life},
     error::Result,
     sync::pull::{Reader, Records, Source, Told},
 };
@@ -26,13 +26,14 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
-    fn shown(&self, reader: &Reader, told: Told, leak: Mutant) -> Told {
-        if self.mutant == Some(leak) { told.seen_by(&reader.keys) } else { told }
+    fn audience(&self, reader: &Reader, keys: Keys, leak: Mutant) -> Keys {
+        if self.mutant == Some(leak) { reader.keys.clone() } else { keys }
     }
 
     fn case(&self, reader: &Reader, row: &crate::cases::store::CaseRow, leak: Mutant) -> Result<(String, Told)> {
         let data = json!({ "id": row.id, "title": row.title, "state": row.state, "unit_id": row.unit_id });
-        Ok((row.id.to_string(), self.shown(reader, Told::new(Some(row.ver), desk::keys(row), data)?, leak)))
+        let keys = self.audience(reader, desk::keys(row), leak);
+        Ok((row.id.to_string(), Told::new(Some(row.ver), keys, data)?))
     }
 
     fn records(&self, reader: &Reader, kind: &str, leak: Mutant) -> Result<Records> {
@@ -48,8 +49,8 @@ impl View<'_> {
             "evidence" => {
                 let here = memory.photos.iter().filter(|(_, photo)| photo.stored);
                 let photo = |(sha256, photo): (&String, _)| {
-                    let (id, keys) = (photo_id(sha256).to_string(), memory.photo_keys(photo));
-                    Ok((id, self.shown(reader, Told::new(None, keys, json!({ "sha256": sha256 }))?, leak)))
+                    let keys = self.audience(reader, memory.photo_keys(photo), leak);
+                    Ok((photo_id(sha256).to_string(), Told::new(None, keys, json!({ "sha256": sha256 }))?))
                 };
                 let mut records: Records = here.map(photo).collect::<Result<_>>()?;
                 records.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -579,7 +579,7 @@ impl<S: Server, P: Pocket> World<S, P> {
     }
 }
 
-/// How many operations and requests a history had is told by the ledger; this is how an engine of it begins.
+/// The engine of a device that has just been switched on.
 pub(super) fn engine(mutant: Option<Mutant>) -> Engine {
     let pace = if mutant == Some(Mutant::HotRetry) {
         Pace { first: Duration::ZERO, cap: Duration::ZERO }
