@@ -52,7 +52,6 @@ impl std::fmt::Display for Violation {
 
 struct Made {
     op: Op,
-    device: DeviceId,
     at: DateTime<Utc>,
     /// What it builds on in the person's eyes.
     after: Option<OpId>,
@@ -89,7 +88,7 @@ impl Ledger {
     pub fn made(&mut self, device: DeviceId, epoch: i32, op: Op, after: Option<OpId>, at: DateTime<Utc>) {
         self.label(device, epoch, op.seq, op.op_id);
         self.order.push(op.op_id);
-        self.made.insert(op.op_id, Made { op, device, at, after });
+        self.made.insert(op.op_id, Made { op, at, after });
     }
 
     fn label(&mut self, device: DeviceId, epoch: i32, seq: i64, op: OpId) {
@@ -298,9 +297,7 @@ impl Ledger {
     fn nothing_lost(&self, memory: &Memory, living: &BTreeSet<OpId>) -> Result<(), Violation> {
         for (op_id, made) in &self.made {
             let answered = self.words.contains_key(op_id) && !self.taken_back.contains(op_id);
-            // Two accidents at once hide each other: a copy of the device that goes on in the same epoch fills the numbers
-            // by which it would be seen that the server was restored.
-            let hidden = self.taken_back.contains(op_id) && self.copied.contains(&made.device);
+            let hidden = self.taken_back.contains(op_id) && self.number_filled(memory, *op_id);
             if hidden || !answered && !living.contains(op_id) {
                 continue;
             }
@@ -313,6 +310,16 @@ impl Ledger {
             }
         }
         Ok(())
+    }
+
+    /// Whether work of a copy of the device stands under a number that this operation had. Two accidents at once hide each
+    /// other then: by that number it would be seen that the server was restored.
+    fn number_filled(&self, memory: &Memory, op_id: OpId) -> bool {
+        let had = |row: &&Rc<OpRow>| {
+            let labels = self.labels.get(&(row.device_id, row.epoch)).and_then(|labels| labels.get(&row.seq));
+            row.op_id != op_id && labels.is_some_and(|ops| ops.contains(&op_id))
+        };
+        memory.ops.values().any(|row| had(&row))
     }
 
     /// I4: what waits for a person can be found by one, with its payload and, in a conflict, its name.
