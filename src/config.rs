@@ -35,6 +35,10 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Free disk space that uploads must leave, bytes.
     pub reserve_bytes: u64,
+    /// What unfinished uploads of one device or person may hold, bytes.
+    pub quota_bytes: u64,
+    /// Refuse uploads that declare no digest when they begin.
+    pub require_digest: bool,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
     /// Log line form.
@@ -121,6 +125,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("workers", "HTTP worker threads, 1–64 [default: 2]"),
     ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("quota_bytes", "what unfinished uploads of one device or person may hold, bytes [default: 274877906944]"),
+    ("require_digest", "refuse uploads that declare no SHA-256 when they begin: true or false [default: false]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
@@ -200,6 +206,8 @@ impl Config {
             workers,
             max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            quota_bytes: read(values, "quota_bytes", "274877906944", "is not a number of bytes")?,
+            require_digest: read(values, "require_digest", "false", "must be true or false")?,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,

@@ -152,6 +152,8 @@ codes! {
     LengthExceeded = "length_exceeded",
     /// The file is larger than the server accepts.
     UploadTooLarge = "upload_too_large",
+    /// The sender's unfinished uploads hold as much as they may.
+    UploadQuotaExceeded = "upload_quota_exceeded",
     /// The disk is full; everything acknowledged is kept.
     StorageFull = "storage_full",
     /// The bytes' checksum differs from the declared one.

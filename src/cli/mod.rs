@@ -74,6 +74,12 @@ pub(crate) struct Common {
     /// Free disk space that uploads must leave, bytes [default: 268435456]
     #[arg(long, global = true)]
     reserve_bytes: Option<String>,
+    /// What unfinished uploads of one device or person may hold, bytes [default: 274877906944]
+    #[arg(long, global = true)]
+    quota_bytes: Option<String>,
+    /// Refuse uploads that declare no SHA-256 when they begin: true or false [default: false]
+    #[arg(long, global = true)]
+    require_digest: Option<String>,
     /// Oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]
     #[arg(long, global = true)]
     min_app: Option<String>,
@@ -97,6 +103,8 @@ impl Common {
             ("workers", &self.workers),
             ("max_upload_bytes", &self.max_upload_bytes),
             ("reserve_bytes", &self.reserve_bytes),
+            ("quota_bytes", &self.quota_bytes),
+            ("require_digest", &self.require_digest),
             ("min_app", &self.min_app),
             ("log_format", &self.log_format),
             ("log", &self.log),

@@ -107,6 +107,7 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::UploadsTooMany => (423, "同时上传的文件过多，请稍后再传", "Too many uploads at once, try later"),
         Code::LengthExceeded => (413, "内容超过声明的长度", "More bytes than declared"),
         Code::UploadTooLarge => (413, "文件过大", "The file is too large"),
+        Code::UploadQuotaExceeded => (413, "未完成的上传占用空间已达上限", "Unfinished uploads hold too much already"),
         Code::StorageFull => (507, "服务器存储空间不足，已收到的内容均已保存", "The disk is full; what was acknowledged is kept"),
         Code::ChecksumMismatch => (460, "校验值不一致，文件内容有误", "The checksum does not match"),
         Code::ChecksumUnsupported => (400, "不支持的校验算法", "Unsupported checksum algorithm"),

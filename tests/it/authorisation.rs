@@ -45,6 +45,7 @@ const COLUMNS: [&str; 10] = [
 const ROWS: &[(&str, &str)] = &[
     //                                          i o s l d v s a  d r
     ("GET /healthz",                            "*"),
+    ("GET /metrics",                            "*"),
     ("GET /readyz",                             "*"),
     ("POST /api/v1/setup",                      "*"),
     ("POST /api/v1/auth/login",                 "*"),

@@ -45,10 +45,11 @@ pub(super) enum Verdict {
     Undecided,
 }
 
-/// Verifies an upload in state `finalizing`. The caller holds its lock.
-pub(super) async fn finish(app: &Arc<App>, row: UploadRow) -> Verdict {
+/// Verifies an upload in state `finalizing`. The caller holds its lock. `read` is the digest of the stored bytes, when
+/// they were read back while the rest arrived; otherwise they are read now.
+pub(super) async fn finish(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Verdict {
     let id = row.id;
-    match decide(app, row).await {
+    match decide(app, row, read).await {
         Ok(verdict) => {
             if !matches!(verdict, Verdict::Accepted { .. }) {
                 tracing::warn!(upload = %id, ?verdict, "an upload was not accepted");
@@ -71,7 +72,7 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     let app = app.clone();
     // A task of its own: the verification goes on when the request that waits for it is given up.
     let task = tokio::spawn(async move {
-        let verdict = finish(&app, row).await;
+        let verdict = finish(&app, row, None).await;
         drop(guard);
         verdict
     });
@@ -81,7 +82,7 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     }
 }
 
-async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
+async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<Verdict> {
     let _turn = READERS.acquire().await.map_err(Error::internal)?;
     let id = row.id;
     let row = app.db.read(move |db| actions::any(db, id)).await?;
@@ -96,7 +97,11 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
     }
     let length = row.length.unwrap_or(row.durable_offset);
     let size = u64::try_from(length).map_err(Error::internal)?;
-    let Some((sha256, published)) = find(app, &row, size).await? else {
+    let found = match read {
+        Some(sha256) => Some((sha256, false)),
+        None => find(app, &row, size).await?,
+    };
+    let Some((sha256, published)) = found else {
         app.db.write(move |tx| actions::lose(tx, id)).await?;
         return Ok(Verdict::Lost);
     };
@@ -114,7 +119,7 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
         let actual = sha256.clone();
         app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
     }
-    let facts = publish(app, &row, &sha256, published).await?;
+    let facts = publish(app, id, row.media_type, &sha256, published).await?;
     let digest = sha256.clone();
     let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;
     Ok(Verdict::Accepted { evidence, sha256 })
@@ -138,9 +143,16 @@ async fn find(app: &App, row: &UploadRow, size: u64) -> Result<Option<(String, b
     .await
 }
 
-async fn publish(app: &App, row: &UploadRow, sha256: &str, published: bool) -> Result<Facts> {
-    let (disk, name, sha256) = (app.blobs.clone(), row.id.to_string(), sha256.to_owned());
-    let media_type = row.media_type.clone().unwrap_or_else(|| OCTETS.to_owned());
+/// Gives a verified file its place among the originals, unless it is there already, and reads what it says.
+pub(super) async fn publish(
+    app: &App,
+    id: UploadId,
+    media_type: Option<String>,
+    sha256: &str,
+    published: bool,
+) -> Result<Facts> {
+    let (disk, name, sha256) = (app.blobs.clone(), id.to_string(), sha256.to_owned());
+    let media_type = media_type.unwrap_or_else(|| OCTETS.to_owned());
     blocking(move || {
         if !published {
             disk.publish(&name, &sha256)?;

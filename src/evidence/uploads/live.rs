@@ -6,7 +6,7 @@
 //! writer takes each piece of its body under the same lock. Without that, duplicates of a request stop each other and
 //! nobody wins.
 
-use super::rules::WRITERS;
+use super::{blocks::Blocks, metrics::Metrics, rules::WRITERS, writer::ReadBack};
 use crate::{
     db::types::UploadId,
     error::{Code, Error, Result},
@@ -39,6 +39,10 @@ pub struct Uploads {
     entries: Mutex<HashMap<UploadId, Arc<Entry>>>,
     writers: Mutex<HashMap<String, usize>>,
     closing: AtomicBool,
+    /// Memory for bytes on their way.
+    pub(super) blocks: Blocks,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -55,6 +59,8 @@ pub(super) struct Held {
     pub(super) epoch: Option<i64>,
     /// The file was compared with the durable offset since the start of this process.
     pub(super) checked: bool,
+    /// The file as far as it was read back, while only this process has written it.
+    pub(super) read: Option<ReadBack>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -168,7 +174,7 @@ impl Uploads {
     /// Remembers that this process may write a new upload: no other can know its id yet.
     pub(super) async fn created(&self, id: UploadId, epoch: i64) {
         let entry = self.entry(id);
-        *entry.lock.lock().await = Held { epoch: Some(epoch), checked: true };
+        *entry.lock.lock().await = Held { epoch: Some(epoch), checked: true, read: Some(ReadBack::default()) };
     }
 
     /// A place for one more open PATCH of this owner.
@@ -186,6 +192,11 @@ impl Uploads {
         }
         *count += 1;
         Ok(Place { uploads: self, owner: owner.to_owned() })
+    }
+
+    /// Bodies that are being taken.
+    pub(super) fn bodies(&self) -> usize {
+        lock(&self.writers).values().sum()
     }
 
     /// The server stops: every writer makes durable what it has, and no new one begins.

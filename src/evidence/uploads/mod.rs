@@ -17,15 +17,18 @@
 
 mod actions;
 mod append;
+mod blocks;
 mod create;
 mod finish;
 mod headers;
 mod live;
+mod metrics;
 pub mod routes;
 pub mod rules;
+mod source;
 mod store;
 mod sweep;
 mod writer;
 
 pub use live::Uploads;
-pub use sweep::{resume, start, sweep};
+pub use sweep::{metrics_text, resume, start, sweep};

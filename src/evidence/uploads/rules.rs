@@ -38,6 +38,10 @@ pub const REMEMBER_FOR: TimeDelta = TimeDelta::days(30);
 pub const IDEMPOTENT_FOR: TimeDelta = TimeDelta::hours(24);
 /// Open PATCH requests of one owner.
 pub const WRITERS: usize = 4;
+/// What an unfinished upload counts for at least, bytes.
+pub const LEAST_HELD: i64 = 4096;
+/// The longest file that is taken as a whole when it comes with its creation, bytes.
+pub const WHOLE: i64 = 1024 * 1024;
 /// The longest body with an `Upload-Checksum`, bytes: nothing of it survives a cut.
 pub const MAX_CHECKED: i64 = 64 * 1024 * 1024;
 

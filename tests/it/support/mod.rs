@@ -3,7 +3,9 @@
 pub mod field;
 pub mod http;
 pub mod pg;
+pub mod powercut;
 pub mod process;
+pub mod rig;
 pub mod scratch;
 pub mod spec;
 pub mod tus;
