@@ -26,5 +26,6 @@ mod support;
 mod sync;
 mod tidy;
 mod torture;
+mod upload_limits;
 mod uploads;
 mod vectors;

@@ -219,6 +219,11 @@ fn a_checked_chunk_counts_whole_or_not_at_all(world: &World) {
     let last = tus.patch_with(&location, 60_000, second, &[("upload-checksum", &right)]);
     last.expect_status(204);
     assert_eq!(last.header("repr-digest"), Some(repr_digest(&digest(&bytes)).as_str()));
+    // One that is longer than what may be at stake without a checksum.
+    let large = noise(40 << 20, 2);
+    let location = tus.begin(large.len(), &[]);
+    let right = format!("sha256 {}", base64(&sha256(&large)));
+    tus.patch_with(&location, 0, &large, &[("upload-checksum", &right)]).expect_status(204);
 }
 
 fn a_length_and_a_digest_may_come_last(world: &World) {

@@ -83,7 +83,6 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
 }
 
 async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<Verdict> {
-    let _turn = READERS.acquire().await.map_err(Error::internal)?;
     let id = row.id;
     let row = app.db.read(move |db| actions::any(db, id)).await?;
     match row.state.parse()? {
@@ -99,7 +98,10 @@ async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<
     let size = u64::try_from(length).map_err(Error::internal)?;
     let found = match read {
         Some(sha256) => Some((sha256, false)),
-        None => find(app, &row, size).await?,
+        None => {
+            let _turn = READERS.acquire().await.map_err(Error::internal)?;
+            find(app, &row, size).await?
+        }
     };
     let Some((sha256, published)) = found else {
         app.db.write(move |tx| actions::lose(tx, id)).await?;

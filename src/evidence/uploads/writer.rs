@@ -13,6 +13,7 @@
 
 use super::{
     actions,
+    append::too_long,
     blocks::Tray,
     finish::{self, Verdict},
     live::Guard,
@@ -165,7 +166,9 @@ impl Writer {
         loop {
             piece.advance(self.tray.fill(&piece));
             self.go_on();
-            let hungry = piece.is_empty() && self.written - self.row.durable_offset < AT_STAKE_MOST;
+            let at_stake = self.written - self.row.durable_offset;
+            // A checked chunk becomes durable only at its end.
+            let hungry = piece.is_empty() && (self.expected.is_some() || at_stake < AT_STAKE_MOST);
             if !hungry {
                 body.paused();
             }
@@ -392,6 +395,7 @@ impl Writer {
                 Code::UploadTakenOver.into()
             }
             Body::TooLong if self.row.length.is_some() => Code::LengthExceeded.into(),
+            Body::TooLong if !too_long(&self.app, self.limit.saturating_add(1)) => Code::UploadQuotaExceeded.into(),
             Body::TooLong => Code::UploadTooLarge.into(),
             Body::Full => Code::StorageFull.into(),
             Body::Fenced => {
