@@ -18,11 +18,7 @@ mod target;
 
 use chengguan::{
     env::Env,
-    identity::{
-        actions,
-        rules::DeviceKind,
-        tokens,
-    },
+    identity::{actions, rules::DeviceKind, tokens},
 };
 use chrono::TimeDelta;
 use figures::{Done, Rates, head, median, row, say};
@@ -63,7 +59,12 @@ fn main() -> Done {
 }
 
 fn run(options: &Options) -> Done {
-    say(format_args!("{} rounds of {} MiB streams and {} photos", options.rounds, options.bytes >> 20, options.photos))?;
+    say(format_args!(
+        "{} rounds of {} MiB streams and {} photos",
+        options.rounds,
+        options.bytes >> 20,
+        options.photos
+    ))?;
     let folder = options.dir.join("ours");
     let data = Data::embedded(&folder);
     let tokens = data.prepare(|tx, _| devices(tx, OPEN))?;

@@ -122,7 +122,7 @@ fn judge(rig: &Rig, film: &mut Film, chunk: usize, verdict: &mut Verdict) {
     let length = film.bytes.len();
     send(rig, film, length, chunk);
     match &film.evidence {
-        Some(evidence) if rig.stored(evidence) == film.bytes => {}
+        Some(evidence) if rig.stored(evidence).is_some_and(|bytes| bytes == film.bytes) => {}
         Some(_) => verdict.corrupt += 1,
         None => verdict.stuck += 1,
     }
@@ -205,7 +205,14 @@ fn ninety_uploads_outlive_a_server_that_is_killed_again_and_again() {
         thread::scope(|scope| {
             let (rig, stored, films) = (&rig, &stored, &films);
             for (n, film) in films.iter().enumerate() {
-                scope.spawn(move || drive(rig, &mut film.lock().unwrap(), n * 100 + life, last, stored));
+                scope.spawn(move || {
+                    let (mut film, began) = (film.lock().unwrap(), Instant::now());
+                    drive(rig, &mut film, n * 100 + life, stored);
+                    // The last server is asked until it answers: the client may still hold connections of its forerunners.
+                    while last && film.evidence.is_none() && began.elapsed() < Duration::from_secs(60) {
+                        drive(rig, &mut film, n * 100 + life, stored);
+                    }
+                });
             }
             if !last {
                 // Each life brings its share of the whole, however slow the machine is.
@@ -224,20 +231,17 @@ fn ninety_uploads_outlive_a_server_that_is_killed_again_and_again() {
     for film in films {
         let film = film.into_inner().unwrap();
         let evidence = film.evidence.expect("each film became evidence");
-        assert!(rig.stored(&evidence) == film.bytes, "{} differs", film.key);
+        assert!(rig.stored(&evidence).is_some_and(|bytes| bytes == film.bytes), "{} differs", film.key);
     }
 }
 
 /// Works on one film until it is stored or the server is gone; sends it in pieces of different size.
-fn drive(rig: &Rig, film: &mut Film, seed: usize, last: bool, stored: &AtomicUsize) {
+fn drive(rig: &Rig, film: &mut Film, seed: usize, stored: &AtomicUsize) {
     if film.evidence.is_some() || film.location.is_none() && !rig.create(film) {
         return;
     }
     let length = film.bytes.len();
-    let Some(offset) = offset(rig, film) else {
-        assert!(!last, "the last server answers");
-        return;
-    };
+    let Some(offset) = offset(rig, film) else { return };
     assert!(offset >= film.acknowledged, "{}: {offset} after {}", film.key, film.acknowledged);
     film.acknowledged = offset;
     for n in seed.. {
@@ -275,5 +279,5 @@ fn a_full_disk_costs_nothing_that_was_acknowledged() {
     assert_eq!(rig.head(&film).header("upload-offset"), Some("100000"));
     recorder.full(false);
     assert!(rig.append(&mut film, 100_000, 400_000));
-    assert!(rig.stored(film.evidence.as_deref().unwrap()) == film.bytes);
+    assert_eq!(rig.stored(film.evidence.as_deref().unwrap()), Some(film.bytes));
 }

@@ -146,7 +146,7 @@ fn delete_during_patch(tus: &Tus, _: &World) {
 }
 
 fn expect_continue(tus: &Tus, world: &World) {
-    let location = tus.begin(MIB, &[]);
+    let location = tus.begin(2 * MIB, &[]);
     let token = tus.token();
     let mut stream = TcpStream::connect(world.address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

@@ -84,7 +84,8 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let (probe, now) = (asked.clone(), At(app.env.now()));
-    if !matches!(app.db.read(move |db| actions::plan(db, now, &probe)).await?, Planned::Fresh) || !gather(tray, body).await
+    if !matches!(app.db.read(move |db| actions::plan(db, now, &probe)).await?, Planned::Fresh)
+        || !gather(tray, body).await
     {
         return Ok(None);
     }

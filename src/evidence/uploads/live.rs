@@ -70,6 +70,8 @@ enum Work {
     Writing {
         reached: i64,
         stopped: bool,
+        /// For somebody who does not care at which offset.
+        over: bool,
     },
     Verifying,
 }
@@ -101,7 +103,7 @@ impl Drop for Guard {
 impl Guard {
     /// Says that writing begins at `offset`.
     pub(super) fn writing(&self, offset: i64) {
-        *lock(&self.entry.work) = Work::Writing { reached: offset, stopped: false };
+        *lock(&self.entry.work) = Work::Writing { reached: offset, stopped: false, over: false };
     }
 
     /// Says that verification begins: nobody can stop that.
@@ -112,12 +114,18 @@ impl Guard {
     /// Counts `bytes` as received, unless the writer was told to stop. A piece that was counted must be kept.
     pub(super) fn receive(&self, bytes: i64) -> bool {
         match &mut *lock(&self.entry.work) {
-            Work::Writing { reached, stopped: false } => {
+            Work::Writing { reached, stopped: false, .. } => {
                 *reached += bytes;
                 true
             }
             _ => false,
         }
+    }
+
+    /// Whether a stopped writer may still take what has arrived already. Not when another waits to write at the very
+    /// offset it has reached.
+    pub(super) fn may_drain(&self) -> bool {
+        matches!(*lock(&self.entry.work), Work::Writing { over: true, .. })
     }
 
     /// Returns once the writer is told to stop.
@@ -238,7 +246,7 @@ impl Entry {
     fn stop_writer_at(&self, offset: i64) -> bool {
         let mut work = lock(&self.work);
         match &mut *work {
-            Work::Writing { reached, stopped } if *reached == offset => {
+            Work::Writing { reached, stopped, .. } if *reached == offset => {
                 *stopped = true;
                 self.stop.notify_one();
                 true
@@ -250,8 +258,8 @@ impl Entry {
     }
 
     fn stop_writer(&self) {
-        if let Work::Writing { stopped, .. } = &mut *lock(&self.work) {
-            *stopped = true;
+        if let Work::Writing { stopped, over, .. } = &mut *lock(&self.work) {
+            (*stopped, *over) = (true, true);
             self.stop.notify_one();
         }
     }

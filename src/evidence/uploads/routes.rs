@@ -6,10 +6,10 @@
 use super::{
     actions::{self, Creation},
     append::{Append, append},
+    blocks::Tray,
     create::{create, create_whole},
     finish::{Verdict, await_verdict, blocking, discard},
     headers,
-    blocks::Tray,
     live::Claim,
     rules::{self, UploadState, WHOLE, one_digest},
     source::Source,

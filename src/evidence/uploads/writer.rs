@@ -33,7 +33,10 @@ use actix_web::error::PayloadError;
 use bytes::{Buf, Bytes};
 use futures_util::Stream;
 use std::{future::pending, io, sync::Arc, time::Duration};
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 /// How many bytes may be at stake before they are made durable.
 const AT_STAKE: i64 = 8 * 1024 * 1024;
@@ -41,6 +44,10 @@ const AT_STAKE: i64 = 8 * 1024 * 1024;
 const AT_STAKE_FOR: Duration = Duration::from_secs(2);
 /// How many may be at stake while the disk is slow; then the sender waits.
 const AT_STAKE_MOST: i64 = 4 * AT_STAKE;
+
+/// How long a stopped writer waits for bytes that are on this machine already, at once and in all.
+const DRAIN: Duration = Duration::from_millis(2);
+const DRAIN_FOR: Duration = Duration::from_millis(20);
 
 /// How a request that brought bytes ended.
 pub(super) enum Ended {
@@ -177,7 +184,7 @@ impl Writer {
                 biased;
                 () = self.guard.stopped() => {
                     self.swallow(piece).await?;
-                    return Err(Body::Stopped);
+                    return self.drain(&mut body, reached).await;
                 }
                 done = landed(&mut self.writing) => self.wrote(done)?,
                 done = landed(&mut self.syncing) => self.synced(done)?,
@@ -228,6 +235,27 @@ impl Writer {
         if self.reading.is_none() && self.read.as_ref().is_some_and(|r| self.row.durable_offset - r.at >= AT_STAKE) {
             self.begin_read();
         }
+    }
+
+    /// Takes what has arrived before the stop: it need not travel again.
+    async fn drain<S>(&mut self, body: &mut Source<S>, mut reached: i64) -> Result<Body, Body>
+    where
+        S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    {
+        let until = Instant::now() + DRAIN_FOR;
+        while self.guard.may_drain() {
+            let wait = until.min(Instant::now() + DRAIN);
+            match timeout_at(wait, body.next()).await {
+                Ok(Next::Bytes(bytes)) if size(bytes.len()) <= self.limit - reached && Instant::now() < until => {
+                    reached += size(bytes.len());
+                    self.app.uploads.metrics.received(size(bytes.len()));
+                    self.swallow(bytes).await?;
+                }
+                Ok(Next::End) => return Ok(Body::Complete),
+                _ => break,
+            }
+        }
+        Err(Body::Stopped)
     }
 
     /// Takes the rest of a piece that was counted as received.

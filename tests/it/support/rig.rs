@@ -205,10 +205,22 @@ impl Rig {
         }
     }
 
-    /// The bytes that are stored.
-    pub fn stored(&self, evidence: &str) -> Vec<u8> {
-        let back = self.call("GET", &format!("{evidence}/content")).by(&self.admin).send();
-        back.expect_status(200);
-        back.bytes
+    /// The bytes that are stored; `None` when the server can't give them.
+    pub fn stored(&self, evidence: &str) -> Option<Vec<u8>> {
+        use std::{
+            io::{Read, Write},
+            net::TcpStream,
+        };
+        // By hand: the usual client checks answers, and what a control test gets may be anything.
+        let mut stream = TcpStream::connect(self.address()).ok()?;
+        let head = format!(
+            "GET {evidence}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            self.admin
+        );
+        stream.write_all(head.as_bytes()).ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).ok()?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+        answer.starts_with(b"HTTP/1.1 200").then(|| answer.split_off(end + 4))
     }
 }
