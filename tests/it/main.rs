@@ -3,6 +3,7 @@
 
 mod authorisation;
 mod bad_input;
+mod blobs;
 mod carriage;
 mod cases;
 mod client;
@@ -17,6 +18,7 @@ mod migrations;
 mod openapi;
 mod pages;
 mod protocol;
+mod several_servers;
 mod spotchecks;
 mod stock_clients;
 mod support;
