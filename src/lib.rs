@@ -11,13 +11,15 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`error`], [`env`], [`config`] | stable codes; clock, ids and dice as values; settings |
+//! | [`error`], [`env`], [`config`], [`canonical`] | stable codes; clock, ids and dice as values; settings; what is hashed |
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
 //! | [`blob`] | files: staging, digests, content-addressed originals |
 //! | [`identity`] | units, people, sessions, devices, tokens |
+//! | [`tlog`] | the transparency log: facts as leaves of one Merkle tree |
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
 //! | [`sim`] | a county, its media and its fleet, for `demo`, `simulate`, `torture` and tests |
@@ -79,6 +81,7 @@
 
 pub mod app;
 pub mod blob;
+pub mod canonical;
 pub mod cases;
 pub mod cli;
 pub mod client;
@@ -90,6 +93,8 @@ pub mod error;
 pub mod evidence;
 pub mod http;
 pub mod identity;
+pub mod proof;
 pub mod sim;
 pub mod spotchecks;
 pub mod sync;
+pub mod tlog;

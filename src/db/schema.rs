@@ -280,6 +280,31 @@ tables! {
         device_id -> Nullable<Uid>,
         op_id -> Nullable<Uid>,
     }
+    log_entries (id) {
+        id -> Uid,
+        kind -> Text,
+        subject -> Text,
+        leaf -> Text,
+        leaf_hash -> Binary,
+        recorded_at -> Utc,
+        leaf_index -> Nullable<BigInt>,
+        sequenced_at -> Nullable<Utc>,
+    }
+    log_tiles (level, idx) {
+        level -> SmallInt,
+        idx -> BigInt,
+        hashes -> Binary,
+    }
+    log_head (id) {
+        id -> SmallInt,
+        size -> BigInt,
+    }
+    log_checkpoints (size) {
+        size -> BigInt,
+        root -> Binary,
+        note -> Text,
+        signed_at -> Utc,
+    }
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -302,5 +327,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     case_events,
     case_numbers,
     spot_sites,
-    spot_checks
+    spot_checks,
+    log_entries,
+    log_tiles,
+    log_head,
+    log_checkpoints
 );

@@ -196,6 +196,8 @@ ids! {
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
+    /// An entry of the transparency log.
+    LogEntryId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.
