@@ -1,8 +1,8 @@
 //! The composition root: everything one running server is made of.
 
 use crate::{
-    blob::Disk,
-    config::Config,
+    blob::{Disk, InBucket, InFolder, Originals},
+    config::{Config, blobs::BlobPlace},
     db::{Database, OpenError, feed},
     env::Env,
     error::{Error, Result},
@@ -18,8 +18,10 @@ use std::{io, sync::Arc};
 pub struct App {
     /// The database.
     pub db: Database,
-    /// Staged uploads and the originals.
+    /// Uploads on their way.
     pub blobs: Disk,
+    /// What arrived, for ever.
+    pub originals: Arc<dyn Originals>,
     /// Where pushes wait to be taken together.
     pub pushes: sync::push::Gate,
     /// Devices whose tokens were verified.
@@ -51,6 +53,14 @@ pub enum StartError {
         /// Why.
         error: io::Error,
     },
+    /// The place of the originals can't be used.
+    #[error("照片视频存储 / blob store {place}: {error}")]
+    Blobs {
+        /// Which.
+        place: String,
+        /// Why.
+        error: String,
+    },
     /// The database can't be used.
     #[error(transparent)]
     Database(#[from] OpenError),
@@ -76,8 +86,15 @@ impl App {
                 Ok((actions::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
             })
             .await?;
-        let blobs = Disk::open(&config.data, &config.blobs)
-            .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
+        let place = config.blobs.clone();
+        let originals =
+            tokio::task::spawn_blocking(move || open_originals(&place)).await.map_err(Error::internal)??;
+        let folder = match &config.blobs {
+            BlobPlace::Folder(folder) => Some(folder.as_path()),
+            BlobPlace::Bucket(_) => None,
+        };
+        let blobs = Disk::open(&config.staging, folder)
+            .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
@@ -87,6 +104,7 @@ impl App {
             watcher,
             verified: Verified::default(),
             blobs,
+            originals,
             uploads: Uploads::default(),
             env,
             keys,
@@ -101,14 +119,20 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub async fn open_for_administration(config: &Config, env: Env) -> Result<Database, StartError> {
-        for path in [&config.data, &config.blobs] {
-            std::fs::create_dir_all(path)
-                .map_err(|error| StartError::Folder { path: path.display().to_string(), error })?;
-        }
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
             tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, sync::push::release))
                 .await;
         Ok(opened.map_err(Error::internal)??)
     }
+}
+
+fn open_originals(place: &BlobPlace) -> Result<Arc<dyn Originals>, StartError> {
+    let unusable = |error: String| StartError::Blobs { place: format!("{place:?}"), error };
+    Ok(match place {
+        BlobPlace::Folder(folder) => Arc::new(InFolder::open(folder).map_err(|error| unusable(error.to_string()))?),
+        BlobPlace::Bucket(bucket) => Arc::new(InBucket::open(bucket).map_err(unusable)?),
+    })
 }

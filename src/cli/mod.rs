@@ -65,7 +65,11 @@ pub(crate) struct Common {
     /// sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]
     #[arg(long, global = true)]
     database_url: Option<String>,
-    /// file:PATH of the evidence originals [default: file:<data>/blobs]
+    /// Folder of unfinished uploads; processes that share a database share it [default: <data>]
+    #[arg(long, global = true)]
+    staging: Option<String>,
+    /// file:PATH or s3://BUCKET/PREFIX?endpoint=…&region=…&path_style=…&allow_http=… of the evidence originals
+    /// [default: file:<data>/blobs]
     #[arg(long, global = true)]
     blob_url: Option<String>,
     /// Refuse to start when a migration is missing, instead of applying it
@@ -107,6 +111,7 @@ impl Common {
             ("listen", &self.listen),
             ("data", &self.data),
             ("database_url", &self.database_url),
+            ("staging", &self.staging),
             ("blob_url", &self.blob_url),
             ("connections", &self.connections),
             ("workers", &self.workers),

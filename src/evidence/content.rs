@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
+    blob::Source,
     error::{Code, Error, Result},
 };
 use actix_web::{
@@ -16,7 +17,7 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web::Bytes,
 };
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::io::{self, Read, Seek, SeekFrom};
 use tokio::sync::Semaphore;
 
 /// What is read and sent at a time, bytes.
@@ -41,13 +42,8 @@ pub(super) async fn original(app: &App, request: &HttpRequest, row: &EvidenceRow
             .insert_header((header::CACHE_CONTROL, "private, no-cache"))
             .finish());
     }
-    let path = app.blobs.original(&row.sha256);
-    let (file, length) = blocking(move || {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        Ok((file, length))
-    })
-    .await?;
+    let (originals, sha256) = (app.originals.clone(), row.sha256.clone());
+    let (source, length) = blocking(move || originals.open(&sha256)).await?.ok_or_else(|| missing(row))?;
     let range = request.headers().get(header::RANGE).and_then(|v| v.to_str().ok());
     // A range of a file that changed meanwhile would be stitched to other bytes: `If-Range` asks for all of it then.
     let fresh = !request.headers().contains_key(header::IF_RANGE) || matches(request, header::IF_RANGE, &etag);
@@ -79,24 +75,29 @@ pub(super) async fn original(app: &App, request: &HttpRequest, row: &EvidenceRow
     if request.method() == Method::HEAD {
         return Ok(response.body(SizedStream::new(length, futures_util::stream::empty::<io::Result<Bytes>>())));
     }
-    Ok(response.body(SizedStream::new(to - from, blocks(Arc::new(file), from, to))))
+    Ok(response.body(SizedStream::new(to - from, blocks(source, from, to))))
 }
 
-/// The bytes `from..to` of a file, a block at a time, as fast as the reader takes them.
-fn blocks(file: Arc<File>, from: u64, to: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
-    futures_util::stream::unfold(from, move |at| {
-        let file = file.clone();
-        async move {
-            if at >= to {
-                return None;
+fn missing(row: &EvidenceRow) -> Error {
+    Error::internal(format!("the original {} is not in its store", row.sha256))
+}
+
+/// The bytes `from..to` of an original, a block at a time, as fast as the reader takes them.
+fn blocks(source: Source, from: u64, to: u64) -> impl futures_util::Stream<Item = io::Result<Bytes>> {
+    futures_util::stream::unfold((Some(source), from), move |(source, at)| async move {
+        let mut source = source.filter(|_| at < to)?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut block = vec![0; usize::try_from((to - at).min(BLOCK)).unwrap_or_default()];
+            source.seek(SeekFrom::Start(at))?;
+            source.read_exact(&mut block)?;
+            Ok((Bytes::from(block), source))
+        });
+        match read.await.map_err(io::Error::other).and_then(|read| read) {
+            Ok((block, source)) => {
+                let next = at + block.len() as u64;
+                Some((Ok(block), (Some(source), next)))
             }
-            let read = tokio::task::spawn_blocking(move || {
-                let mut block = vec![0; usize::try_from((to - at).min(BLOCK)).unwrap_or_default()];
-                file.read_exact_at(&mut block, at).map(|()| Bytes::from(block))
-            });
-            let block = read.await.map_err(io::Error::other).and_then(|block| block);
-            let next = block.as_ref().map_or(to, |block| at + block.len() as u64);
-            Some((block, next))
+            Err(error) => Some((Err(error), (None, to))),
         }
     })
 }
@@ -144,8 +145,8 @@ pub(super) async fn small(app: &App, request: &HttpRequest, row: EvidenceRow, ed
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
     let suffix = format!("-{edge}.jpg");
-    let (disk, sha256, ending) = (app.blobs.clone(), row.sha256.clone(), suffix.clone());
-    let kept = blocking(move || Ok(disk.derived(&sha256, &ending))).await?;
+    let (originals, sha256, ending) = (app.originals.clone(), row.sha256.clone(), suffix.clone());
+    let kept = blocking(move || originals.derived(&sha256, &ending)).await?;
     let picture = match kept {
         Some(picture) => picture,
         None => make(app, &row, edge, suffix).await?,
@@ -161,23 +162,33 @@ async fn make(app: &App, row: &EvidenceRow, edge: u32, suffix: String) -> Result
     let pixels = fact("width").unwrap_or(u64::MAX).saturating_mul(fact("height").unwrap_or(1));
     let orientation = fact("orientation").and_then(|o| u8::try_from(o).ok());
     let _place = DECODERS.acquire_many(if pixels > LARGE { 2 } else { 1 }).await.map_err(Error::internal)?;
-    let (disk, sha256, unique) = (app.blobs.clone(), row.sha256.clone(), app.env.id().to_string());
+    let (originals, sha256, unique) = (app.originals.clone(), row.sha256.clone(), app.env.id().to_string());
     let made = tokio::task::spawn_blocking(move || {
-        let picture = thumbnail::make(&disk.original(&sha256), edge, orientation)?;
+        let Some((mut source, _)) = originals.open(&sha256)? else { return Ok(None) };
+        let picture = thumbnail::make(&mut source, edge, orientation)?;
         // A full disk must not hide a picture that is there.
-        if let Err(error) = disk.keep_derived(&sha256, &suffix, &unique, &picture) {
+        if let Err(error) = originals.keep_derived(&sha256, &suffix, &unique, &picture) {
             tracing::warn!(%error, sha256, "a thumbnail could not be kept");
         }
-        Ok(picture)
+        Ok(Some(picture))
     });
-    made.await.map_err(Error::internal)?.map_err(|error: ThumbnailError| match error {
-        ThumbnailError::Io(error) => Error::internal(error),
+    let made = made.await.map_err(Error::internal)?.map_err(|error: ThumbnailError| match error {
+        ThumbnailError::Io(error) => unread(&error),
         other => Code::ThumbnailUnavailable.with(other.to_string()),
-    })
+    });
+    made?.ok_or_else(|| missing(row))
+}
+
+/// A store that does not answer now may answer later.
+fn unread(error: &io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::HostUnreachable => Error { cause: Some(error.to_string()), ..Code::Busy.into() },
+        _ => Error::internal(error),
+    }
 }
 
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(Error::internal)
+    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(|error| unread(&error))
 }
 
 fn put(response: &mut HttpResponse, name: header::HeaderName, value: &str) {

@@ -235,7 +235,8 @@ fn failed() -> Facts {
     facts
 }
 
-fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
+/// [`read`] for anything that can be read from anywhere.
+pub fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
     let Ok((length, head)) = length_and_head(source) else { return failed() };
     let (kind, media_type) = sniff(&head);
     let mut facts = Facts::nothing(kind, media_type);

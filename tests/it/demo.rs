@@ -51,7 +51,7 @@ fn a_small_county_loses_nothing_and_the_check_sees_a_broken_file() {
         let again = world.write(move |tx| county::load(tx, size, &passwords));
         assert_eq!(again.handhelds[0].1.user_id, county.handhelds[0].1.user_id);
         // A bit rots on the server's disk: the reader must see it.
-        let blob = any_file(&world.app.config.blobs).unwrap();
+        let blob = any_file(&world.app.config.data.join("blobs")).unwrap();
         let mut bytes = fs::read(&blob).unwrap();
         let sha256 = blob.file_name().unwrap().to_str().unwrap().to_owned();
         let size = bytes.len() as u64;

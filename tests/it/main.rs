@@ -3,6 +3,7 @@
 
 mod authorisation;
 mod bad_input;
+mod blobs;
 mod carriage;
 mod cases;
 mod client;
@@ -21,6 +22,7 @@ mod pages;
 mod probe;
 mod proof;
 mod protocol;
+mod several_servers;
 mod spotchecks;
 mod stock_clients;
 mod support;

@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-on_both_engines!(
+on_both_engines!(and_in_a_bucket:
     the_answers_are_those_of_the_protocol,
     a_cut_keeps_what_came_and_a_head_stops_the_writer_at_once,
     a_request_that_cannot_succeed_does_not_stop_the_one_that_can,

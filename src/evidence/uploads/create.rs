@@ -108,9 +108,11 @@ where
         return Ok(None);
     }
     drop(blocks);
-    let facts = finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false).await?;
+    let facts = finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await?;
     let asked = asked.clone();
     let row = app.db.write(move |tx| actions::create_accepted(tx, id, &asked, &sha256, facts)).await?;
+    // A bucket took a copy.
+    discard(app, id).await;
     app.uploads.metrics.received(length);
     app.uploads.metrics.accepted(length);
     app.uploads.metrics.finished(began.elapsed());
