@@ -6,12 +6,12 @@ use crate::{
     db::{Database, OpenError, feed},
     env::Env,
     error::{Error, Result},
-    evidence::uploads::Uploads,
+    evidence::{poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
 };
-use std::io;
+use std::{io, path::PathBuf};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
@@ -27,6 +27,8 @@ pub struct App {
     pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
     pub uploads: Uploads,
+    /// The program that makes pictures of videos, if there is one.
+    pub ffmpeg: Option<PathBuf>,
     /// Clock, ids, dice.
     pub env: Env,
     /// The server's own keys.
@@ -74,7 +76,12 @@ impl App {
             .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
+        let ffmpeg = poster::find(&config.ffmpeg);
+        if ffmpeg.is_none() {
+            tracing::info!("no ffmpeg: videos have no pictures");
+        }
         sync::jobs::start(db.clone());
+        reuse::sweep::start(db.clone(), blobs.clone(), env.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -83,6 +90,7 @@ impl App {
             verified: Verified::default(),
             blobs,
             uploads: Uploads::default(),
+            ffmpeg,
             env,
             keys,
             config,

@@ -35,6 +35,8 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Free disk space that uploads must leave, bytes.
     pub reserve_bytes: u64,
+    /// The program that makes pictures of videos: a path, `off`, or empty to look for `ffmpeg` in `PATH`.
+    pub ffmpeg: String,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
     /// Log line form.
@@ -121,6 +123,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("workers", "HTTP worker threads, 1–64 [default: 2]"),
     ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("ffmpeg", "program that makes pictures of videos: a path, or off [default: ffmpeg in PATH, if there]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
@@ -200,6 +203,7 @@ impl Config {
             workers,
             max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            ffmpeg: read(values, "ffmpeg", "", "")?,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
