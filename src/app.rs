@@ -6,13 +6,13 @@ use crate::{
     db::{Database, OpenError, feed},
     env::Env,
     error::{Error, Result},
-    evidence::{self, uploads::Uploads},
+    evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
     tlog::{self, LogKey},
 };
-use std::{io, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
@@ -30,6 +30,8 @@ pub struct App {
     pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
     pub uploads: Uploads,
+    /// The program that makes pictures of videos, if there is one.
+    pub ffmpeg: Option<PathBuf>,
     /// Clock, ids, dice.
     pub env: Env,
     /// The server's own keys.
@@ -97,6 +99,11 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
+        let ffmpeg = poster::find(&config.ffmpeg);
+        if ffmpeg.is_none() {
+            tracing::info!("no ffmpeg: videos have no pictures");
+        }
+        reuse::sweep::start(db.clone(), originals.clone(), env.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -106,6 +113,7 @@ impl App {
             blobs,
             originals,
             uploads: Uploads::default(),
+            ffmpeg,
             env,
             keys,
             log,

@@ -44,6 +44,8 @@ pub struct Config {
     pub quota_bytes: u64,
     /// Refuse uploads that declare no digest when they begin.
     pub require_digest: bool,
+    /// The program that makes pictures of videos: a path, `off`, or empty to look for `ffmpeg` in `PATH`.
+    pub ffmpeg: String,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
     /// Log line form.
@@ -135,6 +137,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
     ("quota_bytes", "what unfinished uploads of one device or person may hold, bytes [default: 274877906944]"),
     ("require_digest", "refuse uploads that declare no SHA-256 when they begin: true or false [default: false]"),
+    ("ffmpeg", "program that makes pictures of videos: a path, or off [default: ffmpeg in PATH, if there]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
@@ -224,6 +227,7 @@ impl Config {
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
             quota_bytes: read(values, "quota_bytes", "274877906944", "is not a number of bytes")?,
             require_digest: read(values, "require_digest", "false", "must be true or false")?,
+            ffmpeg: read(values, "ffmpeg", "", "")?,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,

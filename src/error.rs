@@ -128,6 +128,8 @@ codes! {
     DependencyUnsettled = "dependency_unsettled",
     /// Evidence that must be here before this step has not arrived.
     EvidenceMissing = "evidence_missing",
+    /// The photos of before and after show the same picture, or have not been compared yet.
+    PhotoReuseUndecided = "photo_reuse_undecided",
     /// The person who made the operation must sign in on this device again.
     Reauth = "reauth",
     /// Somebody had already brought the case to the same stage.
@@ -175,6 +177,8 @@ codes! {
     EvidenceNotStored = "evidence_not_stored",
     /// No picture can be made of this file.
     ThumbnailUnavailable = "thumbnail_unavailable",
+    /// This server has no program that decodes videos.
+    PosterUnavailable = "poster_unavailable",
     /// The byte range lies outside the file.
     RangeInvalid = "range_invalid",
     // -- the server

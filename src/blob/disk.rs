@@ -317,7 +317,7 @@ mod tests {
     #[test]
     fn one_process_at_a_time_finishes_an_upload() {
         let (root, disk) = disk("hold");
-        disk.stage("u").unwrap();
+        disk.stage("u", 5).unwrap();
         let first = disk.hold("u").unwrap();
         assert!(first.is_some() && disk.hold("u").unwrap().is_none());
         drop(first);

@@ -280,6 +280,48 @@ tables! {
         device_id -> Nullable<Uid>,
         op_id -> Nullable<Uid>,
     }
+    photo_hashes (evidence_id) {
+        evidence_id -> Uid,
+        state -> Text,
+        queued_at -> Utc,
+        lease_until -> Utc,
+        tries -> Integer,
+        seq -> Nullable<BigInt>,
+        coarse -> Nullable<Binary>,
+        fine -> Nullable<Binary>,
+    }
+    photo_hash_clock (id) {
+        id -> SmallInt,
+        n -> BigInt,
+    }
+    photo_pairs (evidence_id, other_id) {
+        evidence_id -> Uid,
+        other_id -> Uid,
+        distance -> Integer,
+        found_at -> Utc,
+    }
+    photo_matches (id) {
+        id -> Uid,
+        class -> Text,
+        distance -> Integer,
+        evidence_id -> Uid,
+        target_kind -> Text,
+        target_id -> Text,
+        other_id -> Uid,
+        other_kind -> Text,
+        other_target -> Text,
+        found_at -> Utc,
+        decision -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
+    }
+    evidence_tracks (evidence_id) {
+        evidence_id -> Uid,
+        of_sha256 -> Text,
+        datum -> Text,
+        points -> Nullable<Binary>,
+    }
     log_entries (id) {
         id -> Uid,
         kind -> Text,
@@ -328,6 +370,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     case_numbers,
     spot_sites,
     spot_checks,
+    photo_hashes,
+    photo_hash_clock,
+    photo_pairs,
+    photo_matches,
+    evidence_tracks,
     log_entries,
     log_tiles,
     log_head,

@@ -188,6 +188,8 @@ ids! {
     EvidenceId,
     /// A resumable upload.
     UploadId,
+    /// A photo that shows the same as another one.
+    MatchId,
     /// A place of the sample library (抽样检查库).
     SiteId,
     /// One visit to a site.

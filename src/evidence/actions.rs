@@ -2,9 +2,11 @@
 
 use super::{
     datum::Position,
-    media::{Facts, Flag, Stamp, compare},
+    media::{Facts, Flag, MAX_TIME_GAP_S, Stamp, compare},
+    reuse,
     rules::{Gps, NewEvidence, OCTETS, Owner, ROLE, State, Viewer},
     store::{self, EvidenceRow, LinkRow, Wanted},
+    tracks::{self, actions::Stored},
     view::Evidence,
 };
 use crate::{
@@ -37,6 +39,9 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
             if row.id == fresh.id { row } else { fill(tx, who, row, &new)? }
         }
     };
+    if let Some(of) = &new.sidecar {
+        tracks::actions::declared(tx, row.id, of)?;
+    }
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
         link(tx, row.id, NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None }, who.user_id)?;
@@ -88,6 +93,9 @@ fn fill(tx: &mut Tx, who: &Owner, row: EvidenceRow, new: &NewEvidence) -> Result
     let same = (row.device_id.is_some() && row.device_id == who.device_id)
         || (row.user_id.is_some() && row.user_id == who.user_id);
     if !same {
+        if let Some(device) = who.device_id {
+            reuse::actions::sent_again(tx, &row, device)?;
+        }
         return Ok(row);
     }
     let mut fuller = row.clone();
@@ -191,7 +199,7 @@ pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>
     if added && stored {
         announce(tx, &row, before, to.op)?;
     }
-    Ok(())
+    if added { reuse::actions::linked(tx, &row) } else { Ok(()) }
 }
 
 fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> Result<()> {
@@ -248,13 +256,29 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
         facts.media_type.clone_into(&mut row.media_type);
     }
     (row.state, row.stored_at, row.size) = (State::Stored.to_string(), Some(At(tx.now)), size);
+    row.facts = Some(Json(serde_json::to_value(&facts).map_err(Error::internal)?));
     row.flags = Json(serde_json::to_value(differences(&row, &facts)).map_err(Error::internal)?);
     for (code, detail) in doubts {
         flag(&mut row, code, &detail);
     }
-    row.facts = Some(Json(serde_json::to_value(&facts).map_err(Error::internal)?));
+    for found in tracks::actions::differences(tx, &row)? {
+        flag(&mut row, found.code, &found.detail);
+    }
+    match tracks::actions::stored(tx, &row, &facts)? {
+        Some(Stored::Unreadable) => flag(&mut row, "track_unreadable", ""),
+        Some(Stored::Compared(mut recording, flags)) if !flags.is_empty() => {
+            for found in flags {
+                flag(&mut recording, found.code, &found.detail);
+            }
+            let before = store::audience(tx.db, &recording)?;
+            store::evidence_save(tx.db, &recording)?;
+            announce(tx, &recording, before, None)?;
+        }
+        _ => {}
+    }
     store::evidence_save(tx.db, &row)?;
     accepted(tx, &row)?;
+    reuse::actions::stored(tx, &row)?;
     tx.settle(settled_key(&row.sha256));
     announce(tx, &row, Keys::new(), None)?;
     Ok(row)
@@ -265,19 +289,35 @@ pub fn settled_key(sha256: &str) -> String {
     format!("evidence:{sha256}")
 }
 
-fn differences(row: &EvidenceRow, facts: &Facts) -> Vec<Flag> {
-    let position = row.wgs84_lat.zip(row.wgs84_lon).and_then(|(lat, lon)| Position::new(lat, lon).ok());
-    let stamp = Stamp {
+/// What the device said of a piece.
+pub(super) fn stamp_of(row: &EvidenceRow) -> Stamp {
+    Stamp {
         captured_at: row.captured_at.unwrap_or(row.declared_at).0,
-        position,
+        position: row.wgs84_lat.zip(row.wgs84_lon).and_then(|(lat, lon)| Position::new(lat, lon).ok()),
         accuracy_m: row.accuracy_m,
         media_type: row.media_type.clone(),
-    };
-    let mut flags = compare(&stamp, facts);
-    if row.captured_at.is_none() {
+    }
+}
+
+fn differences(row: &EvidenceRow, facts: &Facts) -> Vec<Flag> {
+    let mut flags = compare(&stamp_of(row), facts);
+    if facts.track.is_some() {
+        return flags;
+    }
+    match row.captured_at {
         // Without a stamped time there is nothing to compare the file's with.
-        flags.retain(|f| f.code != "time_differs");
-        flags.push(Flag { code: "time_missing_in_stamp", detail: String::new() });
+        None => {
+            flags.retain(|f| f.code != "time_differs");
+            flags.push(Flag { code: "time_missing_in_stamp", detail: String::new() });
+        }
+        // The server heard of it before it was taken: the device's clock is wrong, whatever the file says.
+        Some(at) => {
+            let ahead_s = (at.0 - row.declared_at.0).num_seconds();
+            if ahead_s > MAX_TIME_GAP_S {
+                let detail = format!("{ahead_s} s > {MAX_TIME_GAP_S} s");
+                flags.push(Flag { code: "time_in_future", detail });
+            }
+        }
     }
     flags
 }

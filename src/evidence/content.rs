@@ -1,6 +1,7 @@
 //! Sending originals and thumbnails: from the disk, with flat memory, never under an upload's lock.
 
 use super::{
+    poster::{self, PosterError},
     range::{Wanted, wanted},
     rules::OCTETS,
     store::EvidenceRow,
@@ -17,8 +18,10 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web::Bytes,
 };
-use std::io::{self, Read, Seek, SeekFrom};
-use tokio::sync::Semaphore;
+use std::{
+    io::{self, Read, Seek, SeekFrom},
+};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What is read and sent at a time, bytes.
 const BLOCK: u64 = 128 * 1024;
@@ -157,23 +160,43 @@ pub(super) async fn small(app: &App, request: &HttpRequest, row: EvidenceRow, ed
 /// Decoding a large photo takes hundreds of megabytes for a moment: two at a time, a large one alone.
 static DECODERS: Semaphore = Semaphore::const_new(2);
 
+/// A place among those who decode a picture of so many pixels.
+pub(super) async fn place_to_decode(pixels: u64) -> Result<SemaphorePermit<'static>> {
+    DECODERS.acquire_many(if pixels > LARGE { 2 } else { 1 }).await.map_err(Error::internal)
+}
+
 async fn make(app: &App, row: &EvidenceRow, edge: u32, suffix: String) -> Result<Vec<u8>> {
-    let fact = |name: &str| row.facts.as_ref().and_then(|f| f.0.get(name)).and_then(serde_json::Value::as_u64);
+    let named = |name: &str| row.facts.as_ref().and_then(|f| f.0.get(name));
+    let fact = |name: &str| named(name).and_then(serde_json::Value::as_u64);
     let pixels = fact("width").unwrap_or(u64::MAX).saturating_mul(fact("height").unwrap_or(1));
     let orientation = fact("orientation").and_then(|o| u8::try_from(o).ok());
-    let _place = DECODERS.acquire_many(if pixels > LARGE { 2 } else { 1 }).await.map_err(Error::internal)?;
+    let _place = place_to_decode(pixels).await?;
     let (originals, sha256, unique) = (app.originals.clone(), row.sha256.clone(), app.env.id().to_string());
+    let is_movie = matches!(named("kind").and_then(serde_json::Value::as_str), Some("mp4" | "quicktime" | "three_gp"));
+    let film = if is_movie { Some(app.ffmpeg.clone().ok_or(Code::PosterUnavailable)?) } else { None };
+    let length_ms = fact("duration_ms");
     let made = tokio::task::spawn_blocking(move || {
-        let Some((mut source, _)) = originals.open(&sha256)? else { return Ok(None) };
-        let picture = thumbnail::make(&mut source, edge, orientation)?;
+        let picture = match film {
+            Some(ffmpeg) => {
+                let Some(file) = originals.file(&sha256, &unique)? else { return Ok(None) };
+                let poster = poster::make(&ffmpeg, file.path(), length_ms)?;
+                thumbnail::make_from_bytes(&poster, edge, None)?
+            }
+            None => {
+                let Some((mut source, _)) = originals.open(&sha256)? else { return Ok(None) };
+                thumbnail::make(&mut source, edge, orientation)?
+            }
+        };
         // A full disk must not hide a picture that is there.
         if let Err(error) = originals.keep_derived(&sha256, &suffix, &unique, &picture) {
             tracing::warn!(%error, sha256, "a thumbnail could not be kept");
         }
         Ok(Some(picture))
     });
-    let made = made.await.map_err(Error::internal)?.map_err(|error: ThumbnailError| match error {
-        ThumbnailError::Io(error) => unread(&error),
+    let made = made.await.map_err(Error::internal)?.map_err(|error: NoPicture| match error {
+        NoPicture::Io(error)
+        | NoPicture::Photo(ThumbnailError::Io(error))
+        | NoPicture::Film(PosterError::Io(error)) => unread(&error),
         other => Code::ThumbnailUnavailable.with(other.to_string()),
     });
     made?.ok_or_else(|| missing(row))
@@ -185,6 +208,16 @@ fn unread(error: &io::Error) -> Error {
         io::ErrorKind::HostUnreachable => Error { cause: Some(error.to_string()), ..Code::Busy.into() },
         _ => Error::internal(error),
     }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum NoPicture {
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    #[error(transparent)]
+    Photo(#[from] ThumbnailError),
+    #[error(transparent)]
+    Film(#[from] PosterError),
 }
 
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {

@@ -2,7 +2,8 @@
 
 use super::{
     actions, content,
-    rules::{Gps, NewEvidence, Owner, Viewer},
+    datum::Datum,
+    rules::{Gps, NewEvidence, Owner, Sidecar, Viewer},
     view::Evidence,
 };
 use crate::{
@@ -19,11 +20,13 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(evidence_declare)
+    cfg.configure(super::reuse::routes::routes)
+        .service(evidence_declare)
         .service(evidence_list)
         .service(evidence_get)
         .service(evidence_content)
         .service(evidence_thumbnail)
+        .service(super::tracks::routes::evidence_track)
         .configure(super::uploads::routes::routes);
 }
 
@@ -50,6 +53,11 @@ struct EvidenceToDeclare {
     case_id: Option<CaseId>,
     /// What it shows there: `before`, `after`, …
     role: Option<String>,
+    /// The digest of the recording beside which this track lies.
+    sidecar_of: Option<String>,
+    /// What the positions of a track are in, when it does not say: `wgs84` by default.
+    #[schema(value_type = Option<String>)]
+    track_datum: Option<Datum>,
 }
 
 /// Declare a photo or video before its bytes travel. The same declaration again answers 200.
@@ -71,6 +79,9 @@ async fn evidence_declare(app: web::Data<App>, caller: Caller, body: Body<Eviden
         gps: body.gps,
         case_id: body.case_id,
         role: body.role,
+        sidecar: body
+            .sidecar_of
+            .map(|of_sha256| Sidecar { of_sha256, datum: body.track_datum.unwrap_or(Datum::Wgs84) }),
     };
     let (evidence, is_new) = app.db.write(move |tx| actions::register(tx, &owner, &viewer, new)).await?;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -119,6 +130,7 @@ async fn evidence_list(
     };
     let case = page.case_id;
     let (items, last) = app.db.read(move |db| actions::list(db, &viewer, case, before, limit)).await?;
+    let items = items.into_iter().map(|item| item.with_poster(app.ffmpeg.is_some())).collect();
     Ok(web::Json(EvidenceList { items, next: last.map(|id| app.keys.seal(&format!("evidence:{id}"))) }))
 }
 
@@ -127,7 +139,8 @@ async fn evidence_list(
 #[get("/evidence/{id}")]
 async fn evidence_get(app: web::Data<App>, caller: Caller, id: web::Path<EvidenceId>) -> Result<web::Json<Evidence>> {
     let (_, viewer) = parties(&caller.not_revoked()?);
-    Ok(web::Json(app.db.read(move |db| actions::get(db, &viewer, *id)).await?))
+    let found = app.db.read(move |db| actions::get(db, &viewer, *id)).await?;
+    Ok(web::Json(found.with_poster(app.ffmpeg.is_some())))
 }
 
 /// The original's bytes; `Range`, `If-Range` and `If-None-Match` are understood.

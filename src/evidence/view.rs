@@ -43,6 +43,10 @@ pub struct Evidence {
     /// Differences between the declaration and the file, `[{code, detail}]`.
     #[schema(value_type = Vec<Object>)]
     pub flags: serde_json::Value,
+    /// Of a stored video, where the server was asked for it alone or in a list: whether `thumbnail` gives a picture of
+    /// it, `by_ffmpeg`, or does not, `no_decoder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<&'static str>,
     /// What it belongs to.
     pub links: Vec<Link>,
 }
@@ -121,7 +125,17 @@ impl Evidence {
             stored_at: row.stored_at.map(|at| at.0),
             facts: row.facts.map(|f| f.0),
             flags: row.flags.0,
+            poster: None,
         }
+    }
+
+    /// With a word on whether there is a picture of it, when it is a video.
+    pub fn with_poster(mut self, decoder: bool) -> Evidence {
+        let kind = self.facts.as_ref().and_then(|facts| facts.get("kind")).and_then(serde_json::Value::as_str);
+        if matches!(kind, Some("mp4" | "quicktime" | "three_gp")) {
+            self.poster = Some(if decoder { "by_ffmpeg" } else { "no_decoder" });
+        }
+        self
     }
 
     /// The record for someone who named a digest that others had named before: no more than they said themselves. They
@@ -142,6 +156,7 @@ impl Evidence {
             stored_at: None,
             facts: None,
             flags: serde_json::Value::Array(vec![]),
+            poster: None,
             links: vec![],
         }
     }

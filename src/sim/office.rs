@@ -108,7 +108,9 @@ impl Done {
     fn count(&mut self, outcome: Result<(), String>) -> Result<()> {
         match outcome {
             Ok(()) => self.applied += 1,
-            Err(code) if code == "evidence_missing" => self.waited_for_evidence += 1,
+            Err(code) if matches!(code.as_str(), "evidence_missing" | "photo_reuse_undecided") => {
+                self.waited_for_evidence += 1
+            }
             Err(code) if matches!(code.as_str(), "stage_forbids" | "already_done" | "version_stale") => {
                 self.refused += 1
             }

@@ -97,6 +97,10 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/log/proof",                   "*"),
     ("GET /api/v1/log/consistency",             "*"),
     ("GET /api/v1/log/entries",                 "n n n n y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/track",         "h h h y y y y y  y n"),
+    ("GET /api/v1/evidence/reuse",              "n n n n y y y y  n n"),
+    ("GET /api/v1/evidence/reuse/{id}",         "n n n n y y y y  n n"),
+    ("POST /api/v1/evidence/reuse/{id}/decision", "n n n n y n y n  n n"),
     // An upload of the device's. Only its owner may touch it; the Centre may look.
     ("OPTIONS /api/v1/uploads",                 "*"),
     ("POST /api/v1/uploads",                    "y y y y y y y y  y n"),
@@ -135,6 +139,9 @@ impl Cast {
         let token = world.device_token(&device);
         let film = upload(world, &token, b"film", 4, &format!(",case_id {}", base64(case.as_bytes())));
         let evidence = film.header("content-location").expect("a whole file becomes evidence").to_owned();
+        let track = b"time,lat,lon\n1795314616,27.44,109.95\n";
+        let beside = base64(tokens::hex(&tokens::sha256(b"film")).as_bytes());
+        upload(world, &token, track, track.len(), &format!(",sidecar_of {beside}"));
         let open = upload(world, &token, b"", 10, "");
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
         let (evidence, upload) = (last(&evidence), last(open.header("location").unwrap()));

@@ -416,6 +416,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         reserve_bytes: 0,
         quota_bytes: 1 << 38,
         require_digest: false,
+        ffmpeg: "off".into(),
         min_app: chengguan::config::OldestApps::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),
