@@ -31,6 +31,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::spotchecks::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
+    crate::captures::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.
