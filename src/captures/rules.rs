@@ -230,6 +230,9 @@ impl Record {
         let value = Value::Object(members);
         let signed = canonical(&value).map_err(|e| e.detail.unwrap_or_default())?;
         let content = Content::deserialize(&value).map_err(|e| e.to_string())?.checked()?;
+        if value["device"] != content.device.to_string() {
+            return Err("device: lower case, with hyphens".into());
+        }
         Ok(Record { content, sha256: hex(&sha256(bytes)), signed, sig })
     }
 
@@ -484,3 +487,6 @@ pub fn verify_chain(records: &[&[u8]], key: &PublicKey) -> Vec<Finding> {
     }
     findings
 }
+
+#[cfg(test)]
+mod tests;

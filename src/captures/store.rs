@@ -59,7 +59,8 @@ pub(super) struct KeyRow {
     pub(super) enrolled_at: At,
 }
 
-const IN_CHAINS: [&str; 2] = [Status::Accepted.as_str(), Status::Forked.as_str()];
+/// Statuses of what belongs into chains.
+const IN_CHAINS: [&str; 2] = ["accepted", "forked"];
 
 pub(super) fn keys_of(db: &mut Db, ids: &[DeviceId]) -> Result<Vec<KeyRow>> {
     let mine = device_keys::table.filter(device_keys::device_id.eq_any(ids));

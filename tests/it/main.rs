@@ -3,6 +3,9 @@
 
 mod authorisation;
 mod bad_input;
+mod capture_vectors;
+mod captures;
+mod captures_device;
 mod carriage;
 mod cases;
 mod client;
