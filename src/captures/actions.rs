@@ -6,15 +6,13 @@ use super::{
     view::{Begins, Capture, CaptureResult, ChainEpoch, ChainStatus, Span},
 };
 use crate::{
+    blob::digest,
     db::{
         Db, Tx,
         types::{At, CaptureId, DeviceId, Json},
     },
     error::{Error, Result},
-    identity::{
-        actions as identity,
-        tokens::{hex, sha256},
-    },
+    identity::{actions as identity, tokens::sha256},
     tlog,
 };
 use serde_json::json;
@@ -59,7 +57,7 @@ pub fn examine(raw: Vec<u8>, keys: &Keys) -> Examined {
         if signed { Ok(record) } else { Err(rules::unsigned()) }
     };
     let read = Record::read(&raw).map_err(rules::malformed);
-    Examined { sha256: hex(&sha256(&raw)), found: read.and_then(verified), raw }
+    Examined { sha256: digest::hex(&sha256(&raw)), found: read.and_then(verified), raw }
 }
 
 /// Keeps what a device brought, judges it and whatever it changes about what was there, and puts what is well signed
@@ -187,7 +185,8 @@ impl Taking {
         let at = match self.beacons.get(&key) {
             Some(at) => *at,
             None => {
-                let at = store::beacon_at(tx.db, beacon)?;
+                let root = digest::bytes(&beacon.root).unwrap_or_default();
+                let at = tlog::actions::known_since(tx.db, beacon.size, &root)?.map(At);
                 self.beacons.insert(key, at);
                 at
             }
@@ -328,7 +327,8 @@ fn findings(flags: &[Flag]) -> Result<Json> {
 /// # Errors
 /// The engine's own.
 pub fn beacon(db: &mut Db) -> Result<Option<Beacon>> {
-    store::beacon_newest(db)
+    let newest = tlog::actions::newest(db)?;
+    Ok(newest.map(|head| Beacon { size: head.size, root: digest::hex(&head.root) }))
 }
 
 /// The records that a list shows.

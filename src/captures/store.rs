@@ -1,14 +1,13 @@
-//! Rows of capture records, the keys that signed them, and what the log says of a checkpoint.
+//! Rows of capture records and of the keys that signed them.
 
-use super::rules::{Beacon, Status};
+use super::rules::Status;
 use crate::{
     db::{
         Db, on_each,
-        schema::{capture_media, captures, device_keys, devices, log_checkpoints, log_entries},
+        schema::{capture_media, captures, device_keys, devices},
         types::{At, CaptureId, DeviceId, Json},
     },
     error::Result,
-    identity::tokens::{hex, sha256},
 };
 use diesel::prelude::*;
 use std::collections::BTreeMap;
@@ -204,46 +203,4 @@ pub(super) fn edits(db: &mut Db, device: DeviceId, limit: i64) -> Result<Vec<(i3
 pub(super) fn quarantined(db: &mut Db, device: DeviceId) -> Result<i64> {
     let kept = captures::table.filter(captures::device_id.eq(device));
     Ok(kept.filter(captures::status.eq(Status::Quarantined.as_str())).count().get_result(db)?)
-}
-
-/// When the log came to this checkpoint; none when it never did.
-pub(super) fn beacon_at(db: &mut Db, beacon: &Beacon) -> Result<Option<At>> {
-    let last = log_entries::table.filter(log_entries::leaf_index.eq(beacon.size - 1));
-    let Some(at) = last.select(log_entries::sequenced_at).first::<Option<At>>(db).optional()?.flatten() else {
-        return Ok(None);
-    };
-    let signed: Option<Vec<u8>> =
-        log_checkpoints::table.find(beacon.size).select(log_checkpoints::root).first(db).optional()?;
-    // Not every checkpoint that was once the newest is kept.
-    let root = signed.map_or_else(|| root(db, beacon.size), Ok)?;
-    Ok((hex(&root) == beacon.root).then_some(at))
-}
-
-/// The log's newest checkpoint; none while nothing was signed.
-pub(super) fn beacon_newest(db: &mut Db) -> Result<Option<Beacon>> {
-    let newest = log_checkpoints::table.order(log_checkpoints::size.desc());
-    let newest: Option<(i64, Vec<u8>)> =
-        newest.select((log_checkpoints::size, log_checkpoints::root)).first(db).optional()?;
-    Ok(newest.map(|(size, root)| Beacon { size, root: hex(&root) }))
-}
-
-/// The root of the log's first so many leaves (RFC 6962 §2.1).
-fn root(db: &mut Db, size: i64) -> Result<Vec<u8>> {
-    let leaves: Vec<Vec<u8>> = log_entries::table
-        .filter(log_entries::leaf_index.lt(size))
-        .order(log_entries::leaf_index)
-        .select(log_entries::leaf_hash)
-        .load(db)?;
-    let node = |left: &[u8], right: &[u8]| sha256(&[&[1], left, right].concat());
-    // Full subtrees from the left, each with the number of its leaves.
-    let mut trees: Vec<(u64, Vec<u8>)> = Vec::new();
-    for leaf in leaves {
-        let mut tree = (1, leaf);
-        while let Some((count, left)) = trees.pop_if(|(count, _)| *count == tree.0) {
-            tree = (count * 2, node(&left, &tree.1));
-        }
-        trees.push(tree);
-    }
-    let whole = trees.into_iter().map(|(_, hash)| hash).rev().reduce(|right, left| node(&left, &right));
-    Ok(whole.unwrap_or_else(|| sha256(&[])))
 }

@@ -15,12 +15,9 @@ use chengguan::{
         rules::{DeviceKind, Role},
         tokens::{fresh_pkcs8, hex, sha256},
     },
+    tlog,
 };
 use chrono::TimeDelta;
-use diesel::{
-    QueryableByName, RunQueryDsl, sql_query,
-    sql_types::{Binary, Text},
-};
 use serde_json::{Map, Value, json};
 use std::thread;
 
@@ -161,17 +158,11 @@ fn took(status: &str, codes: &[&str]) -> (String, Vec<String>) {
     (status.into(), codes.iter().map(|code| (*code).to_owned()).collect())
 }
 
-#[derive(QueryableByName)]
-struct Leaf {
-    #[diesel(sql_type = Text)]
-    leaf: String,
-}
-
-/// What the log holds about capture records.
+/// What the log holds about capture records, newest first.
 fn leaves(world: &World) -> Vec<Value> {
-    let query = "SELECT leaf FROM log_entries WHERE kind = 'capture' ORDER BY recorded_at, id";
-    let leaves: Vec<Leaf> = world.read(move |db| Ok(sql_query(query).load(db)?));
-    leaves.iter().map(|leaf| serde_json::from_str(&leaf.leaf).unwrap()).collect()
+    let entries = world.read(|db| tlog::actions::list(db, None, None, 1000));
+    let captures = entries.iter().filter(|entry| entry.kind == "capture");
+    captures.map(|entry| serde_json::from_str(&entry.leaf).unwrap()).collect()
 }
 
 fn a_chain_is_taken_in_order_and_a_repeat_is_known(world: &World) {
@@ -191,7 +182,8 @@ fn a_chain_is_taken_in_order_and_a_repeat_is_known(world: &World) {
     assert_eq!((&epoch["begins"], &epoch["last_seq"], &epoch["last_sha256"]), (&json!("genesis"), &json!(5), &json!(last)));
     let leaves = leaves(world);
     assert_eq!(leaves.len(), 5, "each is in the log once");
-    assert_eq!(leaves[4]["body"], json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted"}));
+    let newest = leaves.iter().find(|leaf| leaf["body"]["seq"] == 5).unwrap();
+    assert_eq!(newest["body"], json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted"}));
     // What is shown can be verified by anybody, byte for byte.
     let shown = list(world, &format!("device_id={}", signer.device.id));
     let item = shown.iter().find(|item| item["seq"] == 2).unwrap();
@@ -347,48 +339,15 @@ fn a_revoked_device_still_delivers_and_is_kept_apart(world: &World) {
     assert!(signer.results(&records[1..]).iter().all(|result| result["duplicate"] == true));
 }
 
-/// The root of a Merkle tree as RFC 6962 §2.1 defines it.
-fn root(leaves: &[Vec<u8>]) -> Vec<u8> {
-    match leaves {
-        [] => sha256(&[]),
-        [leaf] => leaf.clone(),
-        _ => {
-            let half = leaves.len().next_power_of_two() / 2;
-            sha256(&[&[1], &root(&leaves[..half])[..], &root(&leaves[half..])].concat())
-        }
-    }
-}
-
-#[derive(QueryableByName)]
-struct Hash {
-    #[diesel(sql_type = Text)]
-    id: String,
-    #[diesel(sql_type = Binary)]
-    leaf_hash: Vec<u8>,
-}
-
-/// Gives every leaf its place now, and signs a checkpoint; what the log does by itself in its own time.
+/// Gives every leaf its place now, and signs the tree; what the log does by itself a second later.
 fn checkpoint(world: &World) -> Beacon {
-    let now = world.now();
+    let key = world.app.log.clone();
     world.write(move |tx| {
-        let at = match tx.db {
-            chengguan::db::Db::Postgres(_) => format!("'{}'", now.to_rfc3339()),
-            chengguan::db::Db::Sqlite(_) => now.timestamp_micros().to_string(),
-        };
-        let query = "SELECT CAST(id AS TEXT) AS id, leaf_hash FROM log_entries ORDER BY recorded_at, id";
-        let leaves: Vec<Hash> = sql_query(query).load(tx.db)?;
-        for (place, leaf) in leaves.iter().enumerate() {
-            let set = format!(
-                "UPDATE log_entries SET leaf_index = {place}, sequenced_at = {at} WHERE id = '{}' AND leaf_index IS NULL",
-                leaf.id
-            );
-            sql_query(set).execute(tx.db)?;
-        }
-        let root = root(&leaves.iter().map(|leaf| leaf.leaf_hash.clone()).collect::<Vec<_>>());
-        let keep = format!("INSERT INTO log_checkpoints (size, root, note, signed_at) VALUES ({}, $1, '', {at})", leaves.len());
-        sql_query(keep).bind::<Binary, _>(&root).execute(tx.db)?;
-        Ok(Beacon { size: i64::try_from(leaves.len()).unwrap(), root: hex(&root) })
-    })
+        while tlog::actions::sequence(tx, &key, 500)? > 0 {}
+        Ok(())
+    });
+    let newest = world.read(tlog::actions::newest).unwrap();
+    Beacon { size: newest.size, root: hex(&newest.root) }
 }
 
 fn time_is_bounded_by_the_checkpoint_before_and_the_receipt_after(world: &World) {
@@ -398,9 +357,9 @@ fn time_is_bounded_by_the_checkpoint_before_and_the_receipt_after(world: &World)
     let first = signer.next();
     let result = signer.results(&[first]).remove(0);
     assert_eq!((&result["lower_at"], &result["upper_at"]), (&json!(enrolled), &json!(world.now())), "all that is sure");
-    signer.wait(5);
-    let old = checkpoint(world);
-    let (seen, answer) = (world.now(), send(world, &signer.device, "").expect(200));
+    // The newest leaf of the tree became true now; nobody can have known its root before.
+    let (old, seen) = (checkpoint(world), world.now());
+    let answer = send(world, &signer.device, "").expect(200);
     assert_eq!(answer["beacon"], json!({"size": old.size, "root": old.root}), "the device is told the newest one");
     signer.wait(30);
     // Made after the checkpoint, and the next one after that.
@@ -408,15 +367,10 @@ fn time_is_bounded_by_the_checkpoint_before_and_the_receipt_after(world: &World)
     signer.wait(1);
     let third = signer.next();
     signer.wait(7);
-    let results = signer.results(&[second.clone(), third]);
-    for result in &results {
+    for result in signer.results(&[second, third]) {
         assert_eq!((&result["lower_at"], &result["upper_at"]), (&json!(seen), &json!(world.now())));
-        assert_eq!(codes(result), Vec::<String>::new());
+        assert_eq!(codes(&result), Vec::<String>::new());
     }
-    // A checkpoint that is not kept any more is known from the leaves.
-    world.write(|tx| Ok(sql_query("DELETE FROM log_checkpoints").execute(tx.db)?));
-    let fourth = signer.next_of(Content { beacon: Some(old.clone()), ..signer.content() });
-    assert_eq!(signer.took(&[fourth]), accepted(1));
     // Another root, a tree that is larger than ours.
     for beacon in [Beacon { root: "0".repeat(64), ..old.clone() }, Beacon { size: 1_000, ..old.clone() }] {
         let raw = signer.next_of(Content { beacon: Some(beacon), ..signer.content() });
@@ -425,16 +379,23 @@ fn time_is_bounded_by_the_checkpoint_before_and_the_receipt_after(world: &World)
     }
     // Clocks that say something that can't be.
     signer.wait(3);
+    let now = world.now().timestamp_millis();
+    let mut sets = Signer::new(world);
     let newest = checkpoint(world);
-    let wall_ms = world.now().timestamp_millis() - 121_000;
-    let before = signer.next_of(Content { wall_ms, beacon: Some(newest), ..signer.content() });
-    let after = signer.next_of(Content { wall_ms: world.now().timestamp_millis() + 121_000, ..signer.content() });
-    let found = signer.took(&[before, after]);
-    assert!(found[0].1.contains(&"wall_out_of_bounds".into()) && found[1].1.contains(&"wall_out_of_bounds".into()), "{found:?}");
+    world.wait(TimeDelta::minutes(1));
+    let wall = |wall_ms| Content { wall_ms, mono_ms: None, boot: None, ..sets.content() };
+    let (before, after) = (wall(now - 3_600_000), wall(now + 3_600_000));
+    let before = sets.next_of(Content { beacon: Some(newest), ..before });
+    let (seq, prev) = (sets.seq + 1, sets.prev.clone());
+    let after = sets.next_of(Content { seq, prev, lat_e6: Some(1), ..after });
+    let found = sets.took(&[before, after]);
+    assert_eq!(found, [took("accepted", &["wall_out_of_bounds"]), took("accepted", &["wall_out_of_bounds"])]);
     // What comes late moves the bounds of those after it.
     let mut late = Signer::new(world);
-    let newest = checkpoint(world);
-    let seen = world.now();
+    late.wait(20);
+    let other = signer.next();
+    signer.took(&[other]);
+    let (newest, seen) = (checkpoint(world), world.now());
     let mut records = vec![late.next_of(Content { beacon: Some(newest), ..late.content() })];
     records.extend(late.chain(3));
     late.wait(1);
@@ -442,7 +403,7 @@ fn time_is_bounded_by_the_checkpoint_before_and_the_receipt_after(world: &World)
     late.wait(1);
     late.took(&records[..1]);
     let shown = list(world, &format!("device_id={}", late.device.id));
-    assert!(shown.iter().all(|item| item["lower_at"] == json!(seen)), "{shown:#?}");
+    assert!(shown.len() == 4 && shown.iter().all(|item| item["lower_at"] == json!(seen)), "{shown:#?}");
 }
 
 fn a_file_shows_who_signed_it_to_those_who_may_see_it(world: &World) {
