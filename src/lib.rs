@@ -82,6 +82,7 @@
 pub mod app;
 pub mod blob;
 pub mod canonical;
+pub mod captures;
 pub mod cases;
 pub mod cli;
 pub mod client;

@@ -347,6 +347,34 @@ tables! {
         note -> Text,
         signed_at -> Utc,
     }
+    device_keys (device_id, epoch) {
+        device_id -> Uid,
+        epoch -> Integer,
+        public_key -> Binary,
+        enrolled_at -> Utc,
+    }
+    captures (id) {
+        id -> Uid,
+        device_id -> Uid,
+        sender_id -> Uid,
+        epoch -> Nullable<Integer>,
+        seq -> Nullable<BigInt>,
+        sha256 -> Text,
+        prev -> Nullable<Text>,
+        raw -> Binary,
+        status -> Text,
+        findings -> Doc,
+        gap_from -> Nullable<BigInt>,
+        edited -> Bool,
+        received_at -> Utc,
+        floor_at -> Nullable<Utc>,
+        lower_at -> Nullable<Utc>,
+    }
+    capture_media (capture_id, sha256) {
+        capture_id -> Uid,
+        sha256 -> Text,
+        size -> BigInt,
+    }
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -378,5 +406,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_entries,
     log_tiles,
     log_head,
-    log_checkpoints
+    log_checkpoints,
+    device_keys,
+    captures,
+    capture_media
 );

@@ -198,6 +198,8 @@ ids! {
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
+    /// A capture record.
+    CaptureId,
     /// An entry of the transparency log.
     LogEntryId,
 }

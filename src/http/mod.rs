@@ -32,6 +32,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::spotchecks::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
+    crate::captures::routes::routes(cfg);
     crate::tlog::routes::routes(cfg);
 }
 

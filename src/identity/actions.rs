@@ -483,6 +483,7 @@ pub fn device_enrol(tx: &mut Tx, code: &str, point: Vec<u8>) -> Result<DeviceRow
     row.enrolled_at = Some(At(tx.now));
     row.epoch += 1;
     store::device_save(tx.db, &row)?;
+    store::device_key_add(tx.db, &row)?;
     store::epoch_add(tx.db, &EpochRow::new(row.id, row.epoch, "enrolled", At(tx.now)))?;
     Ok(row)
 }

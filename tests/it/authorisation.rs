@@ -91,6 +91,10 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/evidence/{id}/content",       "h h h y y y y y  y n"),
     ("HEAD /api/v1/evidence/{id}/content",      "h h h y y y y y  y n"),
     ("GET /api/v1/evidence/{id}/thumbnail",     "h h h y y y y y  y n"),
+    // A revoked device still brings home what it signed. Without a file, what devices signed is the Centre's to see.
+    ("POST /api/v1/captures",                   "n n n n n n n n  y y"),
+    ("GET /api/v1/captures",                    "n n n n y y y y  n n"),
+    ("GET /api/v1/captures/chains/{device_id}", "n n n n y y y y  n n"),
     // Proofs are for those who trust nobody; what the leaves say is the Centre's.
     ("GET /api/v1/log/key",                     "*"),
     ("GET /api/v1/log/checkpoint",              "*"),
@@ -173,7 +177,7 @@ impl Cast {
     pub fn path(&self, operation: &Operation) -> String {
         let id = match operation.path.split('/').nth(3) {
             Some("cases") => &self.case,
-            Some("devices") => &self.device,
+            Some("devices" | "captures") => &self.device,
             Some("evidence") => &self.evidence,
             Some("uploads") => &self.upload,
             Some("sync") if operation.path.contains("/raw/") => &self.raw,

@@ -4,6 +4,9 @@
 mod authorisation;
 mod bad_input;
 mod blobs;
+mod capture_vectors;
+mod captures;
+mod captures_device;
 mod carriage;
 mod cases;
 mod client;
