@@ -2,8 +2,9 @@
 
 use crate::{
     blob::Disk,
+    clips,
     config::Config,
-    db::{Database, OpenError, feed},
+    db::{Database, OpenError, Tx, feed},
     env::Env,
     error::{Error, Result},
     evidence::uploads::Uploads,
@@ -56,6 +57,13 @@ pub enum StartError {
     Record(#[from] Error),
 }
 
+/// What the end of every writing transaction brings about: videos that arrived become clips, operations that waited
+/// are judged again.
+fn release(tx: &mut Tx) -> Result<()> {
+    clips::actions::arrived(tx)?;
+    sync::push::release(tx)
+}
+
 impl App {
     /// Opens everything; the data folder is made when it is missing.
     ///
@@ -75,6 +83,7 @@ impl App {
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         sync::jobs::start(db.clone());
+        clips::sweep::start(db.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -101,7 +110,7 @@ impl App {
         }
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
-            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, sync::push::release))
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release))
                 .await;
         Ok(opened.map_err(Error::internal)??)
     }

@@ -82,6 +82,7 @@ pub mod blob;
 pub mod cases;
 pub mod cli;
 pub mod client;
+pub mod clips;
 pub mod config;
 pub mod db;
 pub mod dock;

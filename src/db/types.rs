@@ -196,6 +196,8 @@ ids! {
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
+    /// One shift of one person with one body camera.
+    AssignmentId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

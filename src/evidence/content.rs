@@ -16,6 +16,7 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web::Bytes,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 use tokio::sync::Semaphore;
 
@@ -25,6 +26,34 @@ const BLOCK: u64 = 128 * 1024;
 const EDGES: [u32; 4] = [160, 320, 640, 1280];
 /// Pixels above which a picture is decoded alone.
 const LARGE: u64 = 16_000_000;
+
+/// Bytes that were read back and accepted so recently need no second look before a receipt.
+const FRESH: TimeDelta = TimeDelta::hours(1);
+
+/// Makes sure that the original is in the store; says when its bytes were last read back and had the right digest. What
+/// was stored long ago is read again: somebody is about to remove the only other copy.
+///
+/// # Errors
+/// `evidence_not_stored`; `internal` when the store has lost or changed it.
+pub(super) async fn verified(app: &App, row: &EvidenceRow) -> Result<DateTime<Utc>> {
+    let (now, stored_at) = (app.env.now(), row.stored_at.ok_or(Code::EvidenceNotStored)?.0);
+    let (disk, sha256) = (app.blobs.clone(), row.sha256.clone());
+    let fresh = now - stored_at < FRESH;
+    let found = blocking(move || {
+        if fresh {
+            return Ok(File::open(disk.original(&sha256))?.metadata()?.len());
+        }
+        match disk.verify(&sha256)? {
+            Some((actual, length)) if actual == sha256 => Ok(length),
+            _ => Err(io::Error::other("the stored original is missing or damaged")),
+        }
+    });
+    let length = found.await?;
+    if i64::try_from(length).ok() != Some(row.size) {
+        return Err(Error::internal(format!("the original of {} has {length} bytes, not {}", row.id, row.size)));
+    }
+    Ok(if fresh { stored_at } else { now })
+}
 
 /// The original, whole or in part.
 ///

@@ -16,6 +16,7 @@ mod content;
 pub mod datum;
 pub mod media;
 mod range;
+pub mod receipt;
 pub mod routes;
 pub mod rules;
 pub mod store;

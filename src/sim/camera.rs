@@ -130,14 +130,13 @@ pub fn send(
 ) -> Result<Sent> {
     let link = Link::new(server).map_err(|e| ClientError::Offline(e.to_string()))?;
     let settings = Settings {
-        watch: cards.to_owned(),
-        state: state.to_owned(),
         code: Some(enrolment.code.clone()),
         once: true,
         jobs: way.jobs,
         settle: Duration::ZERO,
         every: Duration::from_millis(50),
         pace: PACE,
+        ..Settings::new(cards.to_owned(), state.to_owned())
     };
     if way.cut {
         // Past the enrolment, inside the first file.

@@ -16,6 +16,7 @@ const ORDER: &[&[&str]] = &[
     &["evidence"],
     &["cases"],
     &["spotchecks"],
+    &["clips"],
     &["sync"],
     &["client", "dock", "sim"],
     &["jobs", "http", "app", "cli"],
