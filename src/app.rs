@@ -110,8 +110,7 @@ impl App {
         }
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
-            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release))
-                .await;
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
         Ok(opened.map_err(Error::internal)??)
     }
 }

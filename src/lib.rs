@@ -11,10 +11,11 @@
 //!
 //! | module | what it is |
 //! |---|---|
-//! | [`error`], [`env`], [`config`] | stable codes; clock, ids and dice as values; settings |
+//! | [`error`], [`env`], [`config`], [`canonical`] | stable codes; clock, ids and dice as values; settings; what is hashed |
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
 //! | [`blob`] | files: staging, digests, content-addressed originals |
 //! | [`identity`] | units, people, sessions, devices, tokens |
+//! | [`tlog`] | the transparency log: facts as leaves of one Merkle tree |
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
@@ -79,6 +80,7 @@
 
 pub mod app;
 pub mod blob;
+pub mod canonical;
 pub mod cases;
 pub mod cli;
 pub mod client;
@@ -94,3 +96,4 @@ pub mod identity;
 pub mod sim;
 pub mod spotchecks;
 pub mod sync;
+pub mod tlog;

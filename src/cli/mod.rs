@@ -3,6 +3,7 @@
 mod admin;
 mod demo;
 mod dock;
+mod roster;
 mod serve;
 mod simulate;
 mod torture;
@@ -30,6 +31,8 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// Who carries which body camera when: import from CSV, list.
+    Roster(roster::RosterArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
     Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
@@ -128,6 +131,7 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::Roster(args) => roster::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),

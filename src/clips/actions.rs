@@ -205,8 +205,7 @@ fn film(db: &mut Db, row: &ClipRow) -> Result<Film> {
         let stamped = lat.zip(lon).and_then(|(lat, lon)| Position::new(lat, lon).ok());
         stamped.or(facts(json).position)
     });
-    let span =
-        Span { recorded_at: row.recorded_at.0, started_at: row.started_at.0, ended_at: row.ended_at.0 };
+    let span = Span { recorded_at: row.recorded_at.0, started_at: row.started_at.0, ended_at: row.ended_at.0 };
     Ok(Film { span, wearer: row.user_id, unit, places: place.into_iter().collect() })
 }
 

@@ -165,7 +165,8 @@ async fn clip_page(app: web::Data<App>, caller: Caller, filter: web::Query<ClipF
         })
         .await?;
     let now = app.env.now();
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.evidence_id)).flatten();
+    let next =
+        (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.evidence_id)).flatten();
     let count = |(state, count, oldest): (String, i64, Option<At>)| ClipCount {
         state,
         count,

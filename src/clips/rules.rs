@@ -206,7 +206,8 @@ pub fn proposals(film: &Film, candidates: &[Candidate]) -> Vec<Proposal> {
 /// How well one case fits.
 pub fn proposal(film: &Film, candidate: &Candidate) -> Proposal {
     let own: Vec<&Deed> = candidate.deeds.iter().filter(|deed| Some(deed.by) == film.wearer).collect();
-    let parts = vec![officer(film, candidate, !own.is_empty()), time(film, candidate, &own), distance(film, candidate, &own)];
+    let parts =
+        vec![officer(film, candidate, !own.is_empty()), time(film, candidate, &own), distance(film, candidate, &own)];
     let score = parts.iter().map(|part| part.points).sum::<i32>().clamp(0, 1000);
     Proposal { case_id: candidate.case_id, score, parts }
 }
@@ -230,7 +231,9 @@ fn time(film: &Film, candidate: &Candidate, own: &[&Deed]) -> Part {
     let (points, why) = match gap {
         None => (0, "nothing_done"),
         Some(gap) if gap <= CLOCKS => (whole, "during"),
-        Some(gap) if gap < AROUND => (falling(gap.num_seconds(), CLOCKS.num_seconds(), AROUND.num_seconds(), whole), "near"),
+        Some(gap) if gap < AROUND => {
+            (falling(gap.num_seconds(), CLOCKS.num_seconds(), AROUND.num_seconds(), whole), "near")
+        }
         Some(_) => (0, "far"),
     };
     Part { part: "time", points, of: TIME, why, figure: gap.map(|gap| gap.num_seconds()) }
@@ -277,7 +280,10 @@ impl Shift {
     /// `value_invalid`.
     pub fn check(&self) -> Result<()> {
         crate::identity::rules::text("camera", &self.camera, 64)?;
-        if !(1970..=9999).contains(&self.from.year()) || self.until <= self.from || self.until - self.from > TimeDelta::days(31) {
+        if !(1970..=9999).contains(&self.from.year())
+            || self.until <= self.from
+            || self.until - self.from > TimeDelta::days(31)
+        {
             return Err(crate::error::Code::ValueInvalid.with("until: after from, at most 31 days"));
         }
         Ok(())

@@ -88,7 +88,6 @@ pub struct ShiftRow {
 #[derive(Debug, Clone, Queryable)]
 pub(super) struct Video {
     pub(super) id: EvidenceId,
-    pub(super) media_type: String,
     pub(super) captured_at: Option<At>,
     pub(super) declared_at: At,
     pub(super) stored_at: Option<At>,
@@ -102,7 +101,6 @@ pub(super) struct Video {
 
 type VideoOf = (
     evidence::id,
-    evidence::media_type,
     evidence::captured_at,
     evidence::declared_at,
     evidence::stored_at,
@@ -220,11 +218,8 @@ pub(super) fn clip_page(db: &mut Db, page: &Page) -> Result<Vec<ClipRow>> {
         (Some(after), false) => query.filter(clips::evidence_id.lt(after)),
         (None, _) => query,
     };
-    query = if page.oldest_first {
-        query.order(clips::evidence_id.asc())
-    } else {
-        query.order(clips::evidence_id.desc())
-    };
+    query =
+        if page.oldest_first { query.order(clips::evidence_id.asc()) } else { query.order(clips::evidence_id.desc()) };
     Ok(query.limit(page.limit).load(db)?)
 }
 

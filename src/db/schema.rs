@@ -280,6 +280,31 @@ tables! {
         device_id -> Nullable<Uid>,
         op_id -> Nullable<Uid>,
     }
+    log_entries (id) {
+        id -> Uid,
+        kind -> Text,
+        subject -> Text,
+        leaf -> Text,
+        leaf_hash -> Binary,
+        recorded_at -> Utc,
+        leaf_index -> Nullable<BigInt>,
+        sequenced_at -> Nullable<Utc>,
+    }
+    log_tiles (level, idx) {
+        level -> SmallInt,
+        idx -> BigInt,
+        hashes -> Binary,
+    }
+    log_head (id) {
+        id -> SmallInt,
+        size -> BigInt,
+    }
+    log_checkpoints (size) {
+        size -> BigInt,
+        root -> Binary,
+        note -> Text,
+        signed_at -> Utc,
+    }
     clips (evidence_id) {
         evidence_id -> Uid,
         camera -> Text,
@@ -341,6 +366,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     case_numbers,
     spot_sites,
     spot_checks,
+    log_entries,
+    log_tiles,
+    log_head,
+    log_checkpoints,
     clips,
     camera_assignments,
     device_repairs

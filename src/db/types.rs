@@ -196,6 +196,8 @@ ids! {
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
+    /// An entry of the transparency log.
+    LogEntryId,
     /// One shift of one person with one body camera.
     AssignmentId,
 }

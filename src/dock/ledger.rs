@@ -8,7 +8,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use diesel::{connection::SimpleConnection, prelude::*, sqlite::SqliteConnection};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 diesel::table! {
@@ -329,6 +329,26 @@ mod tests {
         let (other, fresh) = ledger.enter(&Found { size: 4, ..found }, now).unwrap();
         assert!(fresh && other.id != line.id && other.receipt.is_none());
         assert_eq!(ledger.counts().unwrap(), [("found".to_owned(), 1), ("receipted".to_owned(), 1)]);
+        drop(std::fs::remove_file(path));
+    }
+    #[test]
+    fn a_ledger_without_signed_receipts_asks_for_them() {
+        let env = Env::system();
+        let path = std::env::temp_dir().join(format!("chengguan-ledger-{}.db", env.id()));
+        let mut db = store::open(&path).unwrap();
+        db.batch_execute(SCHEMA).unwrap();
+        db.batch_execute(
+            "INSERT INTO dock_files (path, size, mtime, mime, sha256, state, receipt, found_at, changed_at) VALUES
+             ('/card/A.mp4', 3, 0, 'video/mp4', 'ab', 'receipted', '{}', 0, 0),
+             ('/card/B.mp4', 3, 0, 'video/mp4', 'cd', 'failed', NULL, 0, 0)",
+        )
+        .unwrap();
+        for _ in 0..2 {
+            let lines = Ledger::open(&path).unwrap().lines().unwrap();
+            let states: Vec<(&str, bool)> = lines.iter().map(|l| (l.state.as_str(), l.receipt.is_some())).collect();
+            assert_eq!(states, [("hashed", false), ("failed", false)]);
+            assert!(lines[0].hashed().is_none(), "it is read again: whose it is was not asked then");
+        }
         drop(std::fs::remove_file(path));
     }
 }

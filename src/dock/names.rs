@@ -44,11 +44,7 @@ const KNOWN: &[(&str, &str, &str)] = &[
         r"^(?<device>[^_]+)_(?<time>\d{8}[_-]\d{6})(?:_(?<seq>\d{1,6}))?(?<key>_IMP|!)?\.[^.]+$",
         "%Y%m%d_%H%M%S",
     ),
-    (
-        "device",
-        r"^(?<device>[^_]+)_(?<time>\d{14})(?:_(?<seq>\d{1,6}))?(?<key>_IMP|!)?\.[^.]+$",
-        "%Y%m%d%H%M%S",
-    ),
+    ("device", r"^(?<device>[^_]+)_(?<time>\d{14})(?:_(?<seq>\d{1,6}))?(?<key>_IMP|!)?\.[^.]+$", "%Y%m%d%H%M%S"),
 ];
 
 /// One vendor's way to name files.

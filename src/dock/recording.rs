@@ -17,7 +17,7 @@ const AGREE: TimeDelta = TimeDelta::minutes(2);
 const LOCAL: TimeDelta = TimeDelta::hours(8);
 
 /// A file, as it lies there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Seen<'a> {
     /// The folder the camera appears under.
     pub mount: &'a str,

@@ -409,9 +409,9 @@ impl Dock<'_> {
     fn stored(&self, line: &Line, item: &Item, recording: Recording, receipt: Receipt) -> Result<Option<Duration>> {
         let token = self.identity.token(self.env, *hold(&self.clock))?;
         let signed = receipt::fetch(self.api, &token, receipt.evidence_id);
-        let checked = signed.map_err(|e| e.to_string()).and_then(|signed| {
-            receipt::check(&signed, &self.key, &item.sha256, item.size).map(|_| signed)
-        });
+        let checked = signed
+            .map_err(|e| e.to_string())
+            .and_then(|signed| receipt::check(&signed, &self.key, &item.sha256, item.size).map(|_| signed));
         let signed = match checked {
             Ok(signed) => signed,
             Err(why) => {

@@ -14,6 +14,7 @@ use crate::{
         types::{At, CaseId, EvidenceId, Json, OpId, UserId},
     },
     error::{Code, Error, Result},
+    tlog,
 };
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
@@ -262,6 +263,10 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     }
     row.facts = Some(Json(serde_json::to_value(&facts).map_err(Error::internal)?));
     store::evidence_save(tx.db, &row)?;
+    let body = json!({
+        "sha256": row.sha256, "size": row.size, "media_type": row.media_type, "device": row.device_id, "user": row.user_id,
+    });
+    tlog::record(tx, tlog::Kind::Evidence, &format!("evidence:{}", row.id), &body)?;
     tx.settle(settled_key(&row.sha256));
     announce(tx, &row, Keys::new(), None)?;
     Ok(row)

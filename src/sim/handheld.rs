@@ -59,6 +59,8 @@ pub struct Handheld {
     dice: Env,
     photo_width: u32,
     photos: u32,
+    /// Where the person last handled a case.
+    pub handled: Option<Position>,
 }
 
 struct WrongClock(Env, TimeDelta);
@@ -104,6 +106,7 @@ impl Handheld {
             dice,
             photo_width,
             photos: 0,
+            handled: None,
         })
     }
 
@@ -120,6 +123,11 @@ impl Handheld {
     fn login(&mut self) -> Result<Session> {
         let (username, password) = (self.account.username.clone(), self.account.password.clone());
         self.client.login(&username, &password)
+    }
+
+    /// The name the person signs in with.
+    pub fn username(&self) -> &str {
+        &self.account.username
     }
 
     /// What the person does with a handheld.
@@ -328,6 +336,9 @@ impl Handheld {
             attachments,
         };
         self.client.save(draft)?;
+        if kind == "case.handle" {
+            self.handled = Some(place);
+        }
         self.made.push(op_id);
         Ok(op_id)
     }

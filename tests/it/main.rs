@@ -6,6 +6,7 @@ mod bad_input;
 mod carriage;
 mod cases;
 mod client;
+mod clips;
 mod crash;
 mod demo;
 mod differential;

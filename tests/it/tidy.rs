@@ -10,9 +10,10 @@ use std::{
 
 /// Top-level modules, lowest first; those of one line stand side by side and may use each other.
 const ORDER: &[&[&str]] = &[
-    &["error", "env", "config"],
+    &["error", "env", "config", "canonical"],
     &["db", "blob"],
     &["identity"],
+    &["tlog"],
     &["evidence"],
     &["cases"],
     &["spotchecks"],

@@ -73,7 +73,8 @@ fn the_nearest_of_a_track_and_the_wearer_s_own_place_count() {
     let mut wrong = candidate(4_000.0, &[(1, 5)]);
     wrong.deeds[0].place = Some(north(15.0));
     assert_eq!(proposal(&film(), &wrong).score, 1000);
-    let best = proposals(&film(), &[candidate(200.0, &[(1, 5)]), Candidate { case_id: case(2), ..candidate(0.0, &[(1, 5)]) }]);
+    let best =
+        proposals(&film(), &[candidate(200.0, &[(1, 5)]), Candidate { case_id: case(2), ..candidate(0.0, &[(1, 5)]) }]);
     assert_eq!(best.iter().map(|p| p.case_id).collect::<Vec<_>>(), [case(2), case(1)]);
     assert_eq!(proposals(&film(), &[Candidate { unit: None, ..candidate(9_000.0, &[]) }]), []);
 }

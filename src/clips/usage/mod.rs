@@ -192,7 +192,14 @@ fn camera_line(
         None => {
             let (used, seen) = (used.map(|at| at.0), seen.map(|at| at.0));
             let added_at = seen.unwrap_or(now);
-            let life = Life { added_at, enrolled: true, revoked: false, repair: false, last_used_at: used, last_seen_at: seen };
+            let life = Life {
+                added_at,
+                enrolled: true,
+                revoked: false,
+                repair: false,
+                last_used_at: used,
+                last_seen_at: seen,
+            };
             (life, None)
         }
     };

@@ -3,6 +3,7 @@
 use super::CameraUse;
 use crate::identity::rules::text_enum;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 text_enum! {
     /// How a device stands.
@@ -136,7 +137,10 @@ mod tests {
         };
         assert_eq!(reasons(&good, true), Vec::<&str>::new());
         assert_eq!(reasons(&CameraUse { unclaimed_s: 1801, ..good.clone() }, true), ["footage_unclaimed"]);
-        assert_eq!(reasons(&CameraUse { within_24h_milli: Some(799), ..good }, false), ["not_registered", "late_uploads"]);
+        assert_eq!(
+            reasons(&CameraUse { within_24h_milli: Some(799), ..good }, false),
+            ["not_registered", "late_uploads"]
+        );
         let hung_up = CameraUse { rostered_s: 8 * 3600, ..CameraUse::default() };
         assert_eq!(reasons(&hung_up, true), ["rostered_not_recording"]);
         assert_eq!((milli(1, 3), milli(1, 0), milli(i64::MAX, 1)), (Some(333), None, Some(i64::MAX)));

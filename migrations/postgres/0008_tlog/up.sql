@@ -1,0 +1,34 @@
+-- The transparency log: facts that must not change unseen, in one Merkle tree (RFC 6962). A fact is written in the
+-- transaction that makes it true and gets its place in the tree a moment later.
+CREATE TABLE log_entries (
+  id UUID NOT NULL PRIMARY KEY,
+  kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  leaf TEXT NOT NULL,
+  leaf_hash BYTEA NOT NULL CHECK (length(leaf_hash) = 32),
+  recorded_at TIMESTAMPTZ NOT NULL,
+  leaf_index BIGINT UNIQUE CHECK (leaf_index >= 0),
+  sequenced_at TIMESTAMPTZ
+);
+CREATE INDEX log_entries_subject ON log_entries (subject, id);
+CREATE INDEX log_entries_waiting ON log_entries (id) WHERE leaf_index IS NULL;
+-- The tree's hashes, 256 in a tile: level 0 holds those of the leaves, each level above the roots of full tiles below.
+CREATE TABLE log_tiles (
+  level SMALLINT NOT NULL CHECK (level BETWEEN 0 AND 7),
+  idx BIGINT NOT NULL CHECK (idx >= 0),
+  hashes BYTEA NOT NULL CHECK (length(hashes) BETWEEN 32 AND 8192),
+  PRIMARY KEY (level, idx)
+);
+-- The tree as it stands; also the lock of whoever gives places.
+CREATE TABLE log_head (
+  id SMALLINT NOT NULL PRIMARY KEY CHECK (id = 1),
+  size BIGINT NOT NULL
+);
+INSERT INTO log_head (id, size) VALUES (1, 0);
+-- What was signed: the newest, and one of each ten minutes.
+CREATE TABLE log_checkpoints (
+  size BIGINT NOT NULL PRIMARY KEY CHECK (size > 0),
+  root BYTEA NOT NULL CHECK (length(root) = 32),
+  note TEXT NOT NULL,
+  signed_at TIMESTAMPTZ NOT NULL
+);
