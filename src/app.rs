@@ -7,12 +7,13 @@ use crate::{
     db::{Database, OpenError, Tx, feed},
     env::Env,
     error::{Error, Result},
-    evidence::uploads::Uploads,
+    evidence::{self, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
+    tlog::{self, LogKey},
 };
-use std::io;
+use std::{io, sync::Arc};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
@@ -32,6 +33,8 @@ pub struct App {
     pub env: Env,
     /// The server's own keys.
     pub keys: Keys,
+    /// What signs the transparency log.
+    pub log: Arc<LogKey>,
     /// The settings it was started with.
     pub config: Config,
     /// The code the first administrator needs, while there is none.
@@ -71,19 +74,21 @@ impl App {
     /// [`StartError`], in words for the person who starts the server.
     pub async fn open(config: Config, env: Env) -> Result<App, StartError> {
         let db = App::open_for_administration(&config, env.clone()).await?;
-        let (keys, setup_code) = db
+        let (keys, log, setup_code) = db
             .write(|tx| {
                 sync::push::settle_types(tx);
                 if feed::life(tx.db)?.generation.is_empty() {
                     feed::begin_generation(tx, "")?;
                 }
-                Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))
+                evidence::actions::enter_log(tx)?;
+                Ok((actions::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
             })
             .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         clips::sweep::start(db.clone());
+        tlog::jobs::start(db.clone(), log.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -94,6 +99,7 @@ impl App {
             uploads: Uploads::default(),
             env,
             keys,
+            log,
             config,
             setup_code,
         })

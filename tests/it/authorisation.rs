@@ -101,6 +101,12 @@ const ROWS: &[(&str, &str)] = &[
     ("HEAD /api/v1/evidence/{id}/content",      "h h h y y y y y  y n"),
     ("GET /api/v1/evidence/{id}/thumbnail",     "h h h y y y y y  y n"),
     ("GET /api/v1/evidence/{id}/receipt",       "h h h y y y y y  y n"),
+    // Proofs are for those who trust nobody; what the leaves say is the Centre's.
+    ("GET /api/v1/log/key",                     "*"),
+    ("GET /api/v1/log/checkpoint",              "*"),
+    ("GET /api/v1/log/proof",                   "*"),
+    ("GET /api/v1/log/consistency",             "*"),
+    ("GET /api/v1/log/entries",                 "n n n n y y y y  n n"),
     // An upload of the device's. Only its owner may touch it; the Centre may look.
     ("OPTIONS /api/v1/uploads",                 "*"),
     ("POST /api/v1/uploads",                    "y y y y y y y y  y n"),
