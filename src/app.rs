@@ -2,8 +2,9 @@
 
 use crate::{
     blob::{Disk, InBucket, InFolder, Originals},
+    clips,
     config::{Config, blobs::BlobPlace},
-    db::{Database, OpenError, feed},
+    db::{Database, OpenError, Tx, feed},
     env::Env,
     error::{Error, Result},
     evidence::{self, poster, reuse, uploads::Uploads},
@@ -71,6 +72,13 @@ pub enum StartError {
     Record(#[from] Error),
 }
 
+/// What the end of every writing transaction brings about: videos that arrived become clips, operations that waited
+/// are judged again.
+fn release(tx: &mut Tx) -> Result<()> {
+    clips::actions::arrived(tx)?;
+    sync::push::release(tx)
+}
+
 impl App {
     /// Opens everything; the data folder is made when it is missing.
     ///
@@ -98,6 +106,7 @@ impl App {
         let blobs = Disk::open(&config.staging, folder)
             .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
+        clips::sweep::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
         let ffmpeg = poster::find(&config.ffmpeg);
         if ffmpeg.is_none() {
@@ -131,8 +140,7 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
-            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, sync::push::release))
-                .await;
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
         Ok(opened.map_err(Error::internal)??)
     }
 }

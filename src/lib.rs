@@ -86,6 +86,7 @@ pub mod captures;
 pub mod cases;
 pub mod cli;
 pub mod client;
+pub mod clips;
 pub mod config;
 pub mod db;
 pub mod dock;

@@ -4,6 +4,7 @@ mod admin;
 mod demo;
 mod dock;
 mod proof;
+mod roster;
 mod serve;
 mod simulate;
 mod torture;
@@ -39,6 +40,8 @@ enum Command {
     Verify(proof::VerifyArgs),
     /// Compare what is kept with the transparency log, as the server does every night.
     Check(proof::CheckArgs),
+    /// Who carries which body camera when: import from CSV, list.
+    Roster(roster::RosterArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
     Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
@@ -153,6 +156,7 @@ pub fn run() -> ExitCode {
         Command::ExportEvidence(args) => proof::export_evidence(&args),
         Command::Verify(args) => proof::verify(&args),
         Command::Check(args) => proof::check(&args),
+        Command::Roster(args) => roster::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),

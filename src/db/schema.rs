@@ -375,6 +375,44 @@ tables! {
         sha256 -> Text,
         size -> BigInt,
     }
+    clips (evidence_id) {
+        evidence_id -> Uid,
+        camera -> Text,
+        device_id -> Nullable<Uid>,
+        user_id -> Nullable<Uid>,
+        user_from -> Nullable<Text>,
+        recorded_at -> Utc,
+        recorded_from -> Text,
+        clock_offset_ms -> Nullable<BigInt>,
+        clock_from -> Nullable<Text>,
+        started_at -> Utc,
+        ended_at -> Utc,
+        key_file -> Bool,
+        doubts -> Doc,
+        state -> Text,
+        best_case -> Nullable<Uid>,
+        best_score -> Nullable<Integer>,
+        judged_at -> Utc,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
+        reason -> Nullable<Text>,
+        arrived_at -> Utc,
+    }
+    camera_assignments (id) {
+        id -> Uid,
+        camera -> Text,
+        user_id -> Uid,
+        from_at -> Utc,
+        until_at -> Utc,
+        set_by -> Nullable<Uid>,
+        set_at -> Utc,
+    }
+    device_repairs (device_id) {
+        device_id -> Uid,
+        reason -> Text,
+        set_by -> Uid,
+        set_at -> Utc,
+    }
 }
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -409,5 +447,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     log_checkpoints,
     device_keys,
     captures,
-    capture_media
+    capture_media,
+    clips,
+    camera_assignments,
+    device_repairs
 );

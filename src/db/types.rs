@@ -202,6 +202,8 @@ ids! {
     CaptureId,
     /// An entry of the transparency log.
     LogEntryId,
+    /// One shift of one person with one body camera.
+    AssignmentId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

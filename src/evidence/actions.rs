@@ -208,6 +208,15 @@ fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> R
     Ok(())
 }
 
+/// After more or other people may see a stored piece than `before` says: announces it anew.
+///
+/// # Errors
+/// `not_found`.
+pub fn audience_changed(tx: &mut Tx, id: EvidenceId, before: Keys) -> Result<()> {
+    let row = store::evidence_get(tx.db, id)?.ok_or_else(|| Error::not_found("evidence"))?;
+    announce(tx, &row, before, None)
+}
+
 /// After a case changed hands: announces its stored evidence anew. `lost` are the audience keys that the case had
 /// before and has no more.
 ///

@@ -18,9 +18,8 @@ use actix_web::{
     http::{Method, StatusCode, header},
     web::Bytes,
 };
-use std::{
-    io::{self, Read, Seek, SeekFrom},
-};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::io::{self, Read, Seek, SeekFrom};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// What is read and sent at a time, bytes.
@@ -29,6 +28,33 @@ const BLOCK: u64 = 128 * 1024;
 const EDGES: [u32; 4] = [160, 320, 640, 1280];
 /// Pixels above which a picture is decoded alone.
 const LARGE: u64 = 16_000_000;
+
+/// Bytes that were read back and accepted so recently need no second look before a receipt.
+const FRESH: TimeDelta = TimeDelta::hours(1);
+
+/// Makes sure that the original is in the store; says when its bytes were last read back and had the right digest. What
+/// was stored long ago is read again: somebody is about to remove the only other copy.
+///
+/// # Errors
+/// `evidence_not_stored`; `internal` when the store has lost or changed it.
+pub(super) async fn verified(app: &App, row: &EvidenceRow) -> Result<DateTime<Utc>> {
+    let (now, stored_at) = (app.env.now(), row.stored_at.ok_or(Code::EvidenceNotStored)?.0);
+    let (originals, sha256) = (app.originals.clone(), row.sha256.clone());
+    let fresh = now - stored_at < FRESH;
+    let found = blocking(move || {
+        let found = if fresh {
+            originals.open(&sha256)?.map(|(_, length)| length)
+        } else {
+            originals.verify(&sha256)?.filter(|(actual, _)| *actual == sha256).map(|(_, length)| length)
+        };
+        found.ok_or_else(|| io::Error::other("the stored original is missing or damaged"))
+    });
+    let length = found.await?;
+    if i64::try_from(length).ok() != Some(row.size) {
+        return Err(Error::internal(format!("the original of {} has {length} bytes, not {}", row.id, row.size)));
+    }
+    Ok(if fresh { stored_at } else { now })
+}
 
 /// The original, whole or in part.
 ///

@@ -17,6 +17,7 @@ pub mod datum;
 pub mod media;
 pub mod poster;
 mod range;
+pub mod receipt;
 pub mod reuse;
 pub mod routes;
 pub mod rules;

@@ -3,6 +3,7 @@
 use super::{
     actions, content,
     datum::Datum,
+    receipt::FileReceipt,
     rules::{Gps, NewEvidence, Owner, Sidecar, Viewer},
     view::Evidence,
 };
@@ -27,6 +28,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(evidence_content)
         .service(evidence_thumbnail)
         .service(super::tracks::routes::evidence_track)
+        .service(evidence_receipt)
         .configure(super::uploads::routes::routes);
 }
 
@@ -196,4 +198,31 @@ async fn evidence_thumbnail(
     }
     let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
     content::small(&app, &request, row, edge).await
+}
+
+#[derive(Serialize, ToSchema)]
+struct SignedFileReceipt {
+    /// A compact JWS (RFC 7515), ES256, `typ: receipt+jwt`; its claims are what `claims` shows. The key is that of
+    /// `/api/v1/sync/receipt-key`.
+    receipt: String,
+    /// For reading without a library.
+    claims: FileReceipt,
+}
+
+/// A signed receipt of a stored file: with it, the copy on a camera may be removed.
+#[utoipa::path(
+    tag = "evidence",
+    params(("id" = EvidenceId, Path)),
+    responses((status = 200, body = SignedFileReceipt))
+)]
+#[get("/evidence/{id}/receipt")]
+async fn evidence_receipt(
+    app: web::Data<App>,
+    caller: Caller,
+    id: web::Path<EvidenceId>,
+) -> Result<web::Json<SignedFileReceipt>> {
+    let (_, viewer) = parties(&caller.not_revoked()?);
+    let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
+    let claims = FileReceipt::of(&row, content::verified(&app, &row).await?, app.env.now())?;
+    Ok(web::Json(SignedFileReceipt { receipt: app.keys.sign_receipt(&claims)?, claims }))
 }

@@ -5,7 +5,7 @@ use crate::{
     db::{
         Db, Each, MultiBackend,
         feed::Keys,
-        schema::{cases, evidence, evidence_links, spot_checks, uploads},
+        schema::{cases, clips, evidence, evidence_links, spot_checks, uploads},
         types::{At, CaseId, DeviceId, EvidenceId, Json, OpId, SpotCheckId, UnitId, UserId},
     },
     error::Result,
@@ -230,6 +230,9 @@ fn seen_by(viewer: &Viewer) -> Vec<Condition> {
     }
     if let Some(user) = viewer.user {
         seen.push(Box::new(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
+        // Who wore the camera.
+        let worn = clips::table.filter(clips::user_id.eq(user)).select(clips::evidence_id);
+        seen.push(Box::new(evidence::id.eq_any(worn)));
         let reported = cases::table.filter(cases::reported_by.eq(user)).select(sql::<Text>("CAST(cases.id AS TEXT)"));
         let reported = linked("case").filter(evidence_links::target_id.eq_any(reported));
         seen.push(Box::new(evidence::id.eq_any(reported)));
@@ -294,8 +297,8 @@ pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
     Ok(audiences(db, std::slice::from_ref(row))?.remove(&row.id).unwrap_or_default())
 }
 
-/// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with
-/// the cases and spot checks it is linked to.
+/// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, who wore the camera, and
+/// those concerned with the cases and spot checks it is linked to.
 pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<EvidenceId, Keys>> {
     let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();
     let mut found: HashMap<EvidenceId, BTreeSet<String>> = HashMap::new();
@@ -314,6 +317,14 @@ pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<Evi
         if let Some(keys) = id.and_then(|id| found.get_mut(&id)) {
             keys.insert(owner);
         }
+    }
+    let wearers: Vec<(EvidenceId, UserId)> = clips::table
+        .filter(clips::evidence_id.eq_any(&ids))
+        .filter(clips::user_id.is_not_null())
+        .select((clips::evidence_id, clips::user_id.assume_not_null()))
+        .load(db)?;
+    for (id, user) in wearers {
+        found.entry(id).or_default().insert(format!("user:{user}"));
     }
     let links: Vec<(EvidenceId, String, String)> = evidence_links::table
         .filter(evidence_links::evidence_id.eq_any(&ids))

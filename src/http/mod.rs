@@ -30,6 +30,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::clips::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
     crate::captures::routes::routes(cfg);

@@ -10,6 +10,7 @@ mod captures_device;
 mod carriage;
 mod cases;
 mod client;
+mod clips;
 mod crash;
 mod cuts;
 mod demo;

@@ -9,6 +9,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 text_enum! {
     /// Where an upload stands.
@@ -100,6 +101,12 @@ pub fn declaration(text: &str) -> Result<NewEvidence> {
     let detail = |e: Error| Code::TusHeaderInvalid.with(format!("Upload-Metadata: {}", e.detail.unwrap_or_default()));
     probe.checked().map_err(detail)?;
     Ok(new)
+}
+
+/// Every pair of an upload's metadata whose value is text. What can't be read counts as absent.
+pub fn words(text: &str) -> HashMap<String, String> {
+    let pairs = headers::metadata(text).unwrap_or_default();
+    pairs.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value).ok()?))).collect()
 }
 
 /// The digest of the whole file, from two sources that may not contradict each other.
