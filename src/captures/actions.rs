@@ -76,7 +76,9 @@ pub fn take(tx: &mut Tx, sender: DeviceId, brought: Vec<Examined>) -> Result<Vec
     let mut fresh: BTreeMap<DeviceId, Vec<Record>> = BTreeMap::new();
     for examined in brought {
         repeats.push(!known.insert(examined.sha256.clone()));
-        if repeats.last() == Some(&false) && let Some(record) = taking.one(tx, examined)? {
+        if repeats.last() == Some(&false)
+            && let Some(record) = taking.one(tx, examined)?
+        {
             fresh.entry(record.content.device).or_default().push(record);
         }
     }
@@ -161,7 +163,8 @@ impl Taking {
             row.status = place(tx.db, &record, &mut flags)?.to_string();
         }
         row.findings = findings(&flags)?;
-        let media: BTreeMap<&str, i64> = content.media.iter().map(|medium| (medium.sha256.as_str(), medium.size)).collect();
+        let media: BTreeMap<&str, i64> =
+            content.media.iter().map(|medium| (medium.sha256.as_str(), medium.size)).collect();
         store::add(tx.db, &row, &media)?;
         let body = json!({
             "sha256": row.sha256, "device": content.device, "epoch": content.epoch, "seq": content.seq,
@@ -309,8 +312,7 @@ fn around(db: &mut Db, device: DeviceId, wave: &BTreeSet<(i32, i64)>) -> Result<
             }
         }
     }
-    let begins: Vec<String> =
-        rows.iter().filter(|row| row.seq == Some(1)).filter_map(|row| row.prev.clone()).collect();
+    let begins: Vec<String> = rows.iter().filter(|row| row.seq == Some(1)).filter_map(|row| row.prev.clone()).collect();
     let before = store::by_sha256(db, &begins)?;
     rows.extend(before.into_iter().filter(|row| row.device_id == device && row.status != Status::Quarantined.as_str()));
     rows.sort_by_key(|row| (row.epoch, row.seq, row.id));

@@ -242,7 +242,8 @@ async fn records(app: &App, budget: Duration, checked: &mut Checked) -> Result<(
                 continue;
             }
             let (originals, sha256) = (app.originals.clone(), piece.sha256.clone());
-            let found = tokio::task::spawn_blocking(move || originals.verify(&sha256)).await.map_err(Error::internal)?;
+            let found =
+                tokio::task::spawn_blocking(move || originals.verify(&sha256)).await.map_err(Error::internal)?;
             match found.map_err(Error::internal)? {
                 Some((sha256, size)) => {
                     checked.originals += 1;
