@@ -306,3 +306,46 @@ it('what the server refuses is shown where it was asked', async () => {
   one('act-submit')?.click()
   await vi.waitFor(() => expect(text('keeping')).toContain('冻结保存，不能删除'))
 })
+
+it('a photo is redacted with rectangles that the keyboard can set, and the copy is led to', async () => {
+  vi.stubGlobal('createImageBitmap', async () => ({ width: 400, height: 300, close: () => undefined }))
+  const sent = asked('/evidence/e1/redactions', () => Response.json(photo('e5', { derived_from: 'e1', role: 'redacted' }), { status: 201 }))
+  go({ evidence: 'e1' })
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(one('redact')).not.toBeNull())
+  one('redact')?.click()
+  await vi.waitFor(() => expect(one('region-add')).not.toBeNull())
+  expect(one('redact-submit')).toBeNull()
+  one('region-add')?.click()
+  await vi.waitFor(() => expect(all('region')).toHaveLength(1))
+  for (const [key, shiftKey] of [['ArrowLeft', false], ['ArrowDown', true]] as const) {
+    one('region')?.dispatchEvent(new KeyboardEvent('keydown', { key, shiftKey, cancelable: true }))
+    await Promise.resolve()
+  }
+  const form = one('redaction')
+  const field = form?.querySelector('textarea')
+  if (!field) throw new Error('no reason')
+  field.value = '遮盖人脸'
+  field.dispatchEvent(new Event('input'))
+  one('redact-submit')?.click()
+  await vi.waitFor(() => expect(text('redacted')).toContain('原件不变'))
+  expect(sent[0]?.body).toEqual({ regions: [{ x: 390, y: 400, w: 200, h: 210 }], style: 'black', reason: '遮盖人脸' })
+  expect(one('redacted')?.querySelector('a')?.getAttribute('href')).toContain('evidence=e5')
+})
+
+it('a tile of restricted evidence asks for no picture', async () => {
+  const pictures = asked('/evidence/e1/thumbnail', () => new Response('jpeg'))
+  answers['/cases/c1'] = () =>
+    Response.json({ id: 'c1', number: '2026-1', ver: 1, state: 'dispatched', title: '井盖破损', description: '', class_code: null, address: null, position: null, unit_id: null, reported_at: '2026-11-22T01:00:00Z', reported_by: 'u2', due_at: null, extension: null, rework_count: 0, closed_at: null, priority: 0, overdue: false })
+  answers['/evidence/e1'] = () => Response.json(photo('e1', { access_class: 'restricted', masked: true }))
+  answers['/cases/c1/timeline'] = () => Response.json({ items: [] })
+  answers['/evidence'] = () => Response.json({ items: [photo('e1', { access_class: 'restricted', masked: true }), film()] })
+  go({ case: 'c1' })
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(all('tile')).toHaveLength(2))
+  expect(all('tile')[0]?.textContent).toContain('受限证据')
+  expect(all('tile')[1]?.textContent).toContain('30 分 5 秒')
+  expect(pictures).toEqual([])
+  all('tile')[0]?.click()
+  await vi.waitFor(() => expect(one('asks')).not.toBeNull())
+})

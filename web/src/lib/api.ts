@@ -23,9 +23,10 @@ export interface ApiOptions {
 
 /** What a call is made of. */
 export interface Wire {
+  /** The body of an answer, as `take` reads it. */
+  read<T>(path: string, call: Call | undefined, take: (response: Response) => Promise<T>): Promise<T>
   json<T>(path: string, call?: Call): Promise<T>
   page<T>(path: string, signal?: AbortSignal): Promise<Page<T>>
-  text(path: string, call?: Call): Promise<string>
   blob(path: string, call?: Call): Promise<Blob>
   query(asked: Record<string, string | number | boolean | undefined>): string
 }
@@ -137,23 +138,20 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     }
   }
 
-  /** The body of an answer, as `read` takes it. */
-  async function body<T>(path: string, call: Call | undefined, read: (response: Response) => Promise<T>): Promise<T> {
+  async function read<T>(path: string, call: Call | undefined, take: (response: Response) => Promise<T>): Promise<T> {
     const response = await authorised(path, call)
     try {
-      return await read(response)
+      return await take(response)
     } catch (error) {
       if (isAbort(error)) throw error
       throw networkError()
     }
   }
 
-  const json = <T>(path: string, call?: Call): Promise<T> => body(path, call, (response) => response.json() as Promise<T>)
-
-  const text = (path: string, call?: Call): Promise<string> => body(path, call, (response) => response.text())
+  const json = <T>(path: string, call?: Call): Promise<T> => read(path, call, (response) => response.json() as Promise<T>)
 
   const blob = (path: string, call?: Call): Promise<Blob> =>
-    body(path, { ...call, unhurried: true }, (response) => response.blob())
+    read(path, { ...call, unhurried: true }, (response) => response.blob())
 
   /** Some lists leave `next` out on their last page, others say `null`. */
   async function page<T>(path: string, signal?: AbortSignal): Promise<Page<T>> {
@@ -226,7 +224,7 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
 
     receipt: (opId: string): Promise<SignedReceipt> => json(`/sync/ops/${encodeURIComponent(opId)}/receipt`),
 
-    ...evidenceCalls({ json, page, text, blob, query: queryString }),
+    ...evidenceCalls({ read, json, page, blob, query: queryString }),
   }
 }
 

@@ -29,7 +29,7 @@ export interface Opening {
 /** Up to that edge a picture is no look at the evidence, pixels. */
 const TILE_EDGE = 320
 
-export function evidenceCalls({ json, page, text, blob, query }: Wire) {
+export function evidenceCalls({ read, json, page, blob, query }: Wire) {
   const at = (id: string, rest = '') => `/evidence/${encodeURIComponent(id)}${rest}`
 
   return {
@@ -110,13 +110,17 @@ export function evidenceCalls({ json, page, text, blob, query }: Wire) {
       json(`/devices/utilisation${query({ from })}`, { signal }),
 
     setRepair: async (deviceId: string, reason: string | null): Promise<void> => {
-      await text(`/devices/${encodeURIComponent(deviceId)}/repair`, { method: 'PUT', body: { reason } })
+      await read(`/devices/${encodeURIComponent(deviceId)}/repair`, { method: 'PUT', body: { reason } }, async () => undefined)
     },
 
     logKey: (signal?: AbortSignal): Promise<{ name: string; verifier: string }> => json('/log/key', { signal }),
 
-    /** The signed note. */
-    checkpoint: (signal?: AbortSignal): Promise<string> => text('/log/checkpoint', { signal }),
+    /** The signed note, and when it was signed, which it does not say itself. */
+    checkpoint: (signal?: AbortSignal): Promise<{ note: string; signed_at: string | null }> =>
+      read('/log/checkpoint', { signal }, async (response) => {
+        const at = Date.parse(response.headers.get('last-modified') ?? '')
+        return { note: await response.text(), signed_at: Number.isNaN(at) ? null : new Date(at).toISOString() }
+      }),
 
     proof: (leafHash: string): Promise<Inclusion> => json(`/log/proof${query({ leaf_hash: leafHash })}`),
 

@@ -48,7 +48,7 @@ export function flagDetail({ code, detail }: Flag): string {
         .replace(/^as local time: (\d+) s$/, (_, gap) => `若文件写的是本地时间，则只差 ${seconds(gap)}`)
         .replace(/^as (\w+): (\d+) m$/, (_, datum, gap) => `若按 ${datumLabel(datum)} 坐标理解，则只差 ${gap} 米`)
         .replace(/\d{4}-\d\d-\d\dT[\d:]+Z/g, localTime)
-        .replace(/\((\w+)\)$/, (whole, source) => (TIME_SOURCES[source] === undefined ? whole : `（${TIME_SOURCES[source]}）`)),
+        .replace(/ \((\w+)\)$/, (whole, source) => (TIME_SOURCES[source] === undefined ? whole : `（${TIME_SOURCES[source]}）`)),
     )
     .join('，')
 }
