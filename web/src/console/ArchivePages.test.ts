@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest'
 import type { Clip, DeviceUse, WholeClip } from '../lib/clips'
 import type { LogEntry } from '../lib/evidence'
 import { go, onPage, route } from './route'
-import { all, choose, fakeServer, one, openAs, problem, text, write } from './testPage'
+import { all, answers, choose, fakeServer, one, openAs, problem, text, write } from './testPage'
 
 const clip = (id: string, change: Partial<Clip> = {}): Clip => ({
   id,
@@ -86,7 +86,7 @@ const leaf: LogEntry = {
 
 const ROOT = `${'A'.repeat(43)}=`
 
-const answers = fakeServer(() => ({
+fakeServer(() => ({
   '/units': () => Response.json({ items: [] }),
   '/cases': () => Response.json({ items: [{ id: 'c7', number: '2026-7', title: '井盖破损' }], next: null }),
   '/names': () => Response.json({ users: [{ id: 'u2', name: '李强' }], devices: [] }),

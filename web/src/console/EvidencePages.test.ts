@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest'
 import type { Capture, CustodyEvent, Deletion, Evidence, LogEntry, Match } from '../lib/evidence'
 import { go, onPage, route } from './route'
-import { all, fakeServer, one, openAs, problem, text, write, type Asked } from './testPage'
+import { all, answers, fakeServer, one, openAs, problem, text, write, type Asked } from './testPage'
 
 const HASH = 'ab'.repeat(32)
 
@@ -115,7 +115,7 @@ const match = (id: string, change: Partial<Match> = {}): Match => ({
   ...change,
 })
 
-const answers = fakeServer(() => ({
+fakeServer(() => ({
   '/units': () => Response.json({ items: [] }),
   '/cases': () => Response.json({ items: [], next: null }),
   '/cases/c1': () => Response.json({ id: 'c1', number: '2026-1', title: '井盖破损' }),

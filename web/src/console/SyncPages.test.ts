@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest'
 import type { DeviceHealth, Sides, Waiting } from '../lib/sync'
 import type { Case } from '../lib/types'
 import { go, onPage, parseRoute, route } from './route'
-import { all, fakeServer, one, openAs, problem, text, write } from './testPage'
+import { all, answers, fakeServer, one, openAs, problem, text, write } from './testPage'
 
 const waiting = (id: string, change: Partial<Waiting> = {}): Waiting => ({
   result: { op_id: id, status: 'conflict', code: 'stage_moved', detail: 'closed' },
@@ -55,7 +55,7 @@ const device = (id: string, change: Partial<DeviceHealth> = {}): DeviceHealth =>
   ...change,
 })
 
-const answers = fakeServer(() => ({
+fakeServer(() => ({
   '/units': () => Response.json({ items: [{ id: 'n1', code: '01', name: '县水利局', class: 'A' }] }),
   '/cases': () => Response.json({ items: [], next: null }),
   '/sync/reviews': () => Response.json({ items: [waiting('o1'), waiting('o2', { followers: 1 })] }),

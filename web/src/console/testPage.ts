@@ -2,18 +2,15 @@
 
 import { createApp, type App as VueApp } from 'vue'
 import { afterEach, beforeEach, vi } from 'vitest'
-import type { Role } from '../lib/types'
+import type { Role, Session } from '../lib/types'
 import App from './App.vue'
 import { leave } from './route'
 
 export interface Asked {
-  method: string
   body: unknown
   query: URLSearchParams
   headers: Record<string, string>
 }
-
-type Answers = Record<string, (asked: Asked) => Response>
 
 export const problem = (status: number, code: string, title: string, detail?: string): Response =>
   Response.json(
@@ -21,9 +18,13 @@ export const problem = (status: number, code: string, title: string, detail?: st
     { status, headers: { 'content-type': 'application/problem+json' } },
   )
 
-/** What each path answers in every test of the file; a test replaces those it is about. */
-export function fakeServer(usual: () => Answers): Answers {
-  const answers: Answers = {}
+/** What each path answers; a test replaces those it is about. */
+export const answers: Record<string, (asked: Asked) => Response> = {}
+
+let app: VueApp | null = null
+
+/** Stands in for the server in every test of the file. */
+export function fakeServer(usual: () => typeof answers): void {
   beforeEach(() => {
     sessionStorage.clear()
     leave()
@@ -32,41 +33,36 @@ export function fakeServer(usual: () => Answers): Answers {
     vi.stubGlobal('fetch', async (input: string, init?: RequestInit) => {
       const [path = '', query] = input.replace('/api/v1', '').split('?')
       const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : null
-      const asked = {
-        method: init?.method ?? 'GET',
-        body,
-        query: new URLSearchParams(query),
-        headers: (init?.headers ?? {}) as Record<string, string>,
-      }
-      return answers[path]?.(asked) ?? problem(404, 'not_found', '找不到该记录')
+      const headers = (init?.headers ?? {}) as Record<string, string>
+      return answers[path]?.({ body, query: new URLSearchParams(query), headers }) ?? problem(404, 'not_found', '找不到该记录')
     })
   })
   afterEach(() => {
     app?.unmount()
-    app = null
     vi.unstubAllGlobals()
     document.body.innerHTML = ''
   })
-
-  let app: VueApp | null = null
-  open = () => {
-    document.body.innerHTML = '<div id="app"></div>'
-    app = createApp(App)
-    app.mount('#app')
-  }
-  known = answers
-  return answers
 }
 
-let open: () => void = () => undefined
-let known: Answers = {}
+export function openPage(): void {
+  document.body.innerHTML = '<div id="app"></div>'
+  app = createApp(App)
+  app.mount('#app')
+}
+
+export const sessionOf = (role: Role): Session => ({
+  access_token: 'a',
+  refresh_token: 'r',
+  expires_in: 900,
+  user: { id: 'u1', username: 'zhang', name: '张敏', role, unit_id: null },
+})
 
 /** Opens the page as somebody who is signed in. */
 export function openAs(role: Role): void {
-  const user = { id: 'u1', username: 'zhang', name: '张敏', role, unit_id: null }
-  known['/me'] = () => Response.json({ user })
-  sessionStorage.setItem('chengguan.session', JSON.stringify({ access_token: 'a', refresh_token: 'r', expires_in: 900, user }))
-  open()
+  const session = sessionOf(role)
+  answers['/me'] ??= () => Response.json({ user: session.user })
+  sessionStorage.setItem('chengguan.session', JSON.stringify(session))
+  openPage()
 }
 
 export const one = <E extends HTMLElement>(name: string) => document.querySelector<E>(`[data-testid=${name}]`)
