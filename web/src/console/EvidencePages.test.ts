@@ -295,6 +295,18 @@ it('each role finds what it may do with the keeping of evidence, and the second 
   await vi.waitFor(() => expect(one('act-submit')).toBeNull())
 })
 
+it('a link is taken back with a reason', async () => {
+  const sent = asked('/evidence/e1/unlink', () => Response.json(photo('e1', { links: [] })))
+  go({ evidence: 'e1' })
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(all('act').some((act) => act.textContent?.includes('取消关联（案件 处置后）'))).toBe(true))
+  all('act').find((act) => act.textContent?.includes('取消关联'))?.click()
+  await vi.waitFor(() => expect(one('reason')).not.toBeNull())
+  write('reason', '关联错了案件')
+  one('act-submit')?.click()
+  await vi.waitFor(() => expect(sent[0]?.body).toEqual({ target_kind: 'case', target_id: 'c1', role: 'after', reason: '关联错了案件' }))
+})
+
 it('what the server refuses is shown where it was asked', async () => {
   answers['/evidence/e1/deletion'] = () => problem(409, 'legal_hold', '该证据已依法冻结保存，不能删除')
   go({ evidence: 'e1' })

@@ -186,6 +186,17 @@ it('the board shows the worst device first, and its ledger names what was lost',
         { epoch: 1, reason: 'enrolled', started_at: '2026-11-20T03:00:00Z', last_push_at: '2026-11-21T03:00:00Z', made: 5, received: 3, missing: [4, 5], lost: true },
       ],
     })
+  answers['/captures/chains/lossy'] = () =>
+    Response.json({
+      records: 12,
+      quarantined: 0,
+      missing: 4,
+      forks: 1,
+      edited: 0,
+      epochs: [
+        { epoch: 1, begins: 'genesis', records: 12, last_seq: 16, last_received_at: null, gaps: [{ from: 3, to: 5 }, { from: 9, to: 9 }], forks: [7], edited: [] },
+      ],
+    })
   openAs('admin')
   await vi.waitFor(() => expect(one('nav-devices')).not.toBeNull())
   one('nav-devices')?.click()
@@ -195,6 +206,9 @@ it('the board shows the worst device first, and its ledger names what was lost',
   all('device-row')[0]?.click()
   await vi.waitFor(() => expect(text('losses')).toContain('不会再来的序号：4–5'))
   expect(text('losses')).toContain('终端数据被清空')
+  await vi.waitFor(() => expect(text('chain-status')).toContain('缺失 4 条'))
+  expect(text('chain-status')).toContain('缺第 3–5、9 条')
+  expect(text('chain-status')).toContain('编号重复：第 7 条')
 })
 
 it('a page keeps its own filters to itself', () => {

@@ -1,7 +1,7 @@
 // How evidence is kept, and who did what with it, as people read it. Roles as in src/evidence/custody/rules.rs.
 
 import type { CustodyEvent, Deletion } from './evidence'
-import { evidenceRoleLabel } from './labels'
+import { linkLabel } from './evidenceWords'
 import { localTime } from './time'
 import type { Role } from './types'
 
@@ -83,7 +83,7 @@ export function eventDetail({ action, detail }: CustodyEvent): string {
       return WHAT[word('what')] ?? word('what')
     case 'linked':
     case 'unlinked':
-      return `${word('target_kind') === 'case' ? '案件' : word('target_kind')} ${evidenceRoleLabel(word('role'))}`.trim()
+      return linkLabel({ target_kind: word('target_kind'), role: word('role') })
     case 'class_changed': {
       const label = word('what') === 'access' ? accessLabel : retentionLabel
       return `${word('what') === 'access' ? '查看权限' : '保存类别'}：${label(word('from'))} → ${label(word('to'))}`
@@ -101,4 +101,5 @@ export const mayKeep = (role: Role | undefined): boolean => ['dispatcher', 'supe
 export const mayPropose = (role: Role | undefined): boolean => role === 'dispatcher' || role === 'admin'
 /** The second person: the inspectors, who also lift holds. */
 export const mayApprove = (role: Role | undefined): boolean => role === 'supervisor'
+export const mayUnlink = (role: Role | undefined): boolean => role === 'dispatcher'
 export const mayRedact = (role: Role | undefined): boolean => role === 'dispatcher' || role === 'supervisor'

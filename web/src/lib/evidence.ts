@@ -158,6 +158,27 @@ export interface Capture {
   record: unknown
 }
 
+/** How a device's chains of signed records stand. */
+export interface ChainStatus {
+  records: number
+  /** What came under its name and is kept apart. */
+  quarantined: number
+  missing: number
+  forks: number
+  edited: number
+  epochs: {
+    epoch: number
+    /** On what the first record was made. */
+    begins: 'genesis' | 'linked' | 'missing'
+    records: number
+    last_seq: number
+    last_received_at: string | null
+    gaps: { from: number; to: number }[]
+    forks: number[]
+    edited: number[]
+  }[]
+}
+
 export interface LogEntry {
   id: string
   kind: string

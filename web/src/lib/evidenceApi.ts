@@ -4,6 +4,7 @@ import type { Wire } from './api'
 import type { ClipPage, ClipState, Clip, DevicesUse, WholeClip } from './clips'
 import type {
   Capture,
+  ChainStatus,
   CustodyEvent,
   Deletion,
   DeletionState,
@@ -11,6 +12,7 @@ import type {
   Evidence,
   Hold,
   Inclusion,
+  Link,
   LogEntry,
   Match,
   Names,
@@ -52,6 +54,9 @@ export function evidenceCalls({ read, json, page, blob, query }: Wire) {
     captures: async (evidenceId: string, signal?: AbortSignal): Promise<Capture[]> =>
       (await page<Capture>(`/captures${query({ evidence_id: evidenceId })}`, signal)).items,
 
+    captureChain: (deviceId: string, signal?: AbortSignal): Promise<ChainStatus> =>
+      json(`/captures/chains/${encodeURIComponent(deviceId)}`, { signal }),
+
     names: (): Promise<Names> => json('/names'),
 
     custody: (id: string, paging: Paging, signal?: AbortSignal): Promise<Page<CustodyEvent>> =>
@@ -59,6 +64,9 @@ export function evidenceCalls({ read, json, page, blob, query }: Wire) {
 
     setAccess: (id: string, access_class: 'normal' | 'restricted', reason: string): Promise<Evidence> =>
       json(at(id, '/access-class'), { method: 'PUT', body: { class: access_class, reason } }),
+
+    unlink: (id: string, link: Link, reason: string): Promise<Evidence> =>
+      json(at(id, '/unlink'), { method: 'POST', body: { ...link, reason } }),
 
     retention: (id: string, signal?: AbortSignal): Promise<Retention> => json(at(id, '/retention'), { signal }),
 

@@ -77,6 +77,12 @@ export const isRedactable = (evidence: Evidence): boolean =>
 export const evidenceTitle = (evidence: Evidence): string =>
   evidenceRoleLabel(evidence.role) || (isVideo(evidence) ? '录像' : '证据')
 
+const TARGETS: Record<string, string> = { case: '案件', spot_check: '抽检记录' }
+
+/** `案件 处置后`. */
+export const linkLabel = ({ target_kind, role }: { target_kind: string; role: string }): string =>
+  `${TARGETS[target_kind] ?? target_kind} ${evidenceRoleLabel(role)}`.trim()
+
 /** `3 分 20 秒`, of a recording. */
 export function lengthText(milliseconds: number): string {
   const whole = Math.round(milliseconds / 1000)

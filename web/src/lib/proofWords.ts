@@ -1,6 +1,6 @@
 // Signatures of devices and the transparency log, as people read them.
 
-import type { Capture, Checked, LogEntry } from './evidence'
+import type { Capture, ChainStatus, Checked, LogEntry } from './evidence'
 import { localTime } from './time'
 
 const STATUSES: Record<Capture['status'], { word: string; why: string; tone: string }> = {
@@ -46,6 +46,21 @@ const FAULTS: Record<string, string> = {
 }
 
 export const faultLabel = (code: string): string => FAULTS[code] ?? code
+
+/** What is wrong with a device's chains; nothing when they are whole. */
+export function chainMarks({ missing, forks, edited, quarantined }: ChainStatus): string[] {
+  const found: [count: number, word: string][] = [
+    [missing, '缺失'],
+    [forks, '编号重复'],
+    [edited, '事后改换'],
+    [quarantined, '不能采信'],
+  ]
+  return found.filter(([count]) => count > 0).map(([count, word]) => `${word} ${count} 条`)
+}
+
+/** `3–7、9`. */
+export const spans = (gaps: { from: number; to: number }[]): string =>
+  gaps.map(({ from, to }) => (from === to ? `${from}` : `${from}–${to}`)).join('、')
 
 export const LOG_KINDS: Record<string, string> = {
   evidence: '证据入册',
