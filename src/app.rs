@@ -6,12 +6,13 @@ use crate::{
     db::{Database, OpenError, feed},
     env::Env,
     error::{Error, Result},
-    evidence::{poster, reuse, uploads::Uploads},
+    evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
+    tlog::{self, LogKey},
 };
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
@@ -33,6 +34,8 @@ pub struct App {
     pub env: Env,
     /// The server's own keys.
     pub keys: Keys,
+    /// What signs the transparency log.
+    pub log: Arc<LogKey>,
     /// The settings it was started with.
     pub config: Config,
     /// The code the first administrator needs, while there is none.
@@ -65,13 +68,14 @@ impl App {
     /// [`StartError`], in words for the person who starts the server.
     pub async fn open(config: Config, env: Env) -> Result<App, StartError> {
         let db = App::open_for_administration(&config, env.clone()).await?;
-        let (keys, setup_code) = db
+        let (keys, log, setup_code) = db
             .write(|tx| {
                 sync::push::settle_types(tx);
                 if feed::life(tx.db)?.generation.is_empty() {
                     feed::begin_generation(tx, "")?;
                 }
-                Ok((actions::keys_load(tx)?, actions::setup_code(tx)?))
+                evidence::actions::enter_log(tx)?;
+                Ok((actions::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
             })
             .await?;
         let blobs = Disk::open(&config.data, &config.blobs)
@@ -82,6 +86,7 @@ impl App {
         }
         sync::jobs::start(db.clone());
         reuse::sweep::start(db.clone(), blobs.clone(), env.clone());
+        tlog::jobs::start(db.clone(), log.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -93,6 +98,7 @@ impl App {
             ffmpeg,
             env,
             keys,
+            log,
             config,
             setup_code,
         })

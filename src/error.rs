@@ -85,6 +85,9 @@ codes! {
     UserRequired = "user_required",
     /// The caller belongs to another unit.
     UnitForeign = "unit_foreign",
+    // -- evidence that holds up
+    /// The fact is recorded and gets its place in the transparency log within seconds.
+    LogPending = "log_pending",
     // -- the case loop
     /// The case's stage does not allow the command.
     StageForbids = "stage_forbids",

@@ -19,6 +19,7 @@
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
 //! | [`sim`] | a county, its media and its fleet, for `demo`, `simulate`, `torture` and tests |
@@ -92,6 +93,7 @@ pub mod error;
 pub mod evidence;
 pub mod http;
 pub mod identity;
+pub mod proof;
 pub mod sim;
 pub mod spotchecks;
 pub mod sync;

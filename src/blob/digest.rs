@@ -104,6 +104,15 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [DIGITS[usize::from(b >> 4)], DIGITS[usize::from(b & 15)]]).map(char::from).collect()
 }
 
+/// The bytes that hexadecimal digits stand for; `None` for anything else.
+pub fn bytes(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes();
+    if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
+        return None;
+    }
+    (0..digits.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).ok()).collect()
+}
+
 /// A SHA-256 written as 64 hexadecimal digits (either case) or as base64 of 32 bytes; gives lower-case hexadecimal.
 pub fn sha256_text(text: &str) -> Option<String> {
     if text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -114,9 +123,7 @@ pub fn sha256_text(text: &str) -> Option<String> {
 
 /// The value of `Repr-Digest` (RFC 9530) for a SHA-256 in hexadecimal.
 pub fn repr_digest(sha256: &str) -> String {
-    let bytes: Vec<u8> =
-        (0..sha256.len() / 2).filter_map(|i| u8::from_str_radix(&sha256[2 * i..2 * i + 2], 16).ok()).collect();
-    format!("sha-256=:{}:", B64.encode(bytes))
+    format!("sha-256=:{}:", B64.encode(bytes(sha256).unwrap_or_default()))
 }
 
 #[cfg(test)]

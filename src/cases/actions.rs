@@ -200,6 +200,15 @@ pub fn case_get(db: &mut Db, who: &Actor, id: CaseId) -> Result<CaseRow> {
     store::case_get(db, id)?.filter(|row| desk::visible(row, who)).ok_or_else(|| Error::not_found("case"))
 }
 
+/// A case that this person may see, by the number people say.
+///
+/// # Errors
+/// `not_found`.
+pub fn case_by_number(db: &mut Db, who: &Actor, number: &str) -> Result<CaseRow> {
+    let row = store::case_by_number(db, number)?;
+    row.filter(|row| desk::visible(row, who)).ok_or_else(|| Error::not_found("case"))
+}
+
 /// A page of the cases that this person may see.
 ///
 /// # Errors

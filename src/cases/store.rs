@@ -260,6 +260,10 @@ pub struct Page {
     pub limit: i64,
 }
 
+pub(super) fn case_by_number(db: &mut Db, number: &str) -> Result<Option<CaseRow>> {
+    Ok(cases::table.filter(cases::number.eq(number)).select(CaseRow::as_select()).first(db).optional()?)
+}
+
 pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
     let mut rows: Vec<CaseRow> = Vec::new();
     for mut query in ways(&page.sight) {

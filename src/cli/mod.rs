@@ -3,6 +3,7 @@
 mod admin;
 mod demo;
 mod dock;
+mod proof;
 mod serve;
 mod simulate;
 mod torture;
@@ -10,6 +11,8 @@ mod torture;
 use crate::config::{Config, ConfigError};
 use clap::{Args, Parser, Subcommand};
 use std::{io::Write, path::PathBuf, process::ExitCode};
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[derive(Parser)]
 #[command(name = "chengguan", version, about = "智慧城管 field-sync platform")]
@@ -30,6 +33,12 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// Write a case's evidence as a bundle that anybody can check offline.
+    ExportEvidence(proof::ExportArgs),
+    /// Check such a bundle: no database, no network.
+    Verify(proof::VerifyArgs),
+    /// Compare what is kept with the transparency log, as the server does every night.
+    Check(proof::CheckArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
     Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
@@ -128,6 +137,9 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::ExportEvidence(args) => proof::export_evidence(&args),
+        Command::Verify(args) => proof::verify(&args),
+        Command::Check(args) => proof::check(&args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),
@@ -140,6 +152,11 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs a command that works on the database and the files.
+pub(crate) fn run_async(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?.block_on(work)
 }
 
 /// Prints one line to standard output. A closed pipe (`chengguan user list | head`) is not an error.

@@ -277,11 +277,8 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
         _ => {}
     }
     store::evidence_save(tx.db, &row)?;
-    let body = json!({
-        "sha256": row.sha256, "size": row.size, "media_type": row.media_type, "device": row.device_id, "user": row.user_id,
-    });
-    tlog::record(tx, tlog::Kind::Evidence, &format!("evidence:{}", row.id), &body)?;
     reuse::actions::stored(tx, &row)?;
+    accepted(tx, &row)?;
     tx.settle(settled_key(&row.sha256));
     announce(tx, &row, Keys::new(), None)?;
     Ok(row)
@@ -342,6 +339,50 @@ pub fn evidence_for_feed(db: &mut Db, viewer: &Viewer, ids: &[EvidenceId]) -> Re
     let rows = store::evidence_list(db, viewer, Wanted { only: Some(ids), stored: true, limit, ..Wanted::default() })?;
     let links = store::links_of(db, ids)?;
     Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
+}
+
+/// Stored evidence by id, after `after`.
+///
+/// # Errors
+/// The engine's own.
+pub fn stored_after(db: &mut Db, after: Option<EvidenceId>, limit: i64) -> Result<Vec<EvidenceRow>> {
+    store::stored_after(db, after, limit)
+}
+
+/// Which of these have a record.
+///
+/// # Errors
+/// The engine's own.
+pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceId>> {
+    Ok(store::evidence_by_id(db, ids)?.into_iter().map(|row| row.id).collect())
+}
+
+/// Makes leaves of evidence that was accepted before there was a log; only while the log is empty.
+///
+/// # Errors
+/// The engine's own.
+pub fn enter_log(tx: &mut Tx) -> Result<()> {
+    if !tlog::actions::list(tx.db, None, None, 1)?.is_empty() {
+        return Ok(());
+    }
+    let mut after = None;
+    loop {
+        let page = store::stored_after(tx.db, after, 1000)?;
+        let Some(end) = page.last() else { return Ok(()) };
+        after = Some(end.id);
+        for row in page {
+            accepted(tx, &row)?;
+        }
+    }
+}
+
+fn accepted(tx: &mut Tx, row: &EvidenceRow) -> Result<()> {
+    let body = json!({
+        "sha256": row.sha256, "size": row.size, "media_type": row.media_type, "device": row.device_id, "user": row.user_id,
+        "stored_ms": row.stored_at.map(|at| at.0.timestamp_millis()),
+    });
+    tlog::record(tx, tlog::Kind::Evidence, &format!("evidence:{}", row.id), &body)?;
+    Ok(())
 }
 
 /// Who may see each of these pieces.

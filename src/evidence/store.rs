@@ -135,6 +135,15 @@ pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<Str
     Ok(found)
 }
 
+/// Stored evidence by id, after `after`.
+pub(super) fn stored_after(db: &mut Db, after: Option<EvidenceId>, limit: i64) -> Result<Vec<EvidenceRow>> {
+    let mut query = evidence::table.filter(evidence::state.eq("stored")).order(evidence::id).limit(limit).into_boxed();
+    if let Some(after) = after {
+        query = query.filter(evidence::id.gt(after));
+    }
+    Ok(query.select(EvidenceRow::as_select()).load(db)?)
+}
+
 /// Which evidence a list shows, of what a viewer may see.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Wanted<'a> {

@@ -31,6 +31,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::spotchecks::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
+    crate::tlog::routes::routes(cfg);
 }
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.
@@ -69,10 +70,22 @@ pub fn openapi() -> OpenApi {
     api
 }
 
-/// The operations that take no token: those that give one, what a tus client asks first, and the two that a supervisor
-/// of processes asks.
-const PUBLIC: &[&str] =
-    &["setup", "login", "refresh", "device_enrol", "upload_options", "sync_receipt_key", "healthz", "readyz"];
+/// The operations that take no token: those that give one, what a tus client asks first, what proves something to
+/// somebody outside, and the two that a supervisor of processes asks.
+const PUBLIC: &[&str] = &[
+    "setup",
+    "login",
+    "refresh",
+    "device_enrol",
+    "upload_options",
+    "sync_receipt_key",
+    "log_key",
+    "log_checkpoint",
+    "log_proof",
+    "log_consistency",
+    "healthz",
+    "readyz",
+];
 
 /// Bare paths, wrong parameters: our problems instead of the framework's text.
 fn parameter_errors(cfg: &mut web::ServiceConfig) {

@@ -75,6 +75,7 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::DeviceRequired => (403, "此操作只能由已登记的设备执行", "Only a device may do this"),
         Code::UserRequired => (403, "此操作需要人员登录", "Only a signed-in person may do this"),
         Code::UnitForeign => (403, "该案件不属于您的单位", "The case belongs to another unit"),
+        Code::LogPending => (409, "正在写入存证日志，请几秒后再查", "It gets its place in the log within seconds"),
         Code::StageForbids => (409, "案件当前环节不允许此操作", "The case's stage does not allow this"),
         Code::StageMoved => (409, "案件已被他人推进到别的环节", "Somebody moved the case on"),
         Code::VersionStale => (409, "记录已被他人修改，请刷新后再试", "The record has changed"),

@@ -27,15 +27,22 @@ const SETUP: &str = "setup_code_sha256";
 /// # Errors
 /// The engine's own, or damaged key material.
 pub fn keys_load(tx: &mut Tx) -> Result<Keys> {
-    if store::secret_get(tx.db, SIGNING)?.is_none() {
-        let fresh = Keys::fresh(tx.env())?;
-        for (name, secret) in [SIGNING, CURSOR].into_iter().zip(fresh) {
-            store::secret_set(tx.db, name, &secret, At(tx.now))?;
-        }
+    let signing = secret(tx, SIGNING, tokens::fresh_pkcs8)?;
+    let random = tx.env().bytes::<32>().to_vec();
+    Keys::load(&signing, &secret(tx, CURSOR, || Ok(random))?)
+}
+
+/// A secret of the server's, made when it is first asked for.
+///
+/// # Errors
+/// The engine's own, or what making it says.
+pub fn secret(tx: &mut Tx, name: &str, fresh: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
+    if let Some(secret) = store::secret_get(tx.db, name)? {
+        return Ok(secret);
     }
-    let mut get = |name| -> Result<Vec<u8>> { Ok(store::secret_get(tx.db, name)?.unwrap_or_default()) };
-    let (signing, cursor) = (get(SIGNING)?, get(CURSOR)?);
-    Keys::load(&signing, &cursor)
+    store::secret_add(tx.db, name, &fresh()?, At(tx.now))?;
+    // Another process may have been quicker; then its secret is the one.
+    store::secret_get(tx.db, name)?.ok_or_else(|| Error::internal("a secret vanished"))
 }
 
 /// A one-time code for the first administrator, when there is none. Each start makes a new one and voids the last.

@@ -415,6 +415,14 @@ pub(super) fn secret_set(db: &mut Db, name: &str, secret: &[u8], at: At) -> Resu
     Ok(())
 }
 
+/// Keeps a secret unless there is one.
+pub(super) fn secret_add(db: &mut Db, name: &str, secret: &[u8], at: At) -> Result<()> {
+    let values = (server_secrets::name.eq(name), server_secrets::secret.eq(secret), server_secrets::created_at.eq(at));
+    Each(diesel::insert_into(server_secrets::table).values(values).on_conflict(server_secrets::name).do_nothing())
+        .execute(db)?;
+    Ok(())
+}
+
 pub(super) fn secret_remove(db: &mut Db, name: &str) -> Result<()> {
     diesel::delete(server_secrets::table.find(name)).execute(db)?;
     Ok(())

@@ -2,7 +2,6 @@
 
 use crate::{
     db::types::{DeviceId, SessionId, UserId},
-    env::Env,
     error::{Code, Error, Result},
 };
 use aws_lc_rs::{
@@ -70,14 +69,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Key material for a fresh server: PKCS#8, HMAC key.
-    ///
-    /// # Errors
-    /// `internal`, when the library can't make a key.
-    pub fn fresh(env: &Env) -> Result<[Vec<u8>; 2]> {
-        Ok([fresh_pkcs8()?, env.bytes::<32>().to_vec()])
-    }
-
     /// Keys from stored material.
     ///
     /// # Errors
@@ -325,9 +316,7 @@ mod tests {
 
     #[test]
     fn an_access_token_expires_and_a_changed_one_is_refused() {
-        let env = Env::system();
-        let [a, b] = Keys::fresh(&env).unwrap();
-        let keys = Keys::load(&a, &b).unwrap();
+        let keys = Keys::load(&fresh_pkcs8().unwrap(), &[7; 32]).unwrap();
         let (user, session) = (UserId(Uuid::from_u128(1)), SessionId(Uuid::from_u128(2)));
         let token = keys.sign_user(user, session, now(), TimeDelta::minutes(15)).unwrap();
         assert_eq!(keys.verify_user(&token, now()).unwrap().sid, session);
@@ -340,9 +329,7 @@ mod tests {
 
     #[test]
     fn a_seal_opens_only_unchanged() {
-        let env = Env::system();
-        let [a, b] = Keys::fresh(&env).unwrap();
-        let keys = Keys::load(&a, &b).unwrap();
+        let keys = Keys::load(&fresh_pkcs8().unwrap(), &[7; 32]).unwrap();
         let sealed = keys.seal("g:17");
         assert_eq!(keys.unseal(&sealed).as_deref(), Some("g:17"));
         assert_eq!(keys.unseal(&sealed.replacen('Z', "Y", 1)), None);

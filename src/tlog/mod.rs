@@ -8,11 +8,17 @@
 //!
 //! Invariants (held by `tests/it/tlog.rs`):
 //! * a leaf never changes and never leaves; what it says is undone by a later leaf;
-//! * places are dense and never move.
+//! * places are dense and never move;
+//! * a checkpoint that was signed is proved consistent with every later one.
 
-mod actions;
+pub mod actions;
+pub mod jobs;
+pub mod merkle;
+pub mod note;
+pub mod routes;
 pub mod rules;
-mod store;
+pub mod store;
 
 pub use actions::record;
+pub use note::{LogKey, LogName};
 pub use rules::Kind;

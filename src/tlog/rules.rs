@@ -1,10 +1,6 @@
-//! What a leaf says and how it is hashed.
+//! What a leaf says.
 
-use crate::{
-    canonical::canonical,
-    error::Result,
-    identity::{rules::text_enum, tokens::sha256},
-};
+use crate::{canonical::canonical, error::Result, identity::rules::text_enum};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -23,6 +19,8 @@ text_enum! {
         Custody = "custody",
         /// A person decided about a suspected re-use of a photo.
         ReuseDecision = "reuse_decision",
+        /// A case's evidence was handed over, in a bundle whose manifest has this digest.
+        Export = "export",
         /// A draw of the spot checks.
         Draw = "draw",
         /// A published score.
@@ -40,9 +38,4 @@ pub fn leaf(id: Uuid, kind: Kind, subject: &str, at: DateTime<Utc>, body: &Value
     canonical(&json!({
         "v": 1, "id": id, "kind": kind, "subject": subject, "at_ms": at.timestamp_millis(), "body": body,
     }))
-}
-
-/// The hash of a leaf (RFC 6962 §2.1): SHA-256 of a zero byte and the leaf.
-pub fn leaf_hash(leaf: &[u8]) -> Vec<u8> {
-    sha256(&[&[0], leaf].concat())
 }

@@ -94,6 +94,12 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/evidence/reuse",              "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/reuse/{id}",         "n n n n y y y y  n n"),
     ("POST /api/v1/evidence/reuse/{id}/decision", "n n n n y n y n  n n"),
+    // Proofs are for those who trust nobody; what the leaves say is the Centre's.
+    ("GET /api/v1/log/key",                     "*"),
+    ("GET /api/v1/log/checkpoint",              "*"),
+    ("GET /api/v1/log/proof",                   "*"),
+    ("GET /api/v1/log/consistency",             "*"),
+    ("GET /api/v1/log/entries",                 "n n n n y y y y  n n"),
     // An upload of the device's. Only its owner may touch it; the Centre may look.
     ("OPTIONS /api/v1/uploads",                 "*"),
     ("POST /api/v1/uploads",                    "y y y y y y y y  y n"),

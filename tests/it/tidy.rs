@@ -17,6 +17,7 @@ const ORDER: &[&[&str]] = &[
     &["evidence"],
     &["cases"],
     &["spotchecks"],
+    &["proof"],
     &["sync"],
     &["client", "dock", "sim"],
     &["jobs", "http", "app", "cli"],
@@ -24,8 +25,18 @@ const ORDER: &[&[&str]] = &[
 
 /// The edge's files: they hold HTTP, or carry bytes between a request, the disk and a transaction, so they may use
 /// `http` and `app`, which stand above their areas.
-const EDGE: &[&str] =
-    &["routes.rs", "push.rs", "content.rs", "append.rs", "create.rs", "finish.rs", "sweep.rs", "writer.rs"];
+const EDGE: &[&str] = &[
+    "routes.rs",
+    "push.rs",
+    "content.rs",
+    "append.rs",
+    "create.rs",
+    "finish.rs",
+    "sweep.rs",
+    "writer.rs",
+    "export.rs",
+    "check.rs",
+];
 
 /// What a file of this name may not use, because its work is another's.
 const FORBIDDEN: &[(&str, &[&str])] = &[

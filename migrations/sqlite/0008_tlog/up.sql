@@ -11,6 +11,7 @@ CREATE TABLE log_entries (
   sequenced_at INTEGER
 ) STRICT;
 CREATE INDEX log_entries_subject ON log_entries (subject, id);
+CREATE INDEX log_entries_hash ON log_entries (leaf_hash);
 CREATE INDEX log_entries_waiting ON log_entries (id) WHERE leaf_index IS NULL;
 -- The tree's hashes, 256 in a tile: level 0 holds those of the leaves, each level above the roots of full tiles below.
 CREATE TABLE log_tiles (

@@ -25,7 +25,7 @@ use crate::{
     identity::{
         rules::{DeviceKind, Role},
         store::{DeviceRow, EpochRow},
-        tokens::Keys,
+        tokens::{self, Keys},
     },
 };
 use check::Violation;
@@ -88,8 +88,7 @@ pub struct Outcome {
 /// `internal`.
 pub fn keys() -> Result<Keys> {
     let env = Env::simulated(began(), 7).0;
-    let [signing, cursors] = Keys::fresh(&env)?;
-    Keys::load(&signing, &cursors)
+    Keys::load(&tokens::fresh_pkcs8()?, &env.bytes::<32>())
 }
 
 /// When histories begin.

@@ -321,6 +321,11 @@ impl World {
         block_on(self.app.db.write(f)).expect("the transaction commits")
     }
 
+    /// One writing transaction that may be refused.
+    pub fn try_write<T: Send + 'static>(&self, f: impl FnOnce(&mut Tx) -> Result<T> + Send + 'static) -> Result<T> {
+        block_on(self.app.db.write(f))
+    }
+
     /// One read beside the API.
     #[track_caller]
     pub fn read<T: Send + 'static>(&self, f: impl FnOnce(&mut Db) -> Result<T> + Send + 'static) -> T {
@@ -360,7 +365,8 @@ impl Drop for Beside {
     }
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// Waits for a future of the server's inside.
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made").block_on(future)
 }
 
