@@ -26,6 +26,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 const BLOCK: u64 = 128 * 1024;
 /// The edges thumbnails are made for, pixels; a request gets the next larger one, so that few variants exist.
 const EDGES: [u32; 4] = [160, 320, 640, 1280];
+/// What stands in the place of the picture of a video that has none.
+const NO_POSTER: &str = "-no-poster.txt";
 /// Pixels above which a picture is decoded alone.
 const LARGE: u64 = 16_000_000;
 
@@ -204,8 +206,16 @@ async fn make(app: &App, row: &EvidenceRow, edge: u32, suffix: String) -> Result
     let made = tokio::task::spawn_blocking(move || {
         let picture = match film {
             Some(ffmpeg) => {
+                // A video without a picture would keep the decoder busy each time somebody looks at a list.
+                if let Some(why) = originals.derived(&sha256, NO_POSTER)? {
+                    return Err(NoPicture::Known(String::from_utf8_lossy(&why).into_owned()));
+                }
                 let Some(file) = originals.file(&sha256, &unique)? else { return Ok(None) };
-                let poster = poster::make(&ffmpeg, file.path(), length_ms)?;
+                let poster = poster::make(&ffmpeg, file.path(), length_ms).inspect_err(|error| {
+                    if !matches!(error, PosterError::Io(_)) {
+                        drop(originals.keep_derived(&sha256, NO_POSTER, &unique, error.to_string().as_bytes()));
+                    }
+                })?;
                 thumbnail::make_from_bytes(&poster, edge, None)?
             }
             None => {
@@ -244,6 +254,8 @@ enum NoPicture {
     Photo(#[from] ThumbnailError),
     #[error(transparent)]
     Film(#[from] PosterError),
+    #[error("{0}")]
+    Known(String),
 }
 
 async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {

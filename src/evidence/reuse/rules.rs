@@ -8,8 +8,8 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
-/// Bits of 256 by which two hashes of one picture may differ. Measured (`docs` of the area): the same picture saved anew,
-/// smaller, brighter, stamped or cropped stays below it, two different ones above.
+/// Bits of 256 by which two hashes of one picture may differ. Measured by `hash`'s own test: the same picture saved anew,
+/// smaller, brighter, stamped, mirrored or cropped differs by at most 36, two different streets by at least 77.
 pub const SAME: u32 = 40;
 /// Bits of 64, for the first look through all photos: those of one picture differ by less.
 pub const SAME_COARSE: u32 = 10;
