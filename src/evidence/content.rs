@@ -34,23 +34,28 @@ const FRESH: TimeDelta = TimeDelta::hours(1);
 /// was stored long ago is read again: somebody is about to remove the only other copy.
 ///
 /// # Errors
-/// `evidence_not_stored`; `internal` when the store has lost or changed it.
+/// `evidence_not_stored`, also when the store has lost or changed it.
 pub(super) async fn verified(app: &App, row: &EvidenceRow) -> Result<DateTime<Utc>> {
     let (now, stored_at) = (app.env.now(), row.stored_at.ok_or(Code::EvidenceNotStored)?.0);
     let (disk, sha256) = (app.blobs.clone(), row.sha256.clone());
     let fresh = now - stored_at < FRESH;
     let found = blocking(move || {
-        if fresh {
-            return Ok(File::open(disk.original(&sha256))?.metadata()?.len());
+        if !fresh {
+            return disk.verify(&sha256);
         }
-        match disk.verify(&sha256)? {
-            Some((actual, length)) if actual == sha256 => Ok(length),
-            _ => Err(io::Error::other("the stored original is missing or damaged")),
+        match File::open(disk.original(&sha256)) {
+            Ok(file) => Ok(Some((sha256, file.metadata()?.len()))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
     });
-    let length = found.await?;
-    if i64::try_from(length).ok() != Some(row.size) {
-        return Err(Error::internal(format!("the original of {} has {length} bytes, not {}", row.id, row.size)));
+    let found = found.await?;
+    let whole = found
+        .as_ref()
+        .is_some_and(|(sha256, length)| *sha256 == row.sha256 && i64::try_from(*length).ok() == Some(row.size));
+    if !whole {
+        tracing::error!(evidence = %row.id, expected = row.sha256, ?found, "a stored original is missing or damaged");
+        return Err(Code::EvidenceNotStored.into());
     }
     Ok(if fresh { stored_at } else { now })
 }
