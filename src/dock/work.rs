@@ -407,9 +407,18 @@ impl Dock<'_> {
 
     /// The server says that it has the file: it must sign that.
     fn stored(&self, line: &Line, item: &Item, recording: Recording, receipt: Receipt) -> Result<Option<Duration>> {
-        let token = self.identity.token(self.env, *hold(&self.clock))?;
-        let signed = receipt::fetch(self.api, &token, receipt.evidence_id);
-        let checked = signed
+        let mut failures = 0;
+        let fetched = loop {
+            let token = self.identity.token(self.env, *hold(&self.clock))?;
+            match receipt::fetch(self.api, &token, receipt.evidence_id) {
+                Err(error) if passes(&error) && failures < TRIES_ONCE && !self.stopped() => {
+                    failures += 1;
+                    self.sleep(self.settings.pace.wait(failures, self.env.below(u32::MAX)));
+                }
+                outcome => break outcome,
+            }
+        };
+        let checked = fetched
             .map_err(|e| e.to_string())
             .and_then(|signed| receipt::check(&signed, &self.key, &item.sha256, item.size).map(|_| signed));
         let signed = match checked {
@@ -521,6 +530,15 @@ impl FileWatch<'_> {
     /// Whether others should have their turn now. At first the file must get on at all.
     fn enough(&self) -> bool {
         hold(&self.dock.turns).enough(self.turn, Instant::now())
+    }
+}
+
+/// Whether a failure is one that goes away by itself.
+fn passes(error: &ClientError) -> bool {
+    match error {
+        ClientError::Offline(_) => true,
+        ClientError::Refused { status, .. } => matches!(status, 408 | 423 | 425 | 429 | 500..=599),
+        _ => false,
     }
 }
 

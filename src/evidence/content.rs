@@ -38,22 +38,24 @@ const FRESH: TimeDelta = TimeDelta::hours(1);
 /// was stored long ago is read again: somebody is about to remove the only other copy.
 ///
 /// # Errors
-/// `evidence_not_stored`; `internal` when the store has lost or changed it.
+/// `evidence_not_stored`, also when the store has lost or changed it.
 pub(super) async fn verified(app: &App, row: &EvidenceRow) -> Result<DateTime<Utc>> {
     let (now, stored_at) = (app.env.now(), row.stored_at.ok_or(Code::EvidenceNotStored)?.0);
     let (originals, sha256) = (app.originals.clone(), row.sha256.clone());
     let fresh = now - stored_at < FRESH;
     let found = blocking(move || {
-        let found = if fresh {
-            originals.open(&sha256)?.map(|(_, length)| length)
-        } else {
-            originals.verify(&sha256)?.filter(|(actual, _)| *actual == sha256).map(|(_, length)| length)
-        };
-        found.ok_or_else(|| io::Error::other("the stored original is missing or damaged"))
+        if !fresh {
+            return originals.verify(&sha256);
+        }
+        Ok(originals.open(&sha256)?.map(|(_, length)| (sha256, length)))
     });
-    let length = found.await?;
-    if i64::try_from(length).ok() != Some(row.size) {
-        return Err(Error::internal(format!("the original of {} has {length} bytes, not {}", row.id, row.size)));
+    let found = found.await?;
+    let whole = found
+        .as_ref()
+        .is_some_and(|(sha256, length)| *sha256 == row.sha256 && i64::try_from(*length).ok() == Some(row.size));
+    if !whole {
+        tracing::error!(evidence = %row.id, expected = row.sha256, ?found, "a stored original is missing or damaged");
+        return Err(Code::EvidenceNotStored.into());
     }
     Ok(if fresh { stored_at } else { now })
 }

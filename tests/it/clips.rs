@@ -234,11 +234,14 @@ fn the_roster_says_who_wore_the_camera_and_who_may_see_it(world: &World) {
 fn a_roster_has_one_person_a_camera_at_a_time(world: &World) {
     let docked = docked(world);
     let (a, b) = (world.person(Role::Officer), world.person(Role::Officer));
-    let hour = |n: i64| world.now() + TimeDelta::hours(n);
+    let start = world.now();
+    let hour = |n: i64| start + TimeDelta::hours(n);
     docked.shift("C1", &a, hour(0), hour(8)).expect(200);
     docked.shift("C1", &b, hour(7), hour(9)).refused(Code::AlreadyExists);
     docked.shift("C1", &b, hour(8), hour(16)).expect(200);
+    world.wait(TimeDelta::seconds(1));
     docked.shift("C2", &b, hour(7), hour(9)).expect(200);
+    world.wait(TimeDelta::seconds(1));
     // The first ends earlier than planned.
     docked.shift("C1", &a, hour(0), hour(6)).expect(200);
     for (camera, from, until, code) in [
@@ -463,7 +466,7 @@ fn a_receipt_is_signed_for_bytes_that_are_really_there(world: &World) {
     let mut rotten = bytes.clone();
     rotten[100] ^= 1;
     std::fs::write(original, rotten).unwrap();
-    world.get(&path).by(&token).send().refused(Code::Internal);
+    world.get(&path).by(&token).send().refused(Code::EvidenceNotStored);
 }
 
 /// Another dock proves that it has the same bytes.

@@ -330,8 +330,8 @@ fn twelve_cameras_share_the_connections_fairly() {
     let summary = rig.run_with(&Settings { jobs: 4, ..rig.settings() }, &heard).unwrap();
     let took = started.elapsed().as_secs_f64();
     let files = (CAMERAS * FILES) as u64;
-    assert_eq!((summary.receipted, summary.failed, summary.waiting), (files, 0, 0));
     let heard = heard.0.into_inner().unwrap();
+    assert_eq!((summary.receipted, summary.failed, summary.waiting), (files, 0, 0), "{heard:#?}");
     let camera = |line: &str| line.split("/C").nth(1).and_then(|rest| rest[..2].parse::<usize>().ok()).unwrap();
     let order: Vec<usize> =
         heard.iter().filter(|line| line.starts_with("Receipted")).map(|line| camera(line)).collect();
