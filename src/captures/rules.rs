@@ -238,7 +238,7 @@ impl Record {
 
     /// Whether this key signed it.
     pub fn is_signed_by(&self, key: &PublicKey) -> bool {
-        key.0.verify_sig(self.signed.as_bytes(), &self.sig).is_ok()
+        key.parsed.verify_sig(self.signed.as_bytes(), &self.sig).is_ok()
     }
 
     fn place(&self) -> (i32, i64) {
@@ -247,7 +247,11 @@ impl Record {
 }
 
 /// A device's public key, ready to verify many records.
-pub struct PublicKey(ParsedPublicKey);
+pub struct PublicKey {
+    parsed: ParsedPublicKey,
+    /// SHA-256 of its point, lower-case hexadecimal.
+    pub sha256: String,
+}
 
 impl PublicKey {
     /// The key of a SEC 1 uncompressed point, 65 bytes.
@@ -256,7 +260,8 @@ impl PublicKey {
     /// `value_invalid`, when it does not lie on P-256.
     pub fn of(point: &[u8]) -> Result<PublicKey> {
         let parsed = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
-        parsed.map(PublicKey).map_err(|_| Code::ValueInvalid.with("public key: must be a point of P-256"))
+        let wrong = |_| Code::ValueInvalid.with("public key: must be a point of P-256");
+        Ok(PublicKey { parsed: parsed.map_err(wrong)?, sha256: hex(&sha256(point)) })
     }
 }
 

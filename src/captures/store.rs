@@ -171,7 +171,11 @@ pub(super) fn epochs(db: &mut Db, device: DeviceId) -> Result<Vec<(i32, i64, Opt
 pub(super) fn gaps(db: &mut Db, device: DeviceId, limit: i64) -> Result<Vec<(i32, i64, i64)>> {
     Ok(captures::table
         .filter(captures::device_id.eq(device).and(captures::gap_from.is_not_null()))
-        .select((captures::epoch.assume_not_null(), captures::gap_from.assume_not_null(), captures::seq.assume_not_null()))
+        .select((
+            captures::epoch.assume_not_null(),
+            captures::gap_from.assume_not_null(),
+            captures::seq.assume_not_null(),
+        ))
         .distinct()
         .order((captures::epoch.assume_not_null(), captures::seq.assume_not_null()))
         .limit(limit)

@@ -113,7 +113,11 @@ pub fn captures(desk: &Desk, handhelds: &mut [&mut Handheld], found: &mut Findin
                 Fault::Gap => found.gaps += 1,
                 Fault::Fork => found.forks += 1,
                 Fault::Malformed | Fault::BadSignature | Fault::Edited | Fault::Replayed | Fault::Reordered => {
-                    found.unsigned.push(format!("handheld {number}: record {}: {}", finding.index + 1, finding.flag.code));
+                    found.unsigned.push(format!(
+                        "handheld {number}: record {}: {}",
+                        finding.index + 1,
+                        finding.flag.code
+                    ));
                 }
                 _ => {}
             }

@@ -167,12 +167,8 @@ fn fresh() -> Vectors {
         }))
     };
     let (drift, back, mono) = (clock(120_001, 0), clock(-61_001, -59_000), clock(0, -60_001));
-    let fix = pair(second(&|c| Content {
-        lat_e6: Some(27_440_124),
-        accuracy_mm: Some(0),
-        fix_age_ms: Some(60_001),
-        ..c
-    }));
+    let fix =
+        pair(second(&|c| Content { lat_e6: Some(27_440_124), accuracy_mm: Some(0), fix_age_ms: Some(60_001), ..c }));
     let bare = pair(second(&|c| Content {
         lat_e6: None,
         lon_e6: None,
@@ -228,10 +224,26 @@ fn fresh() -> Vectors {
     };
     Vectors {
         canonical: vec![
-            spelling("names are sorted and nothing stands between", "{ \"b\" : [ 1, null ], \"a\" : true }", Some("{\"a\":true,\"b\":[1,null]}")),
-            spelling("names are sorted by UTF-16 code units", "{\"\\ufb33\":1,\"\\ud83d\\ude00\":2,\"\\u20ac\":3}", Some("{\"€\":3,\"😀\":2,\"\u{fb33}\":1}")),
-            spelling("only what must be escaped is", "\"\\u0001\\u0008\\u0009\\u000a\\u000c\\u000d\\u0022\\u005c\\/\\u007f\\u4e2d\"", Some("\"\\u0001\\b\\t\\n\\f\\r\\\"\\\\/\u{7f}中\"")),
-            spelling("the largest whole numbers", "[9007199254740991,-9007199254740991,0]", Some("[9007199254740991,-9007199254740991,0]")),
+            spelling(
+                "names are sorted and nothing stands between",
+                "{ \"b\" : [ 1, null ], \"a\" : true }",
+                Some("{\"a\":true,\"b\":[1,null]}"),
+            ),
+            spelling(
+                "names are sorted by UTF-16 code units",
+                "{\"\\ufb33\":1,\"\\ud83d\\ude00\":2,\"\\u20ac\":3}",
+                Some("{\"€\":3,\"😀\":2,\"\u{fb33}\":1}"),
+            ),
+            spelling(
+                "only what must be escaped is",
+                "\"\\u0001\\u0008\\u0009\\u000a\\u000c\\u000d\\u0022\\u005c\\/\\u007f\\u4e2d\"",
+                Some("\"\\u0001\\b\\t\\n\\f\\r\\\"\\\\/\u{7f}中\""),
+            ),
+            spelling(
+                "the largest whole numbers",
+                "[9007199254740991,-9007199254740991,0]",
+                Some("[9007199254740991,-9007199254740991,0]"),
+            ),
             spelling("a fraction has no spelling here", "[1.5]", None),
             spelling("a larger number has none either", "9007199254740992", None),
         ],

@@ -1,10 +1,14 @@
 //! Capture records against a real server: kept as they came, judged by the device's own chain, bounded in time.
 
-use crate::support::{
-    http::Reply,
-    on_both_engines,
-    tus::Tus,
-    world::{Device, World, read},
+use crate::{
+    authorisation::dispatched_case,
+    support::{
+        http::Reply,
+        on_both_engines,
+        scratch::Folder,
+        tus::Tus,
+        world::{Device, World, block_on, read},
+    },
 };
 use chengguan::{
     captures::rules::{Beacon, Content, GENESIS, Medium, SigningKey, VERSION},
@@ -13,13 +17,18 @@ use chengguan::{
     evidence::datum::Datum,
     identity::{
         rules::{DeviceKind, Role},
-        tokens::{fresh_pkcs8, hex, sha256},
+        tokens::{fresh_pkcs8, hex, public_key, sha256},
+    },
+    proof::{
+        bundle::{Fault, MANIFEST},
+        export::export,
+        verify::verify,
     },
     tlog,
 };
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
-use std::thread;
+use std::{fs, thread};
 
 on_both_engines!(
     a_chain_is_taken_in_order_and_a_repeat_is_known,
@@ -35,6 +44,7 @@ on_both_engines!(
     a_record_that_another_device_brings_belongs_to_who_signed_it,
     two_servers_give_a_number_to_one_record_only,
     pages_of_records_follow_each_other,
+    a_bundle_holds_what_devices_signed_and_is_checked_without_us,
 );
 
 fn digest(bytes: &[u8]) -> String {
@@ -179,11 +189,17 @@ fn a_chain_is_taken_in_order_and_a_repeat_is_known(world: &World) {
     let status = signer.status();
     let (epoch, last) = (&status["epochs"][0], digest(fifth.as_bytes()));
     assert_eq!((&status["records"], &status["missing"], &status["forks"]), (&json!(5), &json!(0), &json!(0)));
-    assert_eq!((&epoch["begins"], &epoch["last_seq"], &epoch["last_sha256"]), (&json!("genesis"), &json!(5), &json!(last)));
+    assert_eq!(
+        (&epoch["begins"], &epoch["last_seq"], &epoch["last_sha256"]),
+        (&json!("genesis"), &json!(5), &json!(last))
+    );
     let leaves = leaves(world);
     assert_eq!(leaves.len(), 5, "each is in the log once");
     let newest = leaves.iter().find(|leaf| leaf["body"]["seq"] == 5).unwrap();
-    assert_eq!(newest["body"], json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted"}));
+    let key = digest(&public_key(&signer.device.key).unwrap());
+    let expected =
+        json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted", "key": key});
+    assert_eq!(newest["body"], expected);
     // What is shown can be verified by anybody, byte for byte.
     let shown = list(world, &format!("device_id={}", signer.device.id));
     let item = shown.iter().find(|item| item["seq"] == 2).unwrap();
@@ -199,7 +215,10 @@ fn a_gap_is_named_until_it_fills(world: &World) {
         records.push(signer.next());
         signer.wait(1);
     }
-    assert_eq!(signer.took(&[records[0].clone(), records[5].clone()]), [took("accepted", &[]), took("accepted", &["gap"])]);
+    assert_eq!(
+        signer.took(&[records[0].clone(), records[5].clone()]),
+        [took("accepted", &[]), took("accepted", &["gap"])]
+    );
     let gaps = |signer: &Signer| signer.status()["epochs"][0]["gaps"].clone();
     assert_eq!(gaps(&signer), json!([{"from": 2, "to": 5}]));
     let shown = list(world, "limit=1");
@@ -251,7 +270,10 @@ fn a_record_that_was_changed_after_the_next_was_made_is_named(world: &World) {
     let seq = 2;
     records[1] = signer.sign(Content { seq, prev, lat_e6: Some(1_000_000), ..signer.content() });
     let found = signer.took(&records);
-    assert_eq!(found, [took("accepted", &[]), took("accepted", &["edited"]), took("accepted", &[]), took("accepted", &[])]);
+    assert_eq!(
+        found,
+        [took("accepted", &[]), took("accepted", &["edited"]), took("accepted", &[]), took("accepted", &[])]
+    );
     assert_eq!((&signer.status()["edited"], &signer.status()["epochs"][0]["edited"]), (&json!(1), &json!([2])));
     // One at a time gives the same.
     let mut other = Signer::new(world);
@@ -292,7 +314,10 @@ fn what_is_no_record_of_a_device_is_kept_apart_and_costs_its_neighbours_nothing(
     assert_eq!((&signer.status()["quarantined"], &signer.status()["records"]), (&json!(rubbish.len()), &json!(2)));
     assert_eq!(leaves(world).len(), 2, "nothing that is not signed is in the log");
     // Each byte of it is there, and a repeat is known.
-    let shown = world.get(&format!("/api/v1/captures?device_id={}&limit=200", signer.device.id)).by(&world.admin().token).send();
+    let shown = world
+        .get(&format!("/api/v1/captures?device_id={}&limit=200", signer.device.id))
+        .by(&world.admin().token)
+        .send();
     let text = String::from_utf8(shown.bytes.clone()).unwrap();
     assert!(rubbish.iter().all(|raw| text.contains(raw.as_str())));
     assert!(signer.results(&sent).iter().all(|result| result["duplicate"] == true));
@@ -333,7 +358,10 @@ fn a_revoked_device_still_delivers_and_is_kept_apart(world: &World) {
     let records = signer.chain(3);
     assert_eq!(signer.took(&records[..1]), accepted(1));
     world.revoke(&signer.device);
-    assert_eq!(signer.took(&records[1..]), [took("quarantined", &["device_revoked"]), took("quarantined", &["device_revoked"])]);
+    assert_eq!(
+        signer.took(&records[1..]),
+        [took("quarantined", &["device_revoked"]), took("quarantined", &["device_revoked"])]
+    );
     let status = signer.status();
     assert_eq!((&status["records"], &status["quarantined"]), (&json!(1), &json!(2)));
     assert!(signer.results(&records[1..]).iter().all(|result| result["duplicate"] == true));
@@ -421,7 +449,10 @@ fn a_file_shows_who_signed_it_to_those_who_may_see_it(world: &World) {
     let of = |evidence: &Value| format!("/api/v1/captures?evidence_id={}", evidence["id"].as_str().unwrap());
     let shown = world.get(&of(&film)).by(&owner.token).send().expect(200);
     let item = &shown["items"][0];
-    assert_eq!((&item["device_name"], &item["seq"], &item["signed"]), (&json!(signer.device.name), &json!(1), &json!(true)));
+    assert_eq!(
+        (&item["device_name"], &item["seq"], &item["signed"]),
+        (&json!(signer.device.name), &json!(1), &json!(true))
+    );
     assert_eq!((&item["lower_at"].is_string(), &item["upper_at"]), (&true, &json!(world.now())));
     let unsigned = world.get(&of(&other)).by(&owner.token).send().expect(200);
     assert_eq!(unsigned["items"], json!([]), "未签名");
@@ -457,7 +488,10 @@ fn a_record_that_another_device_brings_belongs_to_who_signed_it(world: &World) {
     let (mut signer, carrier) = (Signer::new(world), world.device(DeviceKind::Dock));
     let records = signer.chain(2);
     let brought = send(world, &carrier, &records[0]).expect(200);
-    assert_eq!((&brought["results"][0]["status"], &brought["results"][0]["findings"]), (&json!("accepted"), &json!([])));
+    assert_eq!(
+        (&brought["results"][0]["status"], &brought["results"][0]["findings"]),
+        (&json!("accepted"), &json!([]))
+    );
     assert_eq!(signer.took(&records), [took("accepted", &["replayed"]), took("accepted", &[])]);
     assert_eq!((&signer.status()["records"], &chain_status(world, carrier.id)["records"]), (&json!(2), &json!(0)));
 }
@@ -466,7 +500,8 @@ fn two_servers_give_a_number_to_one_record_only(world: &World) {
     let beside = world.beside();
     let mut signer = Signer::new(world);
     let mut copy = Signer { world, device: signer.device.clone(), prev: GENESIS.into(), ..signer };
-    let (ours, theirs) = (signer.chain(20), (0..20).map(|_| copy.next_of(Content { r#type: "copy".into(), ..copy.content() })));
+    let (ours, theirs) =
+        (signer.chain(20), (0..20).map(|_| copy.next_of(Content { r#type: "copy".into(), ..copy.content() })));
     let theirs: Vec<String> = theirs.collect();
     let token = world.device_token(&signer.device);
     thread::scope(|scope| {
@@ -515,4 +550,41 @@ fn pages_of_records_follow_each_other(world: &World) {
     let mut sent: Vec<String> = records.iter().map(|raw| digest(raw.as_bytes())).collect();
     sent.sort();
     assert_eq!(seen, sent);
+}
+
+fn a_bundle_holds_what_devices_signed_and_is_checked_without_us(world: &World) {
+    let mut signer = Signer::new(world);
+    let who = world.person(Role::Dispatcher);
+    let case = dispatched_case(world, &who, &world.unit());
+    let (film, folder) = (b"film".to_vec(), Folder::new("signed"));
+    Tus::new(world, &who.token).upload(&film, &[("sha256", &digest(&film)), ("case_id", &case)]);
+    let medium = Medium { sha256: digest(&film), size: 4 };
+    let records = [signer.next_of(Content { media: vec![medium], ..signer.content() }), signer.next()];
+    signer.took(&records);
+    let to = folder.path().join("bundle");
+    let exported = export(&world.app, &who.actor(), case.parse().unwrap(), "复核", &to);
+    let exported = block_on(exported).unwrap();
+    let log = world.app.log.name();
+    let report = verify(&exported.folder, Some(log));
+    assert_eq!((report.findings.len(), report.captures, report.originals), (0, 1, 1), "{report:?}");
+    let raw = to.join(format!("captures/{}.json", digest(records[0].as_bytes())));
+    assert_eq!(fs::read_to_string(&raw).unwrap(), records[0]);
+    let page = fs::read_to_string(to.join("index.html")).unwrap();
+    assert!(page.contains(&signer.device.name) && page.contains("第 1 条"), "{page}");
+    // Whoever puts in a record of their own device must change the manifest as well; both are told.
+    let other = Signer::new(world);
+    let medium = Medium { sha256: digest(&film), size: 4 };
+    let forged = other.sign(Content { media: vec![medium], ..other.content() });
+    let manifest = fs::read_to_string(to.join(MANIFEST)).unwrap();
+    let (old, new) = (listed(records[0].as_bytes()), listed(forged.as_bytes()));
+    assert!(manifest.contains(&old));
+    fs::write(to.join(MANIFEST), manifest.replace(&old, &new)).unwrap();
+    fs::write(&raw, forged).unwrap();
+    let faults: Vec<Fault> = verify(&to, Some(log)).findings.into_iter().map(|finding| finding.fault).collect();
+    assert_eq!(faults, [Fault::ManifestChanged, Fault::CaptureInvalid]);
+}
+
+/// A file's line in a manifest.
+fn listed(bytes: &[u8]) -> String {
+    format!("{{\"sha256\":\"{}\",\"size\":{}}}", digest(bytes), bytes.len())
 }

@@ -202,7 +202,10 @@ fn a_key_signs_from_its_own_epoch_on_until_the_next_one() {
         let found = keys_of_epoch(&keys, epoch);
         keys.iter().map(|(_, key)| found.iter().any(|found| std::ptr::eq(*found, key))).collect()
     };
-    assert_eq!([of(0), of(1), of(3), of(4), of(9)].concat(), [true, true, true, false, true, false, false, true, false, true]);
+    assert_eq!(
+        [of(0), of(1), of(3), of(4), of(9)].concat(),
+        [true, true, true, false, true, false, false, true, false, true]
+    );
     assert!(keys_of_epoch(&keys[1..], 3).is_empty());
 }
 

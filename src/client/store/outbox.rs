@@ -1,7 +1,9 @@
 //! Operations from "saved" to "answered".
 
 use super::{
-    ClientError, Result, Store, captures::{self, CaptureDraft}, get, micros, put,
+    ClientError, Result, Store,
+    captures::{self, CaptureDraft},
+    get, micros, put,
     schema::{base, media, media_of, outbox, sent},
 };
 use crate::{

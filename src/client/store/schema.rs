@@ -115,8 +115,7 @@ COMMIT;"
 );
 
 /// From version 2.
-pub(super) const FROM_2: &str =
-    concat!("BEGIN IMMEDIATE;", captures!(), "PRAGMA user_version = 3;", "COMMIT;");
+pub(super) const FROM_2: &str = concat!("BEGIN IMMEDIATE;", captures!(), "PRAGMA user_version = 3;", "COMMIT;");
 
 /// From version 1 to 2, with whatever waits in it: operations keep their bytes and their order. The records have no keys yet,
 /// so a whole snapshot follows; until then they stay readable.
