@@ -562,8 +562,7 @@ fn a_bundle_holds_what_devices_signed_and_is_checked_without_us(world: &World) {
     let records = [signer.next_of(Content { media: vec![medium], ..signer.content() }), signer.next()];
     signer.took(&records);
     let to = folder.path().join("bundle");
-    let exported = export(&world.app, &who.actor(), case.parse().unwrap(), "复核", &to);
-    let exported = block_on(exported).unwrap();
+    let exported = block_on(export(&world.app, &who.actor(), case.parse().unwrap(), "复核", &to)).unwrap();
     let log = world.app.log.name();
     let report = verify(&exported.folder, Some(log));
     assert_eq!((report.findings.len(), report.captures, report.originals), (0, 1, 1), "{report:?}");
