@@ -12,7 +12,10 @@ use crate::{
         types::{At, CaptureId, DeviceId, Json},
     },
     error::{Error, Result},
-    identity::{actions as identity, tokens::sha256},
+    identity::{
+        actions as identity,
+        tokens::{PublicJwk, sha256},
+    },
     tlog,
 };
 use serde_json::json;
@@ -28,7 +31,8 @@ pub type Keys = HashMap<DeviceId, Vec<(i32, PublicKey)>>;
 pub struct Examined {
     raw: Vec<u8>,
     sha256: String,
-    found: Result<Record, Flag>,
+    /// The record, and which key signed it.
+    found: Result<(Record, String), Flag>,
 }
 
 /// The device that bytes name as theirs, unverified.
@@ -53,8 +57,8 @@ pub fn examine(raw: Vec<u8>, keys: &Keys) -> Examined {
     let verified = |record: Record| {
         let theirs = keys.get(&record.content.device);
         let theirs = theirs.ok_or_else(|| Flag::new(Fault::DeviceUnknown, record.content.device.to_string()))?;
-        let signed = rules::keys_of_epoch(theirs, record.content.epoch).iter().any(|key| record.is_signed_by(key));
-        if signed { Ok(record) } else { Err(rules::unsigned()) }
+        let key = rules::keys_of_epoch(theirs, record.content.epoch).into_iter().find(|key| record.is_signed_by(key));
+        key.map(|key| (record, key.sha256.clone())).ok_or_else(rules::unsigned)
     };
     let read = Record::read(&raw).map_err(rules::malformed);
     Examined { sha256: digest::hex(&sha256(&raw)), found: read.and_then(verified), raw }
@@ -66,7 +70,8 @@ pub fn examine(raw: Vec<u8>, keys: &Keys) -> Examined {
 /// # Errors
 /// The engine's own.
 pub fn take(tx: &mut Tx, sender: DeviceId, brought: Vec<Examined>) -> Result<Vec<CaptureResult>> {
-    let of: BTreeSet<DeviceId> = brought.iter().flat_map(|b| &b.found).map(|record| record.content.device).collect();
+    let of: BTreeSet<DeviceId> =
+        brought.iter().flat_map(|b| &b.found).map(|(record, _)| record.content.device).collect();
     let of: Vec<DeviceId> = of.into_iter().collect();
     store::chains_lock(tx.db, &of)?;
     let sha256s: Vec<String> = brought.iter().map(|examined| examined.sha256.clone()).collect();
@@ -139,8 +144,8 @@ impl Taking {
             floor_at: None,
             lower_at: None,
         };
-        let record = match found {
-            Ok(record) => record,
+        let (record, key) = match found {
+            Ok(signed) => signed,
             Err(flag) => {
                 row.findings = findings(&[flag])?;
                 store::add(tx.db, &row, &BTreeMap::new())?;
@@ -168,7 +173,7 @@ impl Taking {
         store::add(tx.db, &row, &media)?;
         let body = json!({
             "sha256": row.sha256, "device": content.device, "epoch": content.epoch, "seq": content.seq,
-            "status": row.status,
+            "status": row.status, "key": key,
         });
         tlog::record(tx, tlog::Kind::Capture, &format!("capture:{}", row.id), &body)?;
         Ok((!revoked).then_some(record))
@@ -409,12 +414,35 @@ pub fn chain(db: &mut Db, device: DeviceId) -> Result<ChainStatus> {
     Ok(status)
 }
 
-/// The records that name a file, as they came, oldest first: for whoever exports or checks it.
+/// A signed record that names a file, and the key that signed it: for whoever checks it without us.
+pub struct Exhibit {
+    /// The record.
+    pub row: CaptureRow,
+    /// The label on the device.
+    pub device_name: String,
+    /// The key.
+    pub key: PublicJwk,
+    /// SHA-256 of its point, as the log's leaf names it.
+    pub key_sha256: String,
+}
+
+/// The signed records that name a file, oldest first.
 ///
 /// # Errors
 /// The engine's own.
-pub fn naming(db: &mut Db, sha256: &str) -> Result<Vec<CaptureRow>> {
-    let mut rows = store::page(db, None, Some(sha256), None, i64::MAX)?;
-    rows.reverse();
-    Ok(rows)
+pub fn exhibits(db: &mut Db, sha256: &str) -> Result<Vec<Exhibit>> {
+    let mut exhibits = Vec::new();
+    for row in store::page(db, None, Some(sha256), None, i64::MAX)?.into_iter().rev() {
+        let record = Record::read(&row.raw).map_err(Error::internal)?;
+        let device_name = identity::devices_by_id(db, &[row.device_id])?.pop().map(|device| device.name);
+        for key in store::keys_of(db, &[row.device_id])? {
+            let public = PublicKey::of(&key.public_key)?;
+            if record.is_signed_by(&public) {
+                let (key, key_sha256) = (PublicJwk::from_point(&key.public_key), public.sha256);
+                exhibits.push(Exhibit { row, device_name: device_name.unwrap_or_default(), key, key_sha256 });
+                break;
+            }
+        }
+    }
+    Ok(exhibits)
 }

@@ -17,5 +17,5 @@
 pub mod actions;
 pub mod routes;
 pub mod rules;
-mod store;
+pub mod store;
 pub mod view;

@@ -103,9 +103,9 @@ fn content(epoch: i32, seq: i64, prev: String) -> Content {
         datum: Some(Datum::Gcj02),
         accuracy_mm: Some(4_500),
         fix_age_ms: Some(900),
-        wall_ms: 1_795_395_600_000 + seq * 60_000,
+        wall_ms: 1_795_395_600_000 + i64::from(epoch) * 3_600_000 + seq * 60_000,
         mono_ms: Some(seq * 60_000),
-        boot: Some("b1".into()),
+        boot: Some(format!("b{epoch}")),
         beacon: None,
     }
 }

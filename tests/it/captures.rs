@@ -1,10 +1,14 @@
 //! Capture records against a real server: kept as they came, judged by the device's own chain, bounded in time.
 
-use crate::support::{
-    http::Reply,
-    on_both_engines,
-    tus::Tus,
-    world::{Device, World, read},
+use crate::{
+    authorisation::dispatched_case,
+    support::{
+        http::Reply,
+        on_both_engines,
+        scratch::Folder,
+        tus::Tus,
+        world::{Device, World, block_on, read},
+    },
 };
 use chengguan::{
     captures::rules::{Beacon, Content, GENESIS, Medium, SigningKey, VERSION},
@@ -13,13 +17,18 @@ use chengguan::{
     evidence::datum::Datum,
     identity::{
         rules::{DeviceKind, Role},
-        tokens::{fresh_pkcs8, hex, sha256},
+        tokens::{fresh_pkcs8, hex, public_key, sha256},
+    },
+    proof::{
+        bundle::{Fault, MANIFEST},
+        export::export,
+        verify::verify,
     },
     tlog,
 };
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
-use std::thread;
+use std::{fs, thread};
 
 on_both_engines!(
     a_chain_is_taken_in_order_and_a_repeat_is_known,
@@ -35,6 +44,7 @@ on_both_engines!(
     a_record_that_another_device_brings_belongs_to_who_signed_it,
     two_servers_give_a_number_to_one_record_only,
     pages_of_records_follow_each_other,
+    a_bundle_holds_what_devices_signed_and_is_checked_without_us,
 );
 
 fn digest(bytes: &[u8]) -> String {
@@ -186,10 +196,10 @@ fn a_chain_is_taken_in_order_and_a_repeat_is_known(world: &World) {
     let leaves = leaves(world);
     assert_eq!(leaves.len(), 5, "each is in the log once");
     let newest = leaves.iter().find(|leaf| leaf["body"]["seq"] == 5).unwrap();
-    assert_eq!(
-        newest["body"],
-        json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted"})
-    );
+    let key = digest(&public_key(&signer.device.key).unwrap());
+    let expected =
+        json!({"sha256": last, "device": signer.device.id, "epoch": 1, "seq": 5, "status": "accepted", "key": key});
+    assert_eq!(newest["body"], expected);
     // What is shown can be verified by anybody, byte for byte.
     let shown = list(world, &format!("device_id={}", signer.device.id));
     let item = shown.iter().find(|item| item["seq"] == 2).unwrap();
@@ -540,4 +550,40 @@ fn pages_of_records_follow_each_other(world: &World) {
     let mut sent: Vec<String> = records.iter().map(|raw| digest(raw.as_bytes())).collect();
     sent.sort();
     assert_eq!(seen, sent);
+}
+
+fn a_bundle_holds_what_devices_signed_and_is_checked_without_us(world: &World) {
+    let mut signer = Signer::new(world);
+    let who = world.person(Role::Dispatcher);
+    let case = dispatched_case(world, &who, &world.unit());
+    let (film, folder) = (b"film".to_vec(), Folder::new("signed"));
+    Tus::new(world, &who.token).upload(&film, &[("sha256", &digest(&film)), ("case_id", &case)]);
+    let medium = Medium { sha256: digest(&film), size: 4 };
+    let records = [signer.next_of(Content { media: vec![medium], ..signer.content() }), signer.next()];
+    signer.took(&records);
+    let to = folder.path().join("bundle");
+    let exported = block_on(export(&world.app, &who.actor(), case.parse().unwrap(), "复核", &to)).unwrap();
+    let log = world.app.log.name();
+    let report = verify(&exported.folder, Some(log));
+    assert_eq!((report.findings.len(), report.captures, report.originals), (0, 1, 1), "{report:?}");
+    let raw = to.join(format!("captures/{}.json", digest(records[0].as_bytes())));
+    assert_eq!(fs::read_to_string(&raw).unwrap(), records[0]);
+    let page = fs::read_to_string(to.join("index.html")).unwrap();
+    assert!(page.contains(&signer.device.name) && page.contains("第 1 条"), "{page}");
+    // Whoever puts in a record of their own device must change the manifest as well; both are told.
+    let other = Signer::new(world);
+    let medium = Medium { sha256: digest(&film), size: 4 };
+    let forged = other.sign(Content { media: vec![medium], ..other.content() });
+    let manifest = fs::read_to_string(to.join(MANIFEST)).unwrap();
+    let (old, new) = (listed(records[0].as_bytes()), listed(forged.as_bytes()));
+    assert!(manifest.contains(&old));
+    fs::write(to.join(MANIFEST), manifest.replace(&old, &new)).unwrap();
+    fs::write(&raw, forged).unwrap();
+    let faults: Vec<Fault> = verify(&to, Some(log)).findings.into_iter().map(|finding| finding.fault).collect();
+    assert_eq!(faults, [Fault::ManifestChanged, Fault::CaptureInvalid]);
+}
+
+/// A file's line in a manifest.
+fn listed(bytes: &[u8]) -> String {
+    format!("{{\"sha256\":\"{}\",\"size\":{}}}", digest(bytes), bytes.len())
 }

@@ -198,21 +198,27 @@ export async function verifyChain(raws: string[], key: CryptoKey): Promise<Findi
   const findings: Finding[] = []
   const seen = new Set<string>()
   let highest: [number, number] = [0, 0]
-  read.forEach((record, index) => {
-    const found = (code: string) => findings.push({ index, code })
-    if (typeof record === 'string') return found(record)
-    const { epoch, seq } = record.content
-    if (seen.has(record.sha256)) return found('replayed')
+  for (const [index, record] of read.entries()) {
+    const found = (...codes: string[]) => findings.push(...codes.map((code) => ({ index, code })))
+    if (typeof record === 'string') {
+      found(record)
+      continue
+    }
+    if (seen.has(record.sha256)) {
+      found('replayed')
+      continue
+    }
     seen.add(record.sha256)
+    const { epoch, seq } = record.content
     if (epoch < highest[0] || (epoch === highest[0] && seq < highest[1])) found('reordered')
     else highest = [epoch, seq]
     if (at(epoch, seq)[0]?.sha256 !== record.sha256) found('fork')
-    alone(record.content).forEach(found)
+    found(...alone(record.content))
     const parent = parentOf(record)
-    if (parent) beside(parent.content, record.content).forEach(found)
+    if (parent) found(...beside(parent.content, record.content))
     if (isAfterGap(record)) found('gap')
     if (isEdited(record)) found('edited')
-  })
+  }
   return findings
 }
 
