@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     app::App,
-    blob::digest,
+    blob::{Originals, digest},
     canonical::canonical,
     cases,
     db::{Db, Tx, types::CaseId},
@@ -71,8 +71,9 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     let mut files = BTreeMap::new();
     for item in &dossier.evidence {
         if let Some(path) = &item.piece.original {
-            let source = app.blobs.original(&item.piece.sha256);
-            copy(&source, &beside, path, &item.piece.sha256, &mut files)?;
+            let (originals, to, sha256) = (app.originals.clone(), beside.join(path), item.piece.sha256.clone());
+            let copied = tokio::task::spawn_blocking(move || copy(&*originals, &to, &sha256)).await;
+            files.insert(path.clone(), copied.map_err(Error::internal)??);
         }
         write_json(&beside, &item.piece.record, &item.record, &mut files)?;
     }
@@ -221,12 +222,12 @@ fn write(folder: &Path, path: &str, bytes: &[u8], files: &mut BTreeMap<String, L
 }
 
 /// Copies an original and reads the copy again: what is handed over was looked at.
-fn copy(source: &Path, folder: &Path, path: &str, expected: &str, files: &mut BTreeMap<String, Listed>) -> Result<()> {
-    let to = folder.join(path);
+fn copy(originals: &dyn Originals, to: &Path, expected: &str) -> Result<Listed> {
     let work = || -> io::Result<(String, u64)> {
-        fs::create_dir_all(to.parent().unwrap_or(folder))?;
-        fs::copy(source, &to)?;
-        let mut file = File::open(&to)?;
+        fs::create_dir_all(to.parent().unwrap_or(to))?;
+        let (mut source, _) = originals.open(expected)?.ok_or(io::ErrorKind::NotFound)?;
+        io::copy(&mut source, &mut File::create(to)?)?;
+        let mut file = File::open(to)?;
         file.sync_all()?;
         digest::sha256_of(&mut file)
     };
@@ -234,8 +235,7 @@ fn copy(source: &Path, folder: &Path, path: &str, expected: &str, files: &mut BT
     if sha256 != expected {
         return Err(Error::internal(format!("the original {expected} is damaged: it reads as {sha256}")));
     }
-    files.insert(path.to_owned(), Listed { size, sha256 });
-    Ok(())
+    Ok(Listed { size, sha256 })
 }
 
 fn sync_tree(folder: &Path) -> io::Result<()> {
