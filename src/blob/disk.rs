@@ -182,6 +182,50 @@ impl Disk {
         }
     }
 
+    /// Puts bytes that were made here among the originals, durably; says their digest.
+    ///
+    /// # Errors
+    /// The system's own; `AlreadyExists` for a name that was used.
+    pub fn keep_original(&self, name: &str, bytes: &[u8]) -> io::Result<String> {
+        self.stage(name)?;
+        let Resumed::Ready(file) = self.resume(name, 0)? else {
+            return Err(io::Error::other("a staged file vanished"));
+        };
+        file.write_at(bytes, 0)?;
+        let examined = self.examine(name)?.filter(|(_, length)| *length == bytes.len() as u64);
+        let (sha256, _) = examined.ok_or_else(|| io::Error::other("a staged file vanished"))?;
+        self.publish(name, &sha256)?;
+        Ok(sha256)
+    }
+
+    /// Removes an original and everything made of it, durably. No error when there is nothing.
+    ///
+    /// # Errors
+    /// The system's own; something may be left then.
+    pub fn remove(&self, sha256: &str) -> io::Result<()> {
+        // What was made of it first: whoever tries again after a crash still finds the original's folder.
+        for folder in [shelf(&self.derived, sha256), shelf(&self.blobs, sha256)] {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            for entry in entries {
+                let entry = entry?;
+                let name = entry.file_name();
+                let rest = name.to_str().and_then(|name| name.strip_prefix(sha256));
+                if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-')) {
+                    match fs::remove_file(entry.path()) {
+                        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                        _ => {}
+                    }
+                }
+            }
+            sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+
     /// Puts a refused upload's bytes aside for a person to look at.
     ///
     /// # Errors

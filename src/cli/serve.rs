@@ -20,6 +20,7 @@ pub(super) fn run(common: &Common) -> Outcome {
         let bound = server::bind(app.clone()).map_err(|e| format!("can't listen on {}: {e}", app.config.listen))?;
         greet(&app, &bound.address.to_string());
         crate::evidence::uploads::start(app.clone().into_inner());
+        crate::evidence::custody::start(app.clone().into_inner());
         bound.server.await?;
         tracing::info!("stopped");
         Ok(())

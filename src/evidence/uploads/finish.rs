@@ -10,8 +10,9 @@ use crate::{
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
     evidence::{
+        custody,
         media::{self, Facts},
-        rules::OCTETS,
+        rules::{OCTETS, Owner},
     },
 };
 use std::{sync::Arc, time::Duration};
@@ -114,6 +115,7 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
         let actual = sha256.clone();
         app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
     }
+    custody::sweep::admit(app, &sha256, Owner { device_id: row.device_id, user_id: row.user_id }).await?;
     let facts = publish(app, &row, &sha256, published).await?;
     let digest = sha256.clone();
     let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;

@@ -4,6 +4,7 @@ pub mod field;
 pub mod http;
 pub mod pg;
 pub mod process;
+pub mod scene;
 pub mod scratch;
 pub mod spec;
 pub mod tus;

@@ -393,6 +393,8 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         workers: 1,
         max_upload_bytes: 1 << 33,
         reserve_bytes: 0,
+        general_retention_days: 183,
+        case_retention_years: 30,
         min_app: chengguan::config::OldestApps::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),
