@@ -96,6 +96,12 @@ pub(crate) struct Common {
     /// Refuse uploads that declare no SHA-256 when they begin: true or false [default: false]
     #[arg(long, global = true)]
     require_digest: Option<String>,
+    /// Days evidence is kept that nothing asks to keep longer, 183–36500 [default: 183]
+    #[arg(long, global = true)]
+    general_retention_days: Option<String>,
+    /// Years evidence is kept after the end of its case, 1–100 [default: 30]
+    #[arg(long, global = true)]
+    case_retention_years: Option<String>,
     /// Oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]
     #[arg(long, global = true)]
     min_app: Option<String>,
@@ -122,6 +128,8 @@ impl Common {
             ("reserve_bytes", &self.reserve_bytes),
             ("quota_bytes", &self.quota_bytes),
             ("require_digest", &self.require_digest),
+            ("general_retention_days", &self.general_retention_days),
+            ("case_retention_years", &self.case_retention_years),
             ("min_app", &self.min_app),
             ("log_format", &self.log_format),
             ("log", &self.log),

@@ -186,6 +186,12 @@ ids! {
     EventId,
     /// A photo or video.
     EvidenceId,
+    /// A line of the record of who did what with evidence.
+    CustodyEventId,
+    /// A reason to keep evidence whatever the calendar says.
+    HoldId,
+    /// A deletion of evidence, from its proposal to its end.
+    DeletionId,
     /// A resumable upload.
     UploadId,
     /// A photo that shows the same as another one.

@@ -1,6 +1,7 @@
 //! Sending originals and thumbnails: from the disk, with flat memory, never under an upload's lock.
 
 use super::{
+    custody::actions::Opened,
     poster::{self, PosterError},
     range::{Wanted, wanted},
     rules::OCTETS,
@@ -63,16 +64,14 @@ pub(super) async fn verified(app: &App, row: &EvidenceRow) -> Result<DateTime<Ut
 /// The original, whole or in part.
 ///
 /// # Errors
-/// `evidence_not_stored` or `range_invalid`.
-pub(super) async fn original(app: &App, request: &HttpRequest, row: &EvidenceRow) -> Result<HttpResponse> {
+/// `range_invalid`.
+pub(super) async fn original(app: &App, request: &HttpRequest, opened: &Opened) -> Result<HttpResponse> {
+    let row = opened.row();
     let etag = format!("\"{}\"", row.sha256);
-    if row.stored_at.is_none() {
-        return Err(Code::EvidenceNotStored.into());
-    }
     if matches(request, header::IF_NONE_MATCH, &etag) {
         return Ok(HttpResponse::NotModified()
             .insert_header((header::ETAG, etag))
-            .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+            .insert_header((header::CACHE_CONTROL, caching(opened)))
             .finish());
     }
     let (originals, sha256) = (app.originals.clone(), row.sha256.clone());
@@ -94,7 +93,7 @@ pub(super) async fn original(app: &App, request: &HttpRequest, row: &EvidenceRow
     response
         .insert_header((header::ETAG, etag))
         .insert_header((header::ACCEPT_RANGES, "bytes"))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
+        .insert_header((header::CACHE_CONTROL, caching(opened)))
         .insert_header((header::CONTENT_TYPE, served_type(row)))
         .insert_header((header::CONTENT_DISPOSITION, disposition(row)))
         .insert_header((header::CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"));
@@ -135,6 +134,11 @@ fn blocks(source: Source, from: u64, to: u64) -> impl futures_util::Stream<Item 
     })
 }
 
+/// A reader's own copy is asked about each time; of what is restricted there is none.
+fn caching(opened: &Opened) -> &'static str {
+    if opened.is_restricted() { "private, no-store" } else { "private, no-cache" }
+}
+
 fn matches(request: &HttpRequest, name: header::HeaderName, etag: &str) -> bool {
     let value = request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     value.split(',').any(|tag| matches!(tag.trim(), "*") || tag.trim().trim_start_matches("W/") == etag)
@@ -165,15 +169,13 @@ fn disposition(row: &EvidenceRow) -> String {
 /// A small upright JPEG; made once, kept beside the originals.
 ///
 /// # Errors
-/// `evidence_not_stored` or `thumbnail_unavailable`.
-pub(super) async fn small(app: &App, request: &HttpRequest, row: EvidenceRow, edge: u32) -> Result<HttpResponse> {
-    if row.stored_at.is_none() {
-        return Err(Code::EvidenceNotStored.into());
-    }
+/// `thumbnail_unavailable`.
+pub(super) async fn small(app: &App, request: &HttpRequest, opened: &Opened, edge: u32) -> Result<HttpResponse> {
+    let row = opened.row();
     let edge = EDGES.into_iter().find(|e| *e >= edge).unwrap_or(EDGES[3]);
     let etag = format!("\"{}-{edge}\"", row.sha256);
     let mut response = HttpResponse::Ok();
-    response.insert_header((header::ETAG, etag.clone())).insert_header((header::CACHE_CONTROL, "private, no-cache"));
+    response.insert_header((header::ETAG, etag.clone())).insert_header((header::CACHE_CONTROL, caching(opened)));
     if matches(request, header::IF_NONE_MATCH, &etag) {
         return Ok(response.status(StatusCode::NOT_MODIFIED).finish());
     }
@@ -182,7 +184,7 @@ pub(super) async fn small(app: &App, request: &HttpRequest, row: EvidenceRow, ed
     let kept = blocking(move || originals.derived(&sha256, &ending)).await?;
     let picture = match kept {
         Some(picture) => picture,
-        None => make(app, &row, edge, suffix).await?,
+        None => make(app, row, edge, suffix).await?,
     };
     Ok(response.content_type("image/jpeg").body(picture))
 }
@@ -195,12 +197,18 @@ pub(super) async fn place_to_decode(pixels: u64) -> Result<SemaphorePermit<'stat
     DECODERS.acquire_many(if pixels > LARGE { 2 } else { 1 }).await.map_err(Error::internal)
 }
 
+/// A place among those who decode a photo.
+pub(super) async fn decoder(row: &EvidenceRow) -> Result<SemaphorePermit<'static>> {
+    let fact = |name: &str| row.facts.as_ref().and_then(|f| f.0.get(name)).and_then(serde_json::Value::as_u64);
+    let pixels = fact("width").unwrap_or(u64::MAX).saturating_mul(fact("height").unwrap_or(1));
+    place_to_decode(pixels).await
+}
+
 async fn make(app: &App, row: &EvidenceRow, edge: u32, suffix: String) -> Result<Vec<u8>> {
     let named = |name: &str| row.facts.as_ref().and_then(|f| f.0.get(name));
     let fact = |name: &str| named(name).and_then(serde_json::Value::as_u64);
-    let pixels = fact("width").unwrap_or(u64::MAX).saturating_mul(fact("height").unwrap_or(1));
     let orientation = fact("orientation").and_then(|o| u8::try_from(o).ok());
-    let _place = place_to_decode(pixels).await?;
+    let _place = decoder(row).await?;
     let (originals, sha256, unique) = (app.originals.clone(), row.sha256.clone(), app.env.id().to_string());
     let is_movie = matches!(named("kind").and_then(serde_json::Value::as_str), Some("mp4" | "quicktime" | "three_gp"));
     let film = if is_movie { Some(app.ffmpeg.clone().ok_or(Code::PosterUnavailable)?) } else { None };
@@ -260,7 +268,7 @@ enum NoPicture {
     Known(String),
 }
 
-async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(|error| unread(&error))
 }
 

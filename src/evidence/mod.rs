@@ -13,6 +13,7 @@
 
 pub mod actions;
 mod content;
+pub mod custody;
 pub mod datum;
 pub mod media;
 pub mod poster;

@@ -13,6 +13,7 @@ use crate::{
     app::App,
     db::types::{At, UploadId},
     error::{Code, Result},
+    evidence::custody,
 };
 use actix_web::error::PayloadError;
 use bytes::Bytes;
@@ -108,6 +109,7 @@ where
         return Ok(None);
     }
     drop(blocks);
+    custody::sweep::admit(app, &sha256, asked.owner).await?;
     let facts = finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await?;
     let asked = asked.clone();
     let row = app.db.write(move |tx| actions::create_accepted(tx, id, &asked, &sha256, facts)).await?;

@@ -11,8 +11,9 @@ use crate::{
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
     evidence::{
+        custody,
         media::{self, Facts},
-        rules::OCTETS,
+        rules::{OCTETS, Owner},
     },
 };
 use std::{
@@ -129,6 +130,7 @@ async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<
         let actual = sha256.clone();
         app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
     }
+    custody::sweep::admit(app, &sha256, Owner { device_id: row.device_id, user_id: row.user_id }).await?;
     // A process that another one took the upload over from may not know it yet, and still write.
     let alone = row.writer_epoch == 0;
     let facts = publish(app, id, row.media_type, &sha256, published, alone).await?;

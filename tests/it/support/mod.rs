@@ -7,6 +7,7 @@ pub mod powercut;
 pub mod process;
 pub mod rig;
 pub mod s3;
+pub mod scene;
 pub mod scratch;
 pub mod spec;
 pub mod tus;

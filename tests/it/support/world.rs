@@ -417,6 +417,8 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         quota_bytes: 1 << 38,
         require_digest: false,
         ffmpeg: "off".into(),
+        general_retention_days: 183,
+        case_retention_years: 30,
         min_app: chengguan::config::OldestApps::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),
