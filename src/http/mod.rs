@@ -86,6 +86,8 @@ const PUBLIC: &[&str] = &[
     "log_checkpoint",
     "log_proof",
     "log_consistency",
+    "evidence_bytes",
+    "evidence_bytes_head",
     "healthz",
     "readyz",
 ];

@@ -12,5 +12,6 @@ pub mod county;
 pub mod passwords;
 pub mod routes;
 pub mod rules;
+pub mod secrets;
 pub mod store;
 pub mod tokens;

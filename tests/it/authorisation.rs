@@ -116,6 +116,11 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/evidence/reuse",              "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/reuse/{id}",         "n n n n y y y y  n n"),
     ("POST /api/v1/evidence/reuse/{id}/decision", "n n n n y n y n  n n"),
+    // The address of the film that a ticket gives; without one it is nobody's.
+    ("POST /api/v1/evidence/{id}/ticket",       "h h h y y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/bytes",         "*"),
+    ("HEAD /api/v1/evidence/{id}/bytes",        "*"),
+    ("GET /api/v1/names",                       "n n n n y y y y  n n"),
     // Custody of the film: the Centre looks, two offices decide.
     ("GET /api/v1/evidence/{id}/custody",       "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/{id}/retention",     "n n n n y y y y  n n"),
