@@ -85,6 +85,7 @@ const PUBLIC: &[&str] = &[
     "log_proof",
     "log_consistency",
     "healthz",
+    "metrics",
     "readyz",
 ];
 

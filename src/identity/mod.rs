@@ -12,5 +12,6 @@ pub mod county;
 pub mod passwords;
 pub mod routes;
 pub mod rules;
+pub mod standing;
 pub mod store;
 pub mod tokens;
