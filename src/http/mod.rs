@@ -89,6 +89,7 @@ const PUBLIC: &[&str] = &[
     "evidence_bytes",
     "evidence_bytes_head",
     "healthz",
+    "metrics",
     "readyz",
 ];
 

@@ -311,14 +311,6 @@ pub fn session_actor(db: &mut Db, session: SessionId, now: DateTime<Utc>) -> Res
     actor(&session, user)
 }
 
-/// When an account was disabled; `None` while it is in use.
-///
-/// # Errors
-/// `not_found`.
-pub fn user_disabled_at(db: &mut Db, user: UserId) -> Result<Option<At>> {
-    Ok(store::user_get(db, user)?.ok_or_else(|| Error::not_found("user"))?.disabled_at)
-}
-
 /// Sessions with the people they belong to.
 ///
 /// # Errors

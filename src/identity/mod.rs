@@ -13,5 +13,6 @@ pub mod passwords;
 pub mod routes;
 pub mod rules;
 pub mod secrets;
+pub mod standing;
 pub mod store;
 pub mod tokens;

@@ -4,6 +4,7 @@ use crate::support::{
     http::Reply,
     on_both_engines,
     spec::{self, Operation},
+    tus::id_of,
     world::{Device, Person, World, read},
 };
 use base64::Engine;
@@ -178,7 +179,7 @@ impl Cast {
         upload(world, &token, track, track.len(), &format!(",sidecar_of {beside}"));
         let open = upload(world, &token, b"", 10, "");
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (evidence, upload) = (last(&evidence), last(open.header("location").unwrap()));
+        let (evidence, upload) = (last(&evidence), id_of(open.header("location").unwrap()).to_owned());
         // Nobody's session: it waits for a person.
         let op = json!({
             "op_id": world.app.env.id(), "seq": 1, "type": "case.note", "v": 1, "actor": world.app.env.id(),
