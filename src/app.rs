@@ -2,17 +2,18 @@
 
 use crate::{
     blob::{Disk, InBucket, InFolder, Originals},
+    clips,
     config::{Config, blobs::BlobPlace},
-    db::{Database, OpenError, feed},
+    db::{Database, OpenError, Tx, feed},
     env::Env,
     error::{Error, Result},
-    evidence::{self, uploads::Uploads},
+    evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, tokens::Keys},
     sync,
     tlog::{self, LogKey},
 };
-use std::{io, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
@@ -30,6 +31,8 @@ pub struct App {
     pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
     pub uploads: Uploads,
+    /// The program that makes pictures of videos, if there is one.
+    pub ffmpeg: Option<PathBuf>,
     /// Clock, ids, dice.
     pub env: Env,
     /// The server's own keys.
@@ -69,6 +72,13 @@ pub enum StartError {
     Record(#[from] Error),
 }
 
+/// What the end of every writing transaction brings about: videos that arrived become clips, operations that waited
+/// are judged again.
+fn release(tx: &mut Tx) -> Result<()> {
+    clips::actions::arrived(tx)?;
+    sync::push::release(tx)
+}
+
 impl App {
     /// Opens everything; the data folder is made when it is missing.
     ///
@@ -96,7 +106,13 @@ impl App {
         let blobs = Disk::open(&config.staging, folder)
             .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
+        clips::sweep::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
+        let ffmpeg = poster::find(&config.ffmpeg);
+        if ffmpeg.is_none() {
+            tracing::info!("no ffmpeg: videos have no pictures");
+        }
+        reuse::sweep::start(db.clone(), originals.clone(), env.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -106,6 +122,7 @@ impl App {
             blobs,
             originals,
             uploads: Uploads::default(),
+            ffmpeg,
             env,
             keys,
             log,
@@ -123,8 +140,7 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
-            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, sync::push::release))
-                .await;
+            tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
         Ok(opened.map_err(Error::internal)??)
     }
 }

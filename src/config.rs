@@ -40,6 +40,16 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Free disk space that uploads must leave, bytes.
     pub reserve_bytes: u64,
+    /// What unfinished uploads of one device or person may hold, bytes.
+    pub quota_bytes: u64,
+    /// Refuse uploads that declare no digest when they begin.
+    pub require_digest: bool,
+    /// The program that makes pictures of videos: a path, `off`, or empty to look for `ffmpeg` in `PATH`.
+    pub ffmpeg: String,
+    /// How long evidence is kept that nothing asks to keep longer, days; 183 or more.
+    pub general_retention_days: u32,
+    /// How long evidence of a case is kept after the case's end, years, 1–100.
+    pub case_retention_years: u32,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
     /// Log line form.
@@ -129,6 +139,11 @@ pub const KEYS: &[(&str, &str)] = &[
     ("workers", "HTTP worker threads, 1–64 [default: 2]"),
     ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("quota_bytes", "what unfinished uploads of one device or person may hold, bytes [default: 274877906944]"),
+    ("require_digest", "refuse uploads that declare no SHA-256 when they begin: true or false [default: false]"),
+    ("ffmpeg", "program that makes pictures of videos: a path, or off [default: ffmpeg in PATH, if there]"),
+    ("general_retention_days", "days evidence is kept that nothing asks to keep longer, 183–36500 [default: 183]"),
+    ("case_retention_years", "years evidence is kept after the end of its case, 1–100 [default: 30]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
@@ -203,6 +218,12 @@ impl Config {
         check(values, "connections", (1..=200).contains(&connections), "must lie between 1 and 200")?;
         let workers = read(values, "workers", "2", "is not a number")?;
         check(values, "workers", (1..=64).contains(&workers), "must lie between 1 and 64")?;
+        let general_retention_days = read(values, "general_retention_days", "183", "is not a number")?;
+        let long = (183..=36_500).contains(&general_retention_days);
+        check(values, "general_retention_days", long, "must lie between 183 (six months) and 36500")?;
+        let case_retention_years = read(values, "case_retention_years", "30", "is not a number")?;
+        let long = (1..=100).contains(&case_retention_years);
+        check(values, "case_retention_years", long, "must lie between 1 and 100")?;
         let format: String = read(values, "log_format", "text", "")?;
         check(values, "log_format", matches!(format.as_str(), "text" | "json"), "must be text or json")?;
         Ok(Config {
@@ -216,6 +237,11 @@ impl Config {
             workers,
             max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            quota_bytes: read(values, "quota_bytes", "274877906944", "is not a number of bytes")?,
+            require_digest: read(values, "require_digest", "false", "must be true or false")?,
+            ffmpeg: read(values, "ffmpeg", "", "")?,
+            general_retention_days,
+            case_retention_years,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
@@ -327,6 +353,8 @@ mod tests {
         assert!(error.contains("c.toml") && error.contains("lissten"), "{error}");
         let error = Config::load(&[("connections", "900".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--connections") && error.contains("1 and 200"), "{error}");
+        let error = Config::load(&[("general_retention_days", "182".into())], env(&[]), None).unwrap_err().to_string();
+        assert!(error.contains("--general-retention-days") && error.contains("six months"), "{error}");
         let error = Config::load(&[("database_url", "mysql://x".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--database-url") && error.contains("postgres://"), "{error}");
         let error = Config::load(&[], env(&[]), Some(("c.toml", "a = ["))).unwrap_err().to_string();

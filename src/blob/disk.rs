@@ -3,13 +3,19 @@
 //! Always a local folder, or one that several server processes share, wherever the originals live: what is acknowledged
 //! must be durable at once, and only whole, verified files go on to the originals.
 
-use super::{digest, sync_folder};
+use super::{
+    digest::{self, Algorithm, Running},
+    sync_folder,
+};
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
+
+/// What is read back at once, bytes: little enough to stay in a core's cache.
+const READ: usize = 128 * 1024;
 
 /// The folders. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -37,6 +43,10 @@ pub struct Held {
 /// The open file of an upload that still grows.
 pub struct Staged(File);
 
+/// The longest file whose space is set aside when its upload begins, bytes: more would let one film that never comes
+/// block the disk.
+const SET_ASIDE: u64 = 1 << 30;
+
 impl Staged {
     /// Writes all bytes at an explicit offset: an append would put them behind the leftovers of a crash.
     ///
@@ -44,6 +54,22 @@ impl Staged {
     /// The system's own; how much was written is then unknown.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
+    }
+
+    /// Reads the bytes from `at` to `end` back from the file into a digest.
+    ///
+    /// # Errors
+    /// The system's own; `UnexpectedEof` when the file is shorter.
+    pub fn read_back(&self, digest: &mut Running, at: u64, end: u64) -> io::Result<()> {
+        let mut block = vec![0; READ.min(usize::try_from(end.saturating_sub(at)).unwrap_or(READ))];
+        let mut at = at;
+        while at < end {
+            let room = usize::try_from(end - at).unwrap_or(READ).min(block.len());
+            self.0.read_exact_at(&mut block[..room], at)?;
+            digest.update(&block[..room]);
+            at += room as u64;
+        }
+        Ok(())
     }
 
     /// Makes everything written so far survive a power cut.
@@ -106,14 +132,45 @@ impl Disk {
         }
     }
 
-    /// Creates an empty upload file, durably.
+    /// Creates an empty upload file, durably, and sets space for `length` bytes aside, at most a GiB.
     ///
     /// # Errors
     /// The system's own; `AlreadyExists` for a name that was used.
-    pub fn stage(&self, name: &str) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create_new(true).open(self.staged(name))?;
-        file.sync_all()?;
-        sync_folder(&self.staging)
+    pub fn stage(&self, name: &str, length: u64) -> io::Result<()> {
+        let path = self.staged(name);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let made = set_aside(&file, length).and_then(|()| file.sync_all()).and_then(|()| sync_folder(&self.staging));
+        if made.is_err() {
+            drop(fs::remove_file(path));
+        }
+        made
+    }
+
+    /// Creates an upload file with all its bytes, syncs it and reads it back: its SHA-256. The name is not durable
+    /// before it is an original.
+    ///
+    /// # Errors
+    /// The system's own; there is no file then.
+    pub fn stage_whole<'a>(&self, name: &str, blocks: impl Iterator<Item = &'a [u8]>) -> io::Result<String> {
+        let path = self.staged(name);
+        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let staged = Staged(file);
+        let fill = || {
+            let mut length = 0;
+            for block in blocks {
+                staged.write_at(block, length)?;
+                length += block.len() as u64;
+            }
+            staged.sync()?;
+            let mut digest = Algorithm::Sha256.start();
+            staged.read_back(&mut digest, 0, length)?;
+            Ok(digest::hex(&digest.finish()))
+        };
+        let filled = fill();
+        if filled.is_err() {
+            drop(fs::remove_file(path));
+        }
+        filled
     }
 
     /// Opens an upload file to go on at `offset`; bytes behind it, left by a crash or a fenced-off writer, are cut off.
@@ -215,6 +272,18 @@ impl Disk {
     }
 }
 
+/// Sets space aside where the file system can; the file stays empty.
+fn set_aside(file: &File, length: u64) -> io::Result<()> {
+    use rustix::{fs::FallocateFlags, io::Errno};
+    if length == 0 || length > SET_ASIDE {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, 0, length) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,8 +298,8 @@ mod tests {
     #[test]
     fn bytes_behind_the_durable_offset_are_cut_and_missing_ones_noticed() {
         let (root, disk) = disk("resume");
-        disk.stage("u").unwrap();
-        assert_eq!(disk.stage("u").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        disk.stage("u", 5).unwrap();
+        assert_eq!(disk.stage("u", 5).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         let Resumed::Ready(file) = disk.resume("u", 0).unwrap() else { panic!("an empty file is ready") };
         file.write_at(b"hello, leftovers", 0).unwrap();
         file.sync().unwrap();
@@ -248,7 +317,7 @@ mod tests {
     #[test]
     fn one_process_at_a_time_finishes_an_upload() {
         let (root, disk) = disk("hold");
-        disk.stage("u").unwrap();
+        disk.stage("u", 5).unwrap();
         let first = disk.hold("u").unwrap();
         assert!(first.is_some() && disk.hold("u").unwrap().is_none());
         drop(first);
@@ -259,7 +328,7 @@ mod tests {
     #[test]
     fn refused_bytes_are_kept_until_discarded() {
         let (root, disk) = disk("quarantine");
-        disk.stage("u").unwrap();
+        disk.stage("u", 5).unwrap();
         disk.quarantine("u").unwrap();
         assert_eq!(disk.leftovers().unwrap(), ["u"]);
         disk.discard("u").unwrap();

@@ -1,6 +1,6 @@
 //! Originals in a local folder: `aa/bb/<sha256>`, and `derived/aa/bb/<sha256>…` for pictures made of them.
 
-use super::{Listed, Originals, Source, digest, is_original, originals::changed, shelf, sync_folder};
+use super::{Listed, LocalFile, Originals, Source, digest, is_original, originals::changed, shelf, sync_folder};
 use std::{
     collections::HashSet,
     ffi::OsStr,
@@ -99,6 +99,11 @@ impl Originals for InFolder {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    fn file(&self, sha256: &str, _unique: &str) -> io::Result<Option<LocalFile>> {
+        let path = self.path(sha256);
+        Ok(path.try_exists()?.then_some(LocalFile { path, is_copy: false }))
     }
 
     fn remove(&self, sha256: &str) -> io::Result<()> {

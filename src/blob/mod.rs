@@ -19,7 +19,7 @@ mod originals;
 pub use bucket::InBucket;
 pub use disk::Disk;
 pub use folder::InFolder;
-pub use originals::{Listed, Originals, Source};
+pub use originals::{Listed, LocalFile, Originals, Source};
 
 use std::{fs::File, io, path::Path};
 

@@ -2,8 +2,9 @@
 
 use super::digest;
 use std::{
+    fs::{self, File},
     io::{self, Read, Seek},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// An open original: read from anywhere, with little memory.
@@ -12,6 +13,28 @@ impl<T: Read + Seek + Send> Readable for T {}
 
 /// An open original.
 pub type Source = Box<dyn Readable>;
+
+/// A file to be read by another program; a copy ends with this.
+#[derive(Debug)]
+pub struct LocalFile {
+    pub(super) path: PathBuf,
+    pub(super) is_copy: bool,
+}
+
+impl LocalFile {
+    /// Where.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for LocalFile {
+    fn drop(&mut self) {
+        if self.is_copy {
+            drop(fs::remove_file(&self.path));
+        }
+    }
+}
 
 /// One original of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +98,18 @@ pub trait Originals: Send + Sync {
             Some((mut source, _)) => digest::sha256_of(&mut source).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// An original as a file, for programs that need one: where it lies, or a copy in the system's temporary folder.
+    /// `None` when it is not there.
+    ///
+    /// # Errors
+    /// See [`Originals`].
+    fn file(&self, sha256: &str, unique: &str) -> io::Result<Option<LocalFile>> {
+        let Some((mut source, _)) = self.open(sha256)? else { return Ok(None) };
+        let copy = LocalFile { path: std::env::temp_dir().join(format!("chengguan-{unique}")), is_copy: true };
+        io::copy(&mut source, &mut File::create_new(copy.path())?)?;
+        Ok(Some(copy))
     }
 
     /// Whether an original is there and has the bytes that its name says.

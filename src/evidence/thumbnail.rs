@@ -16,7 +16,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::media::jpeg_frame;
 
 /// The longest file that is decoded; image's JPEG decoder reads it into memory whole. 50-megapixel phones write 20 MB.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Pixels on one side.
 const MAX_SIDE: u32 = 20_000;
@@ -66,12 +66,23 @@ pub fn make(source: &mut impl Read, max_edge: u32, orientation: Option<u8>) -> R
 /// # Errors
 /// As [`make`], without `Io`.
 pub fn make_from_bytes(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
+    let mut jpeg = Vec::new();
+    let small = upright(bytes, max_edge, orientation)?;
+    small.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(broken)?;
+    Ok(jpeg)
+}
+
+/// The picture of a JPEG or PNG as 8-bit RGB, upright and small as in [`make`].
+///
+/// # Errors
+/// As [`make`], without `Io`.
+pub(super) fn upright(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<DynamicImage, ThumbnailError> {
     // The decoders are meant not to panic and are fuzzed for it; a photo that proves otherwise must not end a worker.
     catch_unwind(AssertUnwindSafe(|| shrink(bytes, max_edge.max(1), orientation)))
         .unwrap_or_else(|_| Err(ThumbnailError::Broken("the decoder panicked".to_owned())))
 }
 
-fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
+fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<DynamicImage, ThumbnailError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ThumbnailError::TooLarge(format!("more than {MAX_FILE_BYTES} bytes")));
     }
@@ -80,9 +91,7 @@ fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8
         if whole.width().max(whole.height()) > max_edge { whole.thumbnail(max_edge, max_edge) } else { whole };
     // Turning after shrinking moves fifty times fewer pixels.
     small.apply_orientation(orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms));
-    let mut jpeg = Vec::new();
-    on_white(&small).write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(broken)?;
-    Ok(jpeg)
+    Ok(on_white(&small))
 }
 
 fn decode(bytes: &[u8]) -> Result<DynamicImage, ThumbnailError> {

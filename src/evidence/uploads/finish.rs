@@ -11,8 +11,9 @@ use crate::{
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
     evidence::{
+        custody,
         media::{self, Facts},
-        rules::OCTETS,
+        rules::{OCTETS, Owner},
     },
 };
 use std::{
@@ -50,10 +51,11 @@ pub(super) enum Verdict {
     Undecided,
 }
 
-/// Verifies an upload in state `finalizing`. The caller holds its lock.
-pub(super) async fn finish(app: &Arc<App>, row: UploadRow) -> Verdict {
+/// Verifies an upload in state `finalizing`. The caller holds its lock. `read` is the digest of the stored bytes, when
+/// they were read back while the rest arrived; otherwise they are read now.
+pub(super) async fn finish(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Verdict {
     let id = row.id;
-    match decide(app, row).await {
+    match decide(app, row, read).await {
         Ok(verdict) => {
             if matches!(verdict, Verdict::Rejected { .. } | Verdict::Lost) {
                 tracing::warn!(upload = %id, ?verdict, "an upload was not accepted");
@@ -76,7 +78,7 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     let app = app.clone();
     // A task of its own: the verification goes on when the request that waits for it is given up.
     let task = tokio::spawn(async move {
-        let verdict = finish(&app, row).await;
+        let verdict = finish(&app, row, None).await;
         drop(guard);
         verdict
     });
@@ -86,8 +88,7 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     }
 }
 
-async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
-    let _turn = READERS.acquire().await.map_err(Error::internal)?;
+async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<Verdict> {
     let id = row.id;
     let disk = app.blobs.clone();
     // Before the row is read: what another process did while it had the right must be seen.
@@ -104,7 +105,14 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
     }
     let length = row.length.unwrap_or(row.durable_offset);
     let size = u64::try_from(length).map_err(Error::internal)?;
-    let Some((sha256, published)) = find(app, &row, size).await? else {
+    let found = match read {
+        Some(sha256) => Some((sha256, false)),
+        None => {
+            let _turn = READERS.acquire().await.map_err(Error::internal)?;
+            find(app, &row, size).await?
+        }
+    };
+    let Some((sha256, published)) = found else {
         app.db.write(move |tx| actions::lose(tx, id)).await?;
         return Ok(Verdict::Lost);
     };
@@ -122,7 +130,10 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
         let actual = sha256.clone();
         app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
     }
-    let facts = publish(app, &row, &sha256, published).await?;
+    custody::sweep::admit(app, &sha256, Owner { device_id: row.device_id, user_id: row.user_id }).await?;
+    // A process that another one took the upload over from may not know it yet, and still write.
+    let alone = row.writer_epoch == 0;
+    let facts = publish(app, id, row.media_type, &sha256, published, alone).await?;
     let digest = sha256.clone();
     let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;
     // Not before the row says so: until then it is what a second attempt begins with.
@@ -148,13 +159,19 @@ async fn find(app: &App, row: &UploadRow, size: u64) -> Result<Option<(String, b
     .await
 }
 
-/// Brings the file to the originals and says what it tells about itself, read while it is still at hand.
-async fn publish(app: &App, row: &UploadRow, sha256: &str, published: bool) -> Result<Facts> {
+/// Brings a verified file to the originals, unless it is there already, and says what it tells about itself. `alone`:
+/// nobody else can have the staged file open.
+pub(super) async fn publish(
+    app: &App,
+    id: UploadId,
+    media_type: Option<String>,
+    sha256: &str,
+    published: bool,
+    alone: bool,
+) -> Result<Facts> {
     let (disk, originals) = (app.blobs.clone(), app.originals.clone());
-    let (name, sha256) = (row.id.to_string(), sha256.to_owned());
-    let media_type = row.media_type.clone().unwrap_or_else(|| OCTETS.to_owned());
-    // A process that another one took the upload over from may not know it yet, and still write.
-    let alone = row.writer_epoch == 0;
+    let (name, sha256) = (id.to_string(), sha256.to_owned());
+    let media_type = media_type.unwrap_or_else(|| OCTETS.to_owned());
     blocking(move || {
         if published {
             let (source, _) = originals.open(&sha256)?.ok_or(io::ErrorKind::NotFound)?;

@@ -3,8 +3,11 @@
 pub mod field;
 pub mod http;
 pub mod pg;
+pub mod powercut;
 pub mod process;
+pub mod rig;
 pub mod s3;
+pub mod scene;
 pub mod scratch;
 pub mod spec;
 pub mod tus;
