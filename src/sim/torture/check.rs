@@ -448,7 +448,7 @@ fn files(api: &Api, county: &County, homes: &mut [Home], report: &mut Report) ->
     let mut found = Findings::default();
     check::files(&reader, &expected, &mut found, &|| {})?;
     report.files += found.photos + found.videos;
-    report.bad_files.extend(found.bad_files.into_iter().map(|what| format!("T1: {what}")));
+    report.bad_files.extend(std::mem::take(&mut found.bad_files).into_iter().map(|what| format!("T1: {what}")));
     report.doubled.extend(std::mem::take(&mut found.doubled));
     for home in homes {
         check::captures(&reader, &home.name, &mut home.client.store, &mut found)?;
