@@ -393,12 +393,12 @@ pub fn stored_after(db: &mut Db, after: Option<EvidenceId>, limit: i64) -> Resul
     store::stored_after(db, after, limit)
 }
 
-/// Which of these have a record.
+/// Which of these have a record, and how it stands with them: [`State`] as text.
 ///
 /// # Errors
 /// The engine's own.
-pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceId>> {
-    Ok(store::evidence_by_id(db, ids)?.into_iter().map(|row| row.id).collect())
+pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<(EvidenceId, String)>> {
+    Ok(store::evidence_by_id(db, ids)?.into_iter().map(|row| (row.id, row.state)).collect())
 }
 
 /// Makes leaves of evidence that was accepted before there was a log; only while the log is empty.
@@ -449,7 +449,7 @@ pub fn evidence_before(db: &mut Db, viewer: &Viewer, before: Option<EvidenceId>,
     Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
 }
 
-/// The evidence of a record, oldest first.
+/// The evidence of a record, oldest first, whole: for a bundle, whose reason is on record.
 ///
 /// # Errors
 /// The engine's own.
@@ -457,7 +457,7 @@ pub fn evidence_of(db: &mut Db, target_kind: &str, target_id: &str) -> Result<Ve
     let mut rows = store::linked_to(db, target_kind, target_id)?;
     rows.sort_by_key(|row| row.id);
     let links = store::links_of(db, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
-    Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
+    Ok(rows.into_iter().map(|row| Evidence::whole(row, &links)).collect())
 }
 
 /// A row that the viewer may see.

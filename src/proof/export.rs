@@ -10,9 +10,15 @@ use crate::{
     canonical::canonical,
     captures::actions::{Exhibit, exhibits},
     cases,
-    db::{Db, Tx, types::CaseId},
+    db::{
+        Db, Tx,
+        types::{CaseId, EvidenceId},
+    },
     error::{Error, Result},
-    evidence,
+    evidence::{
+        self,
+        custody::{self, actions::Opened},
+    },
     identity::{
         rules::Actor,
         tokens::{hex, sha256},
@@ -40,6 +46,7 @@ pub(super) struct Dossier {
 
 /// A piece of evidence of a dossier.
 pub(super) struct Item {
+    pub(super) id: EvidenceId,
     pub(super) piece: Piece,
     pub(super) media_type: String,
     pub(super) record: Value,
@@ -70,11 +77,12 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     let log = app.log.name().verifier();
     let beside = folder.with_extension("part");
     fresh(folder, &beside)?;
+    let opened = open(app, who, &dossier, reason).await?;
     let mut files = BTreeMap::new();
     for item in &dossier.evidence {
-        if let Some(path) = &item.piece.original {
-            let (originals, to, sha256) = (app.originals.clone(), beside.join(path), item.piece.sha256.clone());
-            let copied = tokio::task::spawn_blocking(move || copy(&*originals, &to, &sha256));
+        if let (Some(path), Some(opened)) = (&item.piece.original, opened.get(&item.piece.sha256)) {
+            let (originals, to, opened) = (app.originals.clone(), beside.join(path), opened.clone());
+            let copied = tokio::task::spawn_blocking(move || copy(&*originals, &to, &opened));
             files.insert(path.clone(), copied.await.map_err(Error::internal)??);
         }
         write_json(&beside, &item.piece.record, &item.record, &mut files)?;
@@ -106,6 +114,15 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     disk(fs::rename(&beside, folder))?;
     let originals = manifest.evidence.iter().filter(|piece| piece.original.is_some()).count();
     Ok(Exported { folder: folder.to_owned(), files: manifest.files.len() + 2, originals, log })
+}
+
+/// Puts the export of each original on record, before a byte of it is copied.
+async fn open(app: &App, who: &Actor, dossier: &Dossier, reason: &str) -> Result<BTreeMap<String, Opened>> {
+    let ids: Vec<EvidenceId> =
+        dossier.evidence.iter().filter(|item| item.piece.original.is_some()).map(|item| item.id).collect();
+    let act = custody::actions::act_of(who, reason, None)?;
+    let opened = app.db.write(move |tx| custody::actions::exported(tx, &ids, &act)).await?;
+    Ok(opened.into_iter().map(|opened| (opened.row().sha256.clone(), opened)).collect())
 }
 
 fn fresh(folder: &Path, beside: &Path) -> Result<()> {
@@ -143,6 +160,7 @@ fn gather(db: &mut Db, who: &Actor, case: CaseId, now: chrono::DateTime<chrono::
                 key: format!("keys/{}.json", exhibit.key_sha256),
             };
             Ok(Item {
+                id: evidence.id,
                 piece: Piece {
                     id: evidence.id.to_string(),
                     size: evidence.size,
@@ -244,7 +262,8 @@ fn write(folder: &Path, path: &str, bytes: &[u8], files: &mut BTreeMap<String, L
 }
 
 /// Copies an original and reads the copy again: what is handed over was looked at.
-fn copy(originals: &dyn Originals, to: &Path, expected: &str) -> Result<Listed> {
+fn copy(originals: &dyn Originals, to: &Path, opened: &Opened) -> Result<Listed> {
+    let expected = opened.row().sha256.as_str();
     let work = || -> io::Result<(String, u64)> {
         fs::create_dir_all(to.parent().unwrap_or(to))?;
         let (mut source, _) = originals.open(expected)?.ok_or(io::ErrorKind::NotFound)?;

@@ -10,6 +10,7 @@ use chengguan::{
     db::feed,
     error::Code,
     evidence::{custody::sweep, uploads},
+    proof::check,
     sim::media::{PhotoSpec, photo},
 };
 use chrono::TimeDelta;
@@ -139,6 +140,9 @@ fn a_deletion_takes_two_people_and_seven_days(world: &World) {
     let done = scene.get(&scene.dispatcher, "/retention").expect(200)["deletion"].clone();
     assert_eq!((&done["state"], &done["reason"]), (&json!("done"), &json!("到期")));
     assert!(done["bytes_removed_at"].is_string(), "{done}");
+    // The nightly check reads of it in the log.
+    let seen = block_on(check::check(&world.app, std::time::Duration::ZERO)).unwrap();
+    assert_eq!(seen.findings, []);
     let steps = ["deletion_proposed", "deletion_approved", "deletion_undone", "downloaded"];
     let again = ["deletion_proposed", "deletion_approved", "deleted"];
     assert_eq!(scene.actions(), [&steps[..], &again[..]].concat());
