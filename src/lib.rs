@@ -82,9 +82,11 @@
 pub mod app;
 pub mod blob;
 pub mod canonical;
+pub mod captures;
 pub mod cases;
 pub mod cli;
 pub mod client;
+pub mod clips;
 pub mod config;
 pub mod db;
 pub mod dock;

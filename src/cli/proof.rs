@@ -104,8 +104,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Outcome {
         return Err(format!("核验不通过：{} 处问题", report.findings.len()).into());
     }
     say(format_args!(
-        "✓ 案件 {}：{} 个文件与清单一致，{} 件原件与入库记录一致，{} 条存证记录在已签名的日志中",
-        report.number, report.files, report.originals, report.leaves
+        "✓ 案件 {}：{} 个文件与清单一致，{} 件原件与入库记录一致，{} 条设备签名成立，{} 条存证记录在已签名的日志中",
+        report.number, report.files, report.originals, report.captures, report.leaves
     ));
     if report.key_compared {
         say("✓ 日志公钥与给定公钥一致");

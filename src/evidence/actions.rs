@@ -1,6 +1,12 @@
 //! What can be done with evidence, in an open transaction. Files are never touched here.
 
 use super::{
+    custody::{
+        self,
+        actions::Act,
+        keeping,
+        rules::{AccessClass, Action, RetentionClass},
+    },
     datum::Position,
     media::{Facts, Flag, MAX_TIME_GAP_S, Stamp, compare},
     reuse,
@@ -44,7 +50,8 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
     }
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
-        link(tx, row.id, NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None }, who.user_id)?;
+        let to = NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None };
+        link_by(tx, row.id, to, Owner { ..*who })?;
     }
     Ok(row)
 }
@@ -73,6 +80,10 @@ fn fresh(tx: &Tx, who: &Owner, new: &NewEvidence) -> Result<EvidenceRow> {
         stored_at: None,
         facts: None,
         flags: Json(json!([])),
+        access_class: AccessClass::Normal.to_string(),
+        retention_class: RetentionClass::General.to_string(),
+        delete_at: None,
+        derived_from: None,
     };
     if let Some(gps) = &new.gps {
         stamp(&mut row, gps)?;
@@ -193,7 +204,11 @@ pub fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
 /// # Errors
 /// `not_found` for the evidence.
 pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>) -> Result<()> {
-    let row = store::evidence_get(tx.db, evidence)?.ok_or_else(|| Error::not_found("evidence"))?;
+    link_by(tx, evidence, to, Owner { device_id: None, user_id: user })
+}
+
+fn link_by(tx: &mut Tx, evidence: EvidenceId, to: NewLink, who: Owner) -> Result<()> {
+    let row = store::evidence_lock(tx.db, evidence)?.ok_or_else(|| Error::not_found("evidence"))?;
     let stored = row.state == State::Stored.as_str();
     let before = if stored { store::audience(tx.db, &row)? } else { Keys::new() };
     let added = store::link_add(
@@ -205,20 +220,39 @@ pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>
             role: to.role.to_owned(),
             need: to.need.to_owned(),
             op_id: to.op,
-            user_id: user,
+            user_id: who.user_id,
             linked_at: At(tx.now),
         },
     )?;
-    if added && stored {
+    if !added {
+        return Ok(());
+    }
+    let detail = json!({"target_kind": to.kind, "target_id": to.id, "role": to.role, "op": to.op});
+    let act = Act::by(who);
+    custody::actions::record(tx, &row, Action::Linked, &act, &detail)?;
+    if stored && row.delete_at.is_some() {
+        // It proves something again: it is seen again, by those concerned with that too.
+        keeping::keep(tx, row, &act, "linked")?;
+    } else if stored {
         announce(tx, &row, before, to.op)?;
     }
     if added { reuse::actions::linked(tx, &row) } else { Ok(()) }
 }
 
-fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> Result<()> {
+/// Tells those who may see it now, or could before, that stored evidence changed.
+pub(super) fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> Result<()> {
     let after = store::audience(tx.db, row)?;
     tx.announce(Change { kind: "evidence", id: row.id.to_string(), before, after, op });
     Ok(())
+}
+
+/// After more or other people may see a stored piece than `before` says: announces it anew.
+///
+/// # Errors
+/// `not_found`.
+pub fn audience_changed(tx: &mut Tx, id: EvidenceId, before: Keys) -> Result<()> {
+    let row = store::evidence_get(tx.db, id)?.ok_or_else(|| Error::not_found("evidence"))?;
+    announce(tx, &row, before, None)
 }
 
 /// After a case changed hands: announces its stored evidence anew. `lost` are the audience keys that the case had
@@ -263,9 +297,13 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     let mut row = declare(tx, &sender, said)?;
     if row.state == State::Stored.as_str() {
         tracks::actions::stored(tx, &row, &facts)?;
+        if row.delete_at.is_some() {
+            return keeping::keep(tx, row, &Act::by(sender), "arrived_again");
+        }
         announce(tx, &row, before, None)?;
         return Ok(row);
     }
+    let deleted_at = row.delete_at.take();
     if row.media_type == OCTETS {
         facts.media_type.clone_into(&mut row.media_type);
     }
@@ -275,6 +313,9 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     for (code, detail) in doubts {
         flag(&mut row, code, &detail);
     }
+    if let Some(at) = deleted_at {
+        flag(&mut row, "was_deleted", &at.0.to_rfc3339());
+    }
     for found in tracks::actions::differences(tx, &row)? {
         flag(&mut row, found.code, &found.detail);
     }
@@ -282,8 +323,11 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
         flag(&mut row, "track_unreadable", "");
     }
     store::evidence_save(tx.db, &row)?;
-    reuse::actions::stored(tx, &row)?;
     accepted(tx, &row)?;
+    if deleted_at.is_some() {
+        custody::actions::record(tx, &row, Action::ArrivedAgain, &Act::by(sender), &json!({}))?;
+    }
+    reuse::actions::stored(tx, &row)?;
     tx.settle(settled_key(&row.sha256));
     announce(tx, &row, Keys::new(), None)?;
     Ok(row)
@@ -428,16 +472,6 @@ pub fn evidence_of(db: &mut Db, target_kind: &str, target_id: &str) -> Result<Ve
 pub fn seen(db: &mut Db, viewer: &Viewer, id: EvidenceId) -> Result<EvidenceRow> {
     let row = store::evidence_get(db, id)?.ok_or_else(|| Error::not_found("evidence"))?;
     if viewer.centre || viewer.sees(&store::audience(db, &row)?) { Ok(row) } else { Err(Error::not_found("evidence")) }
-}
-
-/// A record that the viewer may see.
-///
-/// # Errors
-/// As [`seen`].
-pub fn get(db: &mut Db, viewer: &Viewer, id: EvidenceId) -> Result<Evidence> {
-    let row = seen(db, viewer, id)?;
-    let links = store::links_of(db, &[id])?;
-    Ok(Evidence::of(row, &links))
 }
 
 /// One page, newest first, and the id it ended with when there is more.

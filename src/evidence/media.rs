@@ -242,7 +242,8 @@ fn failed() -> Facts {
     facts
 }
 
-fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
+/// [`read`] for anything that can be read from anywhere.
+pub fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
     let Ok((length, head)) = length_and_head(source) else { return failed() };
     let (mut kind, mut media_type) = sniff(&head);
     let track = if kind == Kind::Unknown && media_type == OCTETS { track::read(source, &head) } else { None };

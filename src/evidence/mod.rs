@@ -13,10 +13,12 @@
 
 pub mod actions;
 mod content;
+pub mod custody;
 pub mod datum;
 pub mod media;
 pub mod poster;
 mod range;
+pub mod receipt;
 pub mod reuse;
 pub mod routes;
 pub mod rules;

@@ -17,6 +17,8 @@ text_enum! {
         Declared = "declared",
         /// Its bytes are here and have the declared digest.
         Stored = "stored",
+        /// Its bytes were here, and two people decided that they go.
+        Deleted = "deleted",
     }
 }
 

@@ -305,6 +305,14 @@ pub fn session_actor(db: &mut Db, session: SessionId, now: DateTime<Utc>) -> Res
     actor(&session, user)
 }
 
+/// When an account was disabled; `None` while it is in use.
+///
+/// # Errors
+/// `not_found`.
+pub fn user_disabled_at(db: &mut Db, user: UserId) -> Result<Option<At>> {
+    Ok(store::user_get(db, user)?.ok_or_else(|| Error::not_found("user"))?.disabled_at)
+}
+
 /// Sessions with the people they belong to.
 ///
 /// # Errors
@@ -475,6 +483,7 @@ pub fn device_enrol(tx: &mut Tx, code: &str, point: Vec<u8>) -> Result<DeviceRow
     row.enrolled_at = Some(At(tx.now));
     row.epoch += 1;
     store::device_save(tx.db, &row)?;
+    store::device_key_add(tx.db, &row)?;
     store::epoch_add(tx.db, &EpochRow::new(row.id, row.epoch, "enrolled", At(tx.now)))?;
     Ok(row)
 }

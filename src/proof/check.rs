@@ -241,8 +241,9 @@ async fn records(app: &App, budget: Duration, checked: &mut Checked) -> Result<(
             if resumed.is_some_and(|resumed| piece.id <= resumed) || !reading {
                 continue;
             }
-            let (blobs, sha256) = (app.blobs.clone(), piece.sha256.clone());
-            let found = tokio::task::spawn_blocking(move || blobs.verify(&sha256)).await.map_err(Error::internal)?;
+            let (originals, sha256) = (app.originals.clone(), piece.sha256.clone());
+            let found =
+                tokio::task::spawn_blocking(move || originals.verify(&sha256)).await.map_err(Error::internal)?;
             match found.map_err(Error::internal)? {
                 Some((sha256, size)) => {
                     checked.originals += 1;

@@ -61,6 +61,8 @@ pub struct Handheld {
     photos: u32,
     /// Where the person stands: what they do and photograph is done and taken there.
     stands: Position,
+    /// Where the person last handled a case.
+    pub handled: Option<Position>,
 }
 
 struct WrongClock(Env, TimeDelta);
@@ -108,6 +110,7 @@ impl Handheld {
             photos: 0,
             stands: Position::new(CENTRE.0, CENTRE.1)
                 .unwrap_or_else(|_| unreachable!("the county seat is on the globe")),
+            handled: None,
         })
     }
 
@@ -124,6 +127,11 @@ impl Handheld {
     fn login(&mut self) -> Result<Session> {
         let (username, password) = (self.account.username.clone(), self.account.password.clone());
         self.client.login(&username, &password)
+    }
+
+    /// The name the person signs in with.
+    pub fn username(&self) -> &str {
+        &self.account.username
     }
 
     /// What the person does with a handheld.
@@ -332,6 +340,9 @@ impl Handheld {
             attachments,
         };
         self.client.save(draft)?;
+        if kind == "case.handle" {
+            self.handled = Some(place);
+        }
         self.made.push(op_id);
         Ok(op_id)
     }

@@ -20,7 +20,7 @@ use chengguan::{
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-on_both_engines!(
+on_both_engines!(and_in_a_bucket:
     a_declaration_is_stored_once_and_only_its_author_fills_its_blanks,
     a_declaration_must_be_sound,
     a_photo_that_agrees_with_its_stamp_has_no_flag,

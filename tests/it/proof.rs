@@ -209,7 +209,7 @@ fn a_bundle_is_for_those_who_may_see_the_case_and_overwrites_nothing(world: &Wor
 
 fn originals(world: &World) -> Vec<PathBuf> {
     let kept = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 64);
-    files(&world.app.config.blobs).into_iter().filter(kept).collect()
+    files(&world.app.config.data.join("blobs")).into_iter().filter(kept).collect()
 }
 
 fn flip(file: &Path) {

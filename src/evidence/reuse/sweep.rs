@@ -8,7 +8,7 @@ use super::{
     store,
 };
 use crate::{
-    blob::Disk,
+    blob::Originals,
     db::{
         Database,
         types::{At, EvidenceId},
@@ -18,8 +18,8 @@ use crate::{
     evidence::{content, thumbnail::MAX_FILE_BYTES},
 };
 use std::{
-    fs::File,
     io::{self, Read},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -35,12 +35,12 @@ const BATCH: i64 = 8;
 const ROWS: i64 = 10_000;
 
 /// Begins to hash what waits and what comes; ends with the process.
-pub fn start(db: Database, disk: Disk, env: Env) {
+pub fn start(db: Database, originals: Arc<dyn Originals>, env: Env) {
     let mut written = db.written().listen();
     tokio::spawn(async move {
         let mut index = Index::default();
         loop {
-            match hash_waiting(&db, &disk, &env, &mut index).await {
+            match hash_waiting(&db, &originals, &env, &mut index).await {
                 Ok(0) => {}
                 Ok(photos) => tracing::debug!(photos, "photos were hashed"),
                 Err(error) => tracing::warn!(%error, "photos could not be hashed; trying again later"),
@@ -58,7 +58,7 @@ pub fn start(db: Database, disk: Disk, env: Env) {
 ///
 /// # Errors
 /// When the database does not answer.
-async fn hash_waiting(db: &Database, disk: &Disk, env: &Env, index: &mut Index) -> Result<usize> {
+async fn hash_waiting(db: &Database, originals: &Arc<dyn Originals>, env: &Env, index: &mut Index) -> Result<usize> {
     let mut done = 0;
     loop {
         // Most of the time nothing waits, and a look costs less than a transaction.
@@ -72,7 +72,7 @@ async fn hash_waiting(db: &Database, disk: &Disk, env: &Env, index: &mut Index) 
         }
         for job in jobs {
             let id = job.id;
-            match read_and_hash(disk, job).await? {
+            match read_and_hash(originals.clone(), job).await? {
                 Hashed::Done(hashes) => {
                     let found = look_up(db, index, hashes.clone()).await?;
                     let known = index.known();
@@ -98,16 +98,16 @@ enum Hashed {
     NotNow(io::Error),
 }
 
-async fn read_and_hash(disk: &Disk, job: Job) -> Result<Hashed> {
+async fn read_and_hash(originals: Arc<dyn Originals>, job: Job) -> Result<Hashed> {
     let _place = content::place_to_decode(job.pixels).await?;
-    let path = disk.original(&job.sha256);
     let (tell, told) = oneshot::channel();
     let work = move || {
         // Whoever takes photos in and shows them goes first. Failing to be polite is no failure.
         let _ = rustix::process::nice(10);
         let read = || -> io::Result<Vec<u8>> {
             let mut bytes = Vec::new();
-            File::open(&path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+            let (source, _) = originals.open(&job.sha256)?.ok_or(io::ErrorKind::NotFound)?;
+            source.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
             Ok(bytes)
         };
         let outcome = match read() {
@@ -115,6 +115,8 @@ async fn read_and_hash(disk: &Disk, job: Job) -> Result<Hashed> {
                 Ok(hashes) => Hashed::Done(Box::new(hashes)),
                 Err(error) => Hashed::NoPicture(error.to_string()),
             },
+            // Deleted meanwhile, or lost: the nightly check tells that, and closings must not wait for it for ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Hashed::NoPicture("there are no bytes".into()),
             Err(error) => Hashed::NotNow(error),
         };
         drop(tell.send(outcome));

@@ -9,6 +9,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 
 text_enum! {
     /// Where an upload stands.
@@ -38,6 +39,10 @@ pub const REMEMBER_FOR: TimeDelta = TimeDelta::days(30);
 pub const IDEMPOTENT_FOR: TimeDelta = TimeDelta::hours(24);
 /// Open PATCH requests of one owner.
 pub const WRITERS: usize = 4;
+/// What an unfinished upload counts for at least, bytes.
+pub const LEAST_HELD: i64 = 4096;
+/// The longest file that is taken as a whole when it comes with its creation, bytes.
+pub const WHOLE: i64 = 1024 * 1024;
 /// The longest body with an `Upload-Checksum`, bytes: nothing of it survives a cut.
 pub const MAX_CHECKED: i64 = 64 * 1024 * 1024;
 
@@ -96,6 +101,12 @@ pub fn declaration(text: &str) -> Result<NewEvidence> {
     let detail = |e: Error| Code::TusHeaderInvalid.with(format!("Upload-Metadata: {}", e.detail.unwrap_or_default()));
     probe.checked().map_err(detail)?;
     Ok(new)
+}
+
+/// Every pair of an upload's metadata whose value is text. What can't be read counts as absent.
+pub fn words(text: &str) -> HashMap<String, String> {
+    let pairs = headers::metadata(text).unwrap_or_default();
+    pairs.into_iter().filter_map(|(key, value)| Some((key, String::from_utf8(value).ok()?))).collect()
 }
 
 /// The digest of the whole file, from two sources that may not contradict each other.
