@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
-    identity::{actions, tokens::Keys},
+    identity::{actions, secrets, tokens::Keys},
     sync,
     tlog::{self, LogKey},
 };
@@ -93,7 +93,7 @@ impl App {
                     feed::begin_generation(tx, "")?;
                 }
                 evidence::actions::enter_log(tx)?;
-                Ok((actions::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
+                Ok((secrets::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
             })
             .await?;
         let place = config.blobs.clone();

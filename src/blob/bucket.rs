@@ -28,7 +28,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::Semaphore,
+};
 
 /// The size of a part, bytes, and the most that goes as one object. The store's least is 5 MiB.
 const PART: u64 = 8 * 1024 * 1024;
@@ -36,6 +39,8 @@ const PART: u64 = 8 * 1024 * 1024;
 const PARTS: u64 = 9_000;
 /// What is fetched at a time when an original is read, bytes: no connection waits for a slow reader.
 const WINDOW: u64 = 1024 * 1024;
+/// Files that are sent at the same time; each takes the memory of a part.
+const SENDERS: usize = 4;
 /// How long a connection may take to come about.
 const CONNECTING: Duration = Duration::from_secs(5);
 /// How long one request may take, with a part of 8 MiB in it.
@@ -52,6 +57,7 @@ pub struct InBucket {
 
 struct Store {
     s3: AmazonS3,
+    senders: Semaphore,
     /// Of its own: connections belong to the runtime that opened them, and callers come from several.
     runtime: Option<Runtime>,
 }
@@ -67,8 +73,11 @@ impl Drop for Store {
 
 impl Store {
     fn wait<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> io::Result<T> {
-        let runtime = self.runtime.as_ref().ok_or_else(|| io::Error::other("the store is closed"))?;
-        runtime.block_on(work).map_err(failed)
+        self.run(work)?.map_err(failed)
+    }
+
+    fn run<T>(&self, work: impl Future<Output = T>) -> io::Result<T> {
+        Ok(self.runtime.as_ref().ok_or_else(|| io::Error::other("the store is closed"))?.block_on(work))
     }
 }
 
@@ -102,8 +111,8 @@ fn there<T>(outcome: io::Result<T>) -> io::Result<Option<T>> {
 }
 
 impl InBucket {
-    /// Connects, and asks for one name to see whether the store lets us in. A store that does not answer at all is only
-    /// logged: uploads are taken without it and finished when it is back.
+    /// Connects, and asks for an object that is not there to see whether the store lets us in. A store that does not
+    /// answer at all is only logged: uploads are taken without it and finished when it is back.
     ///
     /// # Errors
     /// A sentence for the person who starts the server, in Chinese and English.
@@ -130,26 +139,25 @@ impl InBucket {
             builder = builder.with_token(token);
         }
         let s3 = builder.build().map_err(|e| unusable(&e))?;
-        let store = Arc::new(Store { s3, runtime: Some(runtime) });
+        let store = Arc::new(Store { s3, senders: Semaphore::new(SENDERS), runtime: Some(runtime) });
         let opened = InBucket { store, prefix: bucket.prefix.clone() };
-        let probe = opened.store.wait(async { opened.store.s3.list(opened.root().as_ref()).next().await.transpose() });
-        match probe {
-            Err(error) if is_silence(&error) => tracing::error!(
-                ?bucket,
-                %error,
-                "对象存储没有应答，收到的文件先留在本地 / the blob store does not answer; uploads wait until it is back"
-            ),
-            Err(error) => {
-                let why = match error.kind() {
-                    io::ErrorKind::NotFound => "存储桶不存在 / there is no such bucket",
-                    io::ErrorKind::PermissionDenied => "密钥错误或无权访问 / the keys are wrong or may not use it",
-                    _ => "服务拒绝了请求 / the store refused the request",
-                };
-                return Err(format!("{why} ({error})"));
+        let probe = opened.store.wait(opened.store.s3.get(&opened.key("probe")));
+        let Err(error) = probe else { return Ok(opened) };
+        let why = match error.kind() {
+            io::ErrorKind::NotFound if !error.to_string().contains("NoSuchBucket") => return Ok(opened),
+            io::ErrorKind::NotFound => "存储桶不存在 / there is no such bucket",
+            io::ErrorKind::PermissionDenied => "密钥错误或无权访问 / the keys are wrong or may not use it",
+            _ if is_silence(&error) => {
+                tracing::error!(
+                    ?bucket,
+                    %error,
+                    "对象存储没有应答，收到的文件先留在本地 / the blob store does not answer; uploads wait until it is back"
+                );
+                return Ok(opened);
             }
-            Ok(_) => {}
-        }
-        Ok(opened)
+            _ => "服务拒绝了请求 / the store refused the request",
+        };
+        Err(format!("{why} ({error})"))
     }
 
     /// What every key begins with, when that is anything.
@@ -231,6 +239,7 @@ impl Originals for InBucket {
         if self.is_sound(sha256)? {
             return Ok(());
         }
+        let _place = self.store.run(self.store.senders.acquire())?.map_err(io::Error::other)?;
         let length = fs::metadata(staged)?.len();
         if length > PART {
             self.put_in_parts(staged, &key, sha256, length)?;

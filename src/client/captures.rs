@@ -4,7 +4,7 @@ use super::{
     ClientError, Result,
     device::clock_refused,
     http::{Answer, Api},
-    rules::ENVELOPE,
+    rules::{ENVELOPE, Pace},
     store::Store,
 };
 use crate::{
@@ -16,14 +16,13 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::value::RawValue;
+use std::time::Duration;
 
 /// How old the newest checkpoint that is known may become before the server is asked for another.
 const BEACON_FOR: TimeDelta = TimeDelta::minutes(10);
 
-/// After so many failures in a row the records stay where they are for [`PAUSE`]: files wait behind nobody.
+/// After so many failures in a row the records stay where they are for a while: files must not wait behind them.
 const FAILURES: u32 = 5;
-/// See [`FAILURES`].
-const PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// What a round did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,13 +31,21 @@ pub enum Round {
     Idle,
     /// So many records were answered.
     Sent(usize),
-    /// The so manieth try in a row failed, and another is worth it after a while.
-    Later(u32, String),
+    /// Another try is worth it after that long.
+    Later(Duration, String),
+}
+
+/// What came of a request.
+enum Heard {
+    Answered(usize),
+    Refused,
+    Trouble(String),
 }
 
 /// How sending capture records goes; in memory only.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Courier {
+    pace: Pace,
     /// The server refused for a reason that does not pass by itself; a restart tries again.
     refused: Option<String>,
     asked: Option<DateTime<Utc>>,
@@ -47,12 +54,18 @@ pub struct Courier {
 }
 
 impl Courier {
+    /// One that waits like this.
+    pub fn new(pace: Pace) -> Courier {
+        Courier { pace, refused: None, asked: None, failures: 0, failed: None }
+    }
+
     /// Sends the oldest records that wait, and keeps what became of them.
     ///
     /// # Errors
     /// [`ClientError::Store`], [`ClientError::NotEnrolled`]; the same is sent again then, which is harmless.
     pub fn send(&mut self, store: &mut Store, api: &Api, env: &Env) -> Result<Round> {
-        let paused = self.failures >= FAILURES && self.failed.is_some_and(|at| (env.now() - at).abs() < PAUSE);
+        let since = |at: DateTime<Utc>| (env.now() - at).abs().to_std().unwrap_or_default();
+        let paused = self.failures >= FAILURES && self.failed.is_some_and(|at| since(at) < self.pace.cap);
         if self.refused.is_some() || paused {
             return Ok(Round::Idle);
         }
@@ -66,21 +79,20 @@ impl Courier {
         if waiting.is_empty() {
             return Ok(Round::Idle);
         }
-        let round = self.ask(store, api, env, &waiting)?;
-        Ok(match round {
-            Round::Later(_, why) if self.failures + 1 < FAILURES => {
-                self.failures += 1;
-                Round::Later(self.failures, why)
-            }
-            Round::Later(..) => {
-                (self.failures, self.failed) = (FAILURES, Some(env.now()));
-                Round::Idle
-            }
-            other => {
+        let why = match self.ask(store, api, env, &waiting)? {
+            Heard::Answered(count) => {
                 self.failures = 0;
-                other
+                return Ok(Round::Sent(count));
             }
-        })
+            Heard::Refused => return Ok(Round::Idle),
+            Heard::Trouble(why) => why,
+        };
+        self.failures = (self.failures + 1).min(FAILURES);
+        if self.failures == FAILURES {
+            self.failed = Some(env.now());
+            return Ok(Round::Idle);
+        }
+        Ok(Round::Later(self.pace.wait(self.failures, env.below(u32::MAX)), why))
     }
 
     /// Asks for the log's newest checkpoint when the one that is known is old. Not to get one is no trouble.
@@ -96,14 +108,14 @@ impl Courier {
         Ok(())
     }
 
-    fn ask(&mut self, store: &mut Store, api: &Api, env: &Env, raws: &[String]) -> Result<Round> {
+    fn ask(&mut self, store: &mut Store, api: &Api, env: &Env, raws: &[String]) -> Result<Heard> {
         let records = raws.iter().map(|raw| RawValue::from_string(raw.clone())).collect::<Result<_, _>>();
         let request = CapturesRequest { records: records.map_err(|e| ClientError::Store(e.to_string()))? };
         let offset = store.offset()?;
         let token = store.identity()?.token(env, offset)?;
         let answer = match api.post("/api/v1/captures", Some(&token), &request) {
             Ok(answer) => answer,
-            Err(ClientError::Offline(why)) => return Ok(Round::Later(0, why)),
+            Err(ClientError::Offline(why)) => return Ok(Heard::Trouble(why)),
             Err(other) => return Err(other),
         };
         if !answer.good() {
@@ -116,23 +128,27 @@ impl Courier {
         // A captive portal answers 200 to everything.
         let response: CapturesResponse = match answer.json() {
             Ok(response) => response,
-            Err(error) => return Ok(Round::Later(0, error.to_string())),
+            Err(error) => return Ok(Heard::Trouble(error.to_string())),
         };
         let answered = store.captures_acknowledge(raws, &response)?;
         self.asked = Some(env.now());
-        Ok(if answered < raws.len() { Round::Later(0, "not all were answered".into()) } else { Round::Sent(answered) })
+        Ok(if answered < raws.len() {
+            Heard::Trouble("not all were answered".into())
+        } else {
+            Heard::Answered(answered)
+        })
     }
 
-    fn troubled(&mut self, answer: &Answer, clock_learnt: bool) -> Round {
+    fn troubled(&mut self, answer: &Answer, clock_learnt: bool) -> Heard {
         let why = answer.refusal().to_string();
         let passes = matches!(answer.status, 408 | 425 | 429 | 500..=599) || answer.code().is_none();
         if !passes && !clock_learnt {
             // An older server, or a device that is unknown: the operations' own way says what a person must do.
             tracing::warn!(why, "capture records stay on the device");
             self.refused = Some(why);
-            return Round::Idle;
+            return Heard::Refused;
         }
-        Round::Later(0, why)
+        Heard::Trouble(why)
     }
 
     /// Why the server takes none, when it said so.

@@ -115,7 +115,7 @@ impl Client {
             api,
             env,
             engine: Engine::new(About { app: app.to_owned(), storage_persisted: Some(true), pace }),
-            courier: Courier::default(),
+            courier: Courier::new(pace),
             app: app.to_owned(),
             pace,
             boot,
@@ -140,6 +140,7 @@ impl Client {
     pub fn enrol(&mut self, code: &str) -> Result<Identity> {
         let (identity, offset) = device::enrol(&self.api, code, &self.env)?;
         self.store.set_identity(&identity, offset)?;
+        self.courier = Courier::new(self.pace);
         Ok(identity)
     }
 
@@ -188,7 +189,7 @@ impl Client {
         Ok(match self.courier.send(&mut self.store, &self.api, &self.env)? {
             Round::Idle => Step::Idle,
             Round::Sent(_) => Step::Moved,
-            Round::Later(failures, why) => Step::Wait(self.pace.wait(failures, self.env.below(u32::MAX)), why),
+            Round::Later(wait, why) => Step::Wait(wait, why),
         })
     }
 

@@ -232,11 +232,11 @@ fn link_by(tx: &mut Tx, evidence: EvidenceId, to: NewLink, who: Owner) -> Result
     custody::actions::record(tx, &row, Action::Linked, &act, &detail)?;
     if stored && row.delete_at.is_some() {
         // It proves something again: it is seen again, by those concerned with that too.
-        keeping::keep(tx, row, &act, "linked")?;
+        keeping::keep(tx, row.clone(), &act, "linked")?;
     } else if stored {
         announce(tx, &row, before, to.op)?;
     }
-    if added { reuse::actions::linked(tx, &row) } else { Ok(()) }
+    reuse::actions::linked(tx, &row)
 }
 
 /// Tells those who may see it now, or could before, that stored evidence changed.
@@ -411,7 +411,7 @@ pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceId>> {
 /// # Errors
 /// The engine's own.
 pub fn enter_log(tx: &mut Tx) -> Result<()> {
-    if !tlog::actions::list(tx.db, None, None, 1)?.is_empty() {
+    if !tlog::actions::list(tx.db, None, None, None, 1)?.is_empty() {
         return Ok(());
     }
     let mut after = None;

@@ -86,7 +86,10 @@ const PUBLIC: &[&str] = &[
     "log_checkpoint",
     "log_proof",
     "log_consistency",
+    "evidence_bytes",
+    "evidence_bytes_head",
     "healthz",
+    "metrics",
     "readyz",
 ];
 

@@ -112,7 +112,7 @@ pub fn start(app: Arc<App>) {
 
 /// The newest check's leaf.
 fn last(db: &mut Db) -> Result<Option<Entry>> {
-    Ok(tlog::actions::list(db, Some(SUBJECT), None, 1)?.pop())
+    Ok(tlog::actions::list(db, Some(SUBJECT), None, None, 1)?.pop())
 }
 
 /// Compares everything now; originals for at most `budget`, going on where the last check stopped. The outcome is a leaf.
@@ -230,7 +230,7 @@ async fn records(app: &App, budget: Duration, checked: &mut Checked) -> Result<(
             let logged = app
                 .db
                 .read(move |db| {
-                    let leaves = tlog::actions::list(db, Some(&about), None, i64::MAX)?;
+                    let leaves = tlog::actions::list(db, Some(&about), Some(Kind::Evidence), None, i64::MAX)?;
                     Ok(leaves.iter().any(|entry| accepted(entry, &expected.0, expected.1)))
                 })
                 .await?;

@@ -207,7 +207,7 @@ fn prove(db: &mut Db, seal: crate::db::types::LogEntryId, subjects: &[String]) -
     let seal = tlog::actions::get(db, seal)?.ok_or_else(gone)?;
     let mut entries = vec![seal.clone()];
     for subject in subjects {
-        entries.extend(tlog::actions::list(db, Some(subject), None, i64::MAX)?);
+        entries.extend(tlog::actions::list(db, Some(subject), None, None, i64::MAX)?);
     }
     let mut leaves = BTreeMap::new();
     for entry in entries.into_iter().filter(|entry| entry.leaf_index.is_some_and(|index| index < newest.size)) {

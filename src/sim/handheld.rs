@@ -341,7 +341,7 @@ impl Handheld {
         };
         self.client.save(draft)?;
         if kind == "case.handle" {
-            self.handled = Some(place);
+            self.handled = Some(self.stands);
         }
         self.made.push(op_id);
         Ok(op_id)

@@ -4,6 +4,7 @@ use crate::support::{
     http::Reply,
     on_both_engines,
     spec::{self, Operation},
+    tus::id_of,
     world::{Device, Person, World, read},
 };
 use base64::Engine;
@@ -116,6 +117,11 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/evidence/reuse",              "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/reuse/{id}",         "n n n n y y y y  n n"),
     ("POST /api/v1/evidence/reuse/{id}/decision", "n n n n y n y n  n n"),
+    // The address of the film that a ticket gives; without one it is nobody's.
+    ("POST /api/v1/evidence/{id}/ticket",       "h h h y y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/bytes",         "*"),
+    ("HEAD /api/v1/evidence/{id}/bytes",        "*"),
+    ("GET /api/v1/names",                       "n n n n y y y y  n n"),
     // Custody of the film: the Centre looks, two offices decide.
     ("GET /api/v1/evidence/{id}/custody",       "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/{id}/retention",     "n n n n y y y y  n n"),
@@ -173,7 +179,7 @@ impl Cast {
         upload(world, &token, track, track.len(), &format!(",sidecar_of {beside}"));
         let open = upload(world, &token, b"", 10, "");
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (evidence, upload) = (last(&evidence), last(open.header("location").unwrap()));
+        let (evidence, upload) = (last(&evidence), id_of(open.header("location").unwrap()).to_owned());
         // Nobody's session: it waits for a person.
         let op = json!({
             "op_id": world.app.env.id(), "seq": 1, "type": "case.note", "v": 1, "actor": world.app.env.id(),

@@ -15,7 +15,7 @@ use chengguan::{
         media,
         rules::Owner,
     },
-    identity::rules::{DeviceKind, Role},
+    identity::rules::DeviceKind,
     sim::media::{VideoSpec, video},
 };
 use chrono::TimeDelta;

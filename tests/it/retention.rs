@@ -126,9 +126,9 @@ fn a_deletion_takes_two_people_and_seven_days(world: &World) {
     scene.delete();
     scene.wait(TimeDelta::days(7));
     let digest = digest(&scene.bytes);
-    assert!(world.app.blobs.derived(&digest, "-320.jpg").is_some());
+    assert!(world.app.originals.derived(&digest, "-320.jpg").unwrap().is_some());
     assert_eq!((scene.sweep(), scene.has_bytes()), (1, false));
-    assert!(world.app.blobs.derived(&digest, "-320.jpg").is_none());
+    assert!(world.app.originals.derived(&digest, "-320.jpg").unwrap().is_none());
     assert_eq!(scene.sweep(), 0);
     scene.post(&scene.supervisor, "/deletion/undo", &because("晚了")).refused(Code::DeletionAbsent);
     scene.post(&scene.supervisor, "/holds", &because("晚了")).refused(Code::EvidenceDeleted);
@@ -267,7 +267,7 @@ fn a_removal_that_was_cut_off_is_finished(world: &World) {
         other
     };
     assert_eq!(block_on(sweep::give_up(&world.app)).unwrap(), 1);
-    world.app.blobs.remove(&digest(&scene.bytes)).unwrap();
+    world.app.originals.remove(&digest(&scene.bytes)).unwrap();
     assert_eq!((scene.sweep(), scene.sweep()), (1, 0));
     let deleted = scene.actions().iter().filter(|action| *action == "deleted").count();
     assert_eq!(deleted, 1, "one decision is one line");

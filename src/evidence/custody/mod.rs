@@ -22,6 +22,7 @@ pub mod routes;
 pub mod rules;
 mod store;
 pub mod sweep;
+mod ticket;
 
 /// Starts the removal of what was deleted a week ago.
 pub use sweep::start;

@@ -5,6 +5,7 @@ use super::{
     keeping, redact,
     rules::{self, AccessClass, Action},
     store::EventRow,
+    ticket,
 };
 use crate::{
     app::App,
@@ -24,6 +25,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.configure(keeping::routes::routes)
         .configure(redact::routes::routes)
+        .configure(ticket::routes::routes)
         .service(custody_list)
         .service(access_set)
         .service(evidence_unlink);
@@ -44,7 +46,14 @@ pub(in crate::evidence) async fn opened(
     bytes: Bytes,
     reason: Option<&str>,
 ) -> Result<Opened> {
-    let look = look(request, caller, id, reason)?;
+    opened_by(app, look(request, caller, id, reason)?, bytes).await
+}
+
+/// The same for a look that is known already.
+///
+/// # Errors
+/// As [`actions::open`].
+pub(super) async fn opened_by(app: &App, look: Look, bytes: Bytes) -> Result<Opened> {
     let (now, again) = (app.env.now(), look.clone());
     if let Some(opened) = app.db.read(move |db| actions::opened_already(db, now, &again, bytes)).await? {
         return Ok(opened);
@@ -100,7 +109,7 @@ fn percent_decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-fn request_id(request: &HttpRequest) -> Option<String> {
+pub(super) fn request_id(request: &HttpRequest) -> Option<String> {
     request.extensions().get::<RequestId>().map(|id| id.0.clone())
 }
 

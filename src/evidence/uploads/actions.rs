@@ -15,7 +15,7 @@ use crate::{
         media::Facts,
         rules::{NewEvidence, Owner, Viewer},
     },
-    identity::actions as identity,
+    identity::standing,
 };
 
 /// What a creation asked for.
@@ -119,17 +119,10 @@ pub(super) fn held_by(db: &mut Db, owner: &str) -> Result<i64> {
 /// `not_found`, `device_revoked` or `account_disabled`.
 pub(super) fn holder(db: &mut Db, id: UploadId) -> Result<String> {
     let row = any(db, id)?;
-    if let Some(device) = row.device_id
-        && identity::device_known(db, device)?.revoked_at.is_some()
-    {
-        return Err(Code::DeviceRevoked.into());
+    match standing::ended(db, row.device_id, row.user_id)?.first() {
+        Some((code, _)) => Err((*code).into()),
+        None => Ok(row.owner),
     }
-    if let Some(user) = row.user_id
-        && identity::user_disabled_at(db, user)?.is_some()
-    {
-        return Err(Code::AccountDisabled.into());
-    }
-    Ok(row.owner)
 }
 
 fn live_by_key(db: &mut Db, owner: &str, key: Option<&str>, since: At) -> Result<Option<UploadRow>> {
@@ -318,15 +311,8 @@ fn become_evidence(tx: &mut Tx, row: &UploadRow, sha256: &str, size: i64, facts:
     let said = rules::declaration(&row.metadata).unwrap_or_default();
     let media_type = row.media_type.clone().unwrap_or_else(|| facts.media_type.to_owned());
     let said = NewEvidence { sha256: sha256.to_owned(), size, media_type, ..said };
-    let mut doubts = Vec::new();
-    if let Some(device) = row.device_id {
-        let revoked = identity::device_known(tx.db, device)?.revoked_at;
-        doubts.extend(revoked.map(|at| ("device_revoked", at.0.to_rfc3339())));
-    }
-    if let Some(user) = row.user_id {
-        let disabled = identity::user_disabled_at(tx.db, user)?;
-        doubts.extend(disabled.map(|at| ("account_disabled", at.0.to_rfc3339())));
-    }
+    let ended = standing::ended(tx.db, row.device_id, row.user_id)?;
+    let doubts = ended.into_iter().map(|(code, at)| (code.as_str(), at.0.to_rfc3339())).collect();
     let before = evidence::audience_of(tx.db, sha256)?;
     Ok(evidence::store_bytes(tx, Arrived { said, facts, sender, before, doubts })?.id)
 }

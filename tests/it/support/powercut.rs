@@ -29,7 +29,7 @@ fn library() -> &'static Path {
         let mut cc = Command::new("cc");
         cc.args(["-O2", "-Wall", "-shared", "-fPIC", "-o"]).arg(&path).arg(source).args(["-ldl", "-lpthread"]);
         let output = cc.output().expect("a C compiler is needed: cc");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
         (folder, path)
     });
     path

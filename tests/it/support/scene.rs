@@ -123,7 +123,7 @@ impl<'w> Scene<'w> {
     }
 
     pub fn has_bytes(&self) -> bool {
-        self.world.app.blobs.original(&digest(&self.bytes)).exists()
+        self.world.app.originals.open(&digest(&self.bytes)).unwrap().is_some()
     }
 }
 
