@@ -144,7 +144,10 @@ impl InBucket {
         let probe = opened.store.wait(opened.store.s3.get(&opened.key("probe")));
         let Err(error) = probe else { return Ok(opened) };
         let why = match error.kind() {
-            io::ErrorKind::NotFound if !error.to_string().contains("NoSuchBucket") => return Ok(opened),
+            // Some stores miss the object before they miss the bucket.
+            io::ErrorKind::NotFound if !error.to_string().contains("NoSuchBucket") && opened.list("", 1).is_ok() => {
+                return Ok(opened);
+            }
             io::ErrorKind::NotFound => "存储桶不存在 / there is no such bucket",
             io::ErrorKind::PermissionDenied => "密钥错误或无权访问 / the keys are wrong or may not use it",
             _ if is_silence(&error) => {

@@ -80,14 +80,6 @@ impl Staged {
     pub fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
-
-    /// Cuts the file to `length` bytes.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub fn truncate(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
-    }
 }
 
 impl Disk {

@@ -1,7 +1,7 @@
 //! Capture records as JSON: the answer to a device, and what people see.
 
 use super::{
-    rules::{Beacon, Content, Flag, Medium, Record, Status},
+    rules::{Beacon, CaptureStatus, Content, Flag, Medium, Record},
     store::CaptureRow,
 };
 use crate::{
@@ -23,7 +23,7 @@ impl CaptureRow {
         Vec::deserialize(&self.findings.0).map_err(Error::internal)
     }
 
-    fn status(&self) -> Result<Status> {
+    fn status(&self) -> Result<CaptureStatus> {
         self.status.parse()
     }
 }
@@ -53,7 +53,7 @@ pub struct CaptureResult {
     /// Of the bytes that came, lower-case hexadecimal.
     pub sha256: String,
     /// What became of it.
-    pub status: Status,
+    pub status: CaptureStatus,
     /// It was here before; this is how it stands now.
     pub duplicate: bool,
     /// What was found wrong.
@@ -87,7 +87,7 @@ pub struct Capture {
     /// The label on it.
     pub device_name: String,
     /// What became of it.
-    pub status: Status,
+    pub status: CaptureStatus,
     /// Whether the device's key signed it.
     pub signed: bool,
     /// The device's epoch.

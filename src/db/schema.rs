@@ -360,7 +360,7 @@ tables! {
         decided_by -> Nullable<Uid>,
         decided_at -> Nullable<Utc>,
     }
-    evidence_tracks (evidence_id) {
+    evidence_tracks (evidence_id, of_sha256) {
         evidence_id -> Uid,
         of_sha256 -> Text,
         datum -> Text,

@@ -12,7 +12,7 @@ use super::{
     reuse,
     rules::{Gps, NewEvidence, OCTETS, Owner, ROLE, State, Viewer},
     store::{self, EvidenceRow, LinkRow, Wanted},
-    tracks::{self, actions::Stored},
+    tracks,
     view::Evidence,
 };
 use crate::{
@@ -46,7 +46,7 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
         }
     };
     if let Some(of) = &new.sidecar {
-        tracks::actions::declared(tx, row.id, of)?;
+        tracks::actions::declared(tx, &row, of)?;
     }
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
@@ -141,6 +141,19 @@ fn flag(row: &mut EvidenceRow, code: &str, detail: &str) {
     if let Value::Array(flags) = &mut row.flags.0 {
         flags.push(json!({ "code": code, "detail": detail }));
     }
+}
+
+/// Adds flags to a stored piece, when something that was sent later shows them.
+pub(super) fn add_flags(tx: &mut Tx, mut row: EvidenceRow, flags: Vec<Flag>) -> Result<()> {
+    if flags.is_empty() {
+        return Ok(());
+    }
+    for found in flags {
+        flag(&mut row, found.code, &found.detail);
+    }
+    let before = store::audience(tx.db, &row)?;
+    store::evidence_save(tx.db, &row)?;
+    announce(tx, &row, before, None)
 }
 
 /// A declaration by REST: as [`declare`], but a contradiction is told. Says whether the record is new.
@@ -283,6 +296,7 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     let size = said.size;
     let mut row = declare(tx, &sender, said)?;
     if row.state == State::Stored.as_str() {
+        tracks::actions::stored(tx, &row, &facts)?;
         if row.delete_at.is_some() {
             return keeping::keep(tx, row, &Act::by(sender), "arrived_again");
         }
@@ -305,17 +319,8 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     for found in tracks::actions::differences(tx, &row)? {
         flag(&mut row, found.code, &found.detail);
     }
-    match tracks::actions::stored(tx, &row, &facts)? {
-        Some(Stored::Unreadable) => flag(&mut row, "track_unreadable", ""),
-        Some(Stored::Compared(mut recording, flags)) if !flags.is_empty() => {
-            for found in flags {
-                flag(&mut recording, found.code, &found.detail);
-            }
-            let before = store::audience(tx.db, &recording)?;
-            store::evidence_save(tx.db, &recording)?;
-            announce(tx, &recording, before, None)?;
-        }
-        _ => {}
+    if tracks::actions::stored(tx, &row, &facts)? {
+        flag(&mut row, "track_unreadable", "");
     }
     store::evidence_save(tx.db, &row)?;
     accepted(tx, &row)?;

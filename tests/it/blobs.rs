@@ -236,7 +236,7 @@ fn an_upload_waits_for_a_store_that_is_down(engine: Engine) {
     let tus = Tus::new(&world, &world.person(Role::Inspector).token);
     let (small, large) = (noise(100_000, 1), noise(PART + 100_000, 2));
     store.stop();
-    let locations: Vec<String> = [&small, &large]
+    let mut locations: Vec<String> = [&small, &large]
         .map(|bytes| {
             let location = tus.begin(bytes.len(), &[("sha256", &digest(bytes))]);
             let last = tus.patch(&location, 0, bytes);
@@ -245,18 +245,23 @@ fn an_upload_waits_for_a_store_that_is_down(engine: Engine) {
             location
         })
         .into();
+    // A small file in one request.
+    let whole = tus.call("POST", "/api/v1/uploads").header("upload-length", "5");
+    let whole = whole.bytes("application/offset+octet-stream", b"hello").send();
+    whole.refused(Code::UploadFinalizing);
+    locations.push(whole.header("location").unwrap().to_owned());
     for location in &locations {
         assert_eq!(tus.head(location).status, 423, "neither a success nor a failure");
         tus.patch(location, 5, b"x").refused(Code::OffsetMismatch);
         assert_eq!(tus.call("GET", location).send().expect(200)["state"], "finalizing");
     }
     store.start_again();
-    // The first by whoever asks, the second by the timer.
+    // The first by whoever asks, the others by the timer.
     let head = tus.head(&locations[0]);
     assert_eq!(number(&head, "upload-offset"), small.len());
     let app = world.app.clone().into_inner();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    assert_eq!(runtime.block_on(uploads::resume(&app)).unwrap(), 1);
+    assert_eq!(runtime.block_on(uploads::resume(&app)).unwrap(), 2);
     let evidence = tus.head(&locations[1]).header("content-location").unwrap().to_owned();
     let content = || tus.call("GET", &format!("{evidence}/content")).send();
     assert!(content().bytes == large);

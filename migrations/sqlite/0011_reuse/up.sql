@@ -51,9 +51,10 @@ CREATE INDEX photo_matches_open ON photo_matches (id) WHERE decision IS NULL;
 CREATE INDEX photo_matches_closing ON photo_matches (target_kind, target_id) WHERE class = 'before_after_same';
 -- Where a recording was made, point by point, from a file beside it.
 CREATE TABLE evidence_tracks (
-  evidence_id TEXT NOT NULL PRIMARY KEY REFERENCES evidence (id),
+  evidence_id TEXT NOT NULL REFERENCES evidence (id),
   of_sha256 TEXT NOT NULL CHECK (length(of_sha256) = 64),
   datum TEXT NOT NULL,
-  points BLOB
+  points BLOB,
+  PRIMARY KEY (evidence_id, of_sha256)
 ) STRICT;
 CREATE INDEX evidence_tracks_of ON evidence_tracks (of_sha256);

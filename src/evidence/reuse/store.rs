@@ -15,7 +15,7 @@ use crate::{
 use diesel::prelude::*;
 use std::collections::HashMap;
 
-/// Queues a stored photo to be hashed; once is enough.
+/// Queues a stored photo to be hashed; once is enough, unless its bytes were gone and came again.
 pub(super) fn queue(db: &mut Db, id: EvidenceId, now: At) -> Result<()> {
     let row = (
         photo_hashes::evidence_id.eq(id),
@@ -24,6 +24,9 @@ pub(super) fn queue(db: &mut Db, id: EvidenceId, now: At) -> Result<()> {
         photo_hashes::lease_until.eq(now),
     );
     Each(diesel::insert_into(photo_hashes::table).values(row).on_conflict_do_nothing()).execute(db)?;
+    let gone = photo_hashes::table.find(id).filter(photo_hashes::state.eq("unreadable"));
+    let again = (photo_hashes::state.eq("waiting"), photo_hashes::lease_until.eq(now), photo_hashes::tries.eq(0));
+    diesel::update(gone).set(again).execute(db)?;
     Ok(())
 }
 

@@ -115,6 +115,8 @@ async fn read_and_hash(originals: Arc<dyn Originals>, job: Job) -> Result<Hashed
                 Ok(hashes) => Hashed::Done(Box::new(hashes)),
                 Err(error) => Hashed::NoPicture(error.to_string()),
             },
+            // Deleted meanwhile, or lost: the nightly check tells that, and closings must not wait for it for ever.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Hashed::NoPicture("there are no bytes".into()),
             Err(error) => Hashed::NotNow(error),
         };
         drop(tell.send(outcome));

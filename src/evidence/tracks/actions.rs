@@ -5,7 +5,7 @@ use crate::{
     db::{Db, Tx, types::EvidenceId},
     error::{Error, Result},
     evidence::{
-        actions::stamp_of,
+        actions::{add_flags, stamp_of},
         media::{Facts, Flag, compare_track, track::Fix},
         rules::{Sidecar, State},
         store::{EvidenceRow, evidence_by_sha256, evidence_get},
@@ -16,39 +16,49 @@ use crate::{
 ///
 /// # Errors
 /// The engine's own, as everywhere here.
-pub fn declared(tx: &mut Tx, id: EvidenceId, of: &Sidecar) -> Result<()> {
-    let row = TrackRow { evidence_id: id, of_sha256: of.of_sha256.clone(), datum: of.datum.to_string(), points: None };
-    store::track_add(tx.db, &row)
+pub fn declared(tx: &mut Tx, row: &EvidenceRow, of: &Sidecar) -> Result<()> {
+    let known = store::tracks_in(tx.db, row.id)?;
+    if known.iter().any(|track| track.of_sha256 == of.of_sha256) {
+        return Ok(());
+    }
+    // The first who declared it said what its positions are in.
+    let first = known.into_iter().next();
+    let track = TrackRow {
+        evidence_id: row.id,
+        of_sha256: of.of_sha256.clone(),
+        datum: first.as_ref().map_or_else(|| of.datum.to_string(), |track| track.datum.clone()),
+        points: first.and_then(|track| track.points),
+    };
+    store::track_add(tx.db, &track)?;
+    compare_with_recording(tx, row, &track)
 }
 
-/// The bytes of a piece are here. If it is a track, its points are kept, and the recording that it belongs to gets back
-/// with the flags to add. `None` for all else.
+/// The bytes of a piece are here. If it is a track, its points are kept and compared with the recordings that are here.
+/// Says whether it should be one and can't be read.
 ///
 /// # Errors
 /// The engine's own.
-pub fn stored(tx: &mut Tx, row: &EvidenceRow, facts: &Facts) -> Result<Option<Stored>> {
-    let Some(track) = store::track_get(tx.db, row.id)? else { return Ok(None) };
-    let Some(found) = &facts.track else { return Ok(Some(Stored::Unreadable)) };
-    let points = found.wgs84(track.datum.parse().map_err(Error::internal)?);
-    store::track_fill(tx.db, row.id, &store::pack(&points))?;
-    let recording = evidence_by_sha256(tx.db, &track.of_sha256)?;
-    Ok(Some(match recording.filter(|of| of.state == State::Stored.as_str() && one_sender(of, row)) {
-        Some(recording) => {
-            let flags = compared(&recording, &points);
-            Stored::Compared(Box::new(recording), flags)
+pub fn stored(tx: &mut Tx, row: &EvidenceRow, facts: &Facts) -> Result<bool> {
+    for mut track in store::tracks_in(tx.db, row.id)? {
+        let Some(found) = &facts.track else { return Ok(true) };
+        if track.points.is_none() {
+            track.points = Some(store::pack(&found.wgs84(track.datum.parse().map_err(Error::internal)?)));
+            store::track_fill(tx.db, &track)?;
+            compare_with_recording(tx, row, &track)?;
         }
-        None => Stored::Kept,
-    }))
+    }
+    Ok(false)
 }
 
-/// What became of a track.
-pub enum Stored {
-    /// There is none in the file.
-    Unreadable,
-    /// Its recording is not here yet, or was sent by somebody else.
-    Kept,
-    /// These are new flags of its recording.
-    Compared(Box<EvidenceRow>, Vec<Flag>),
+fn compare_with_recording(tx: &mut Tx, row: &EvidenceRow, track: &TrackRow) -> Result<()> {
+    let recording = evidence_by_sha256(tx.db, &track.of_sha256)?;
+    match recording.filter(|of| of.state == State::Stored.as_str() && one_sender(of, row)) {
+        Some(recording) => {
+            let flags = compared(&recording, &track.fixes());
+            add_flags(tx, recording, flags)
+        }
+        None => Ok(()),
+    }
 }
 
 /// The differences between a recording and the track that came before it.
@@ -78,7 +88,7 @@ fn one_sender(a: &EvidenceRow, b: &EvidenceRow) -> bool {
 /// # Errors
 /// The engine's own.
 pub fn of(db: &mut Db, row: &EvidenceRow) -> Result<Option<(EvidenceId, Vec<Fix>)>> {
-    if let Some(track) = store::track_get(db, row.id)?.filter(|track| track.points.is_some()) {
+    if let Some(track) = store::tracks_in(db, row.id)?.into_iter().find(|track| track.points.is_some()) {
         return Ok(Some((row.id, track.fixes())));
     }
     for track in store::tracks_of(db, &row.sha256)? {

@@ -8,7 +8,7 @@ use crate::{
 use chrono::DateTime;
 use diesel::prelude::*;
 
-/// A track's file.
+/// A track's file and a recording beside which it lies; cameras write one file for several recordings.
 #[derive(Debug, Clone, PartialEq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = evidence_tracks)]
 pub(super) struct TrackRow {
@@ -52,18 +52,24 @@ pub(super) fn pack(fixes: &[Fix]) -> Vec<u8> {
     fixes.iter().flat_map(point).collect()
 }
 
-/// Adds a track unless its file is known as one.
+/// Adds a track unless it is known.
 pub(super) fn track_add(db: &mut Db, row: &TrackRow) -> Result<()> {
     Each(diesel::insert_into(evidence_tracks::table).values(row).on_conflict_do_nothing()).execute(db)?;
     Ok(())
 }
 
-pub(super) fn track_get(db: &mut Db, id: EvidenceId) -> Result<Option<TrackRow>> {
-    Ok(evidence_tracks::table.find(id).select(TrackRow::as_select()).first(db).optional()?)
+/// What a file is the track of.
+pub(super) fn tracks_in(db: &mut Db, id: EvidenceId) -> Result<Vec<TrackRow>> {
+    Ok(evidence_tracks::table
+        .filter(evidence_tracks::evidence_id.eq(id))
+        .order(evidence_tracks::of_sha256)
+        .select(TrackRow::as_select())
+        .load(db)?)
 }
 
-pub(super) fn track_fill(db: &mut Db, id: EvidenceId, points: &[u8]) -> Result<()> {
-    diesel::update(evidence_tracks::table.find(id)).set(evidence_tracks::points.eq(points)).execute(db)?;
+pub(super) fn track_fill(db: &mut Db, row: &TrackRow) -> Result<()> {
+    let track = evidence_tracks::table.find((row.evidence_id, &row.of_sha256));
+    diesel::update(track).set(evidence_tracks::points.eq(&row.points)).execute(db)?;
     Ok(())
 }
 
