@@ -230,7 +230,8 @@ fn ninety_uploads_outlive_a_server_that_is_killed_again_and_again() {
     }
     for film in films {
         let film = film.into_inner().unwrap();
-        assert!(rig.stored(&film).is_some_and(|bytes| bytes == film.bytes), "{} differs or is not there", film.key);
+        assert!(film.evidence.is_some(), "{} did not come to an end: {}", film.key, rig.head(&film));
+        assert!(rig.stored(&film).is_some_and(|bytes| bytes == film.bytes), "{} differs", film.key);
     }
 }
 
