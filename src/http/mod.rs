@@ -30,8 +30,10 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::clips::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
+    crate::captures::routes::routes(cfg);
     crate::tlog::routes::routes(cfg);
 }
 
@@ -84,6 +86,8 @@ const PUBLIC: &[&str] = &[
     "log_checkpoint",
     "log_proof",
     "log_consistency",
+    "evidence_bytes",
+    "evidence_bytes_head",
     "healthz",
     "metrics",
     "readyz",

@@ -1,6 +1,9 @@
 //! What came out, in words and numbers.
 
-use super::{check::Findings, office::Done};
+use super::{
+    check::Findings,
+    office::{Done, Filmed},
+};
 use crate::client::upload::Cost;
 use std::{fmt, time::Duration};
 
@@ -27,6 +30,8 @@ pub struct Report {
     pub breaks: u64,
     /// What people at desks did.
     pub office: Done,
+    /// What the Centre saw of body cameras.
+    pub filmed: Filmed,
     /// The largest error of a device's clock, minutes.
     pub clock_error_min: i64,
     /// Files that were not accepted: device or name, and why.
@@ -38,13 +43,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing was lost, nothing doubled, and every byte verified.
+    /// Whether nothing was lost, nothing doubled, every byte verified, and every handheld's photo is signed.
     pub fn good(&self) -> bool {
         let found = &self.found;
         found.lost.is_empty()
             && found.doubled.is_empty()
             && found.changed.is_empty()
             && found.bad_files.is_empty()
+            && found.unsigned.is_empty()
+            && (found.gaps, found.forks) == (0, 0)
             && self.devices_home == self.handhelds + self.cameras
     }
 }
@@ -90,6 +97,20 @@ impl fmt::Display for Report {
             "the Centre   {} commands, {} cases closed, {} closings waited for a photo, {} commands came too late",
             office.applied, office.closed, office.waited_for_evidence, office.refused
         )?;
+        let film = &self.filmed;
+        writeln!(
+            f,
+            "clips        {} arrived, {} proposed to a case by officer, time and place, {} of them confirmed; {} wait unclaimed",
+            film.clips,
+            film.proposed,
+            film.linked,
+            film.clips - film.linked
+        )?;
+        writeln!(
+            f,
+            "cameras      {} in use, {} not; {} min recorded, {} min linked to cases, {} files within 24 h",
+            film.in_use, film.not_in_use, film.recorded_min, film.linked_min, film.within_24h
+        )?;
         writeln!(
             f,
             "read back    {} photos and {} videos downloaded and compared ({:.1} MB), {} re-pushed operations answered as before",
@@ -97,6 +118,15 @@ impl fmt::Display for Report {
             found.videos,
             mb(found.bytes_verified),
             found.repeats
+        )?;
+        let flags: Vec<String> = found.capture_flags.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        writeln!(
+            f,
+            "captures     signed {}, gaps {}, forks {}; flagged: {}",
+            found.captures,
+            found.gaps,
+            found.forks,
+            if flags.is_empty() { "none".into() } else { flags.join(", ") }
         )?;
         for (name, notes) in found.noted.iter().take(10) {
             writeln!(f, "noted        {name} was accepted; the server found: {notes}")?;
@@ -109,6 +139,7 @@ impl fmt::Display for Report {
             ("DOUBLED", &found.doubled),
             ("CHANGED", &found.changed),
             ("WRONG BYTES", &found.bad_files),
+            ("UNSIGNED", &found.unsigned),
         ] {
             for line in list.iter().take(10) {
                 writeln!(f, "{what:12} {line}")?;

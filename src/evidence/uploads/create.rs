@@ -13,6 +13,7 @@ use crate::{
     app::App,
     db::types::{At, UploadId},
     error::{Code, Result},
+    evidence::custody,
 };
 use actix_web::error::PayloadError;
 use bytes::Bytes;
@@ -69,8 +70,8 @@ pub(super) async fn create(app: &App, asked: Creation) -> Result<(UploadRow, boo
 /// transaction records the upload, the evidence and all that depends on it. Until then nobody knows of the upload, so a
 /// crash leaves at most a file that nothing names.
 ///
-/// `None` when it does not go this way: it is known already, came slowly or not whole, or has another digest. Then what
-/// came is in `tray`, the rest in `body`, and the upload goes the usual way.
+/// `None` when it does not go this way: it is known already, came slowly or not whole, has another digest, or the
+/// originals' store is down. Then what came is in `tray`, the rest in `body`, and the upload goes the usual way.
 ///
 /// # Errors
 /// As [`create`].
@@ -107,10 +108,22 @@ where
         body.put_back(Next::End);
         return Ok(None);
     }
+    custody::sweep::admit(app, &sha256, asked.owner).await?;
+    let facts = match finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            tracing::error!(%error, "a file did not get to the originals; as an upload it can wait for them");
+            discard(app, id).await;
+            tray.put_back(blocks);
+            body.put_back(Next::End);
+            return Ok(None);
+        }
+    };
     drop(blocks);
-    let facts = finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false).await?;
     let asked = asked.clone();
     let row = app.db.write(move |tx| actions::create_accepted(tx, id, &asked, &sha256, facts)).await?;
+    // A bucket took a copy.
+    discard(app, id).await;
     app.uploads.metrics.received(length);
     app.uploads.metrics.accepted(length);
     app.uploads.metrics.finished(began.elapsed());

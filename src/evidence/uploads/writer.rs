@@ -466,12 +466,8 @@ impl Writer {
             (Body::Failed(error), _) => error.clone(),
             _ => Code::BodyInterrupted.into(),
         };
-        let (file, to) = (self.file.clone(), self.row.durable_offset);
-        // Not vital: whoever goes on cuts the file to its durable offset first.
-        let cut = blocking(move || file.truncate(u64::try_from(to).unwrap_or_default())).await;
-        if let Ok(Err(Body::Failed(error))) = cut {
-            tracing::warn!(%error, "a refused chunk stays behind the durable offset");
-        }
+        // What was written stays behind the durable offset: whoever goes on cuts it off. Only they know the offset; here
+        // it may be long past, when another process has taken over.
         Some(error)
     }
 

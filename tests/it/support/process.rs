@@ -41,7 +41,7 @@ impl Process {
         Process::start_with(folder, database_url, port, |_| ())
     }
 
-    /// As [`Process::start`], with more in its surroundings.
+    /// The same, with more arguments or variables.
     pub fn start_with(
         folder: &Path,
         database_url: Option<&str>,
