@@ -117,6 +117,9 @@ impl Capture {
     pub(super) fn of(row: CaptureRow, device_name: String) -> Result<Capture> {
         let content: Option<Content> = Record::read(&row.raw).ok().map(|record| record.content);
         let text = String::from_utf8(row.raw.clone()).map_err(Error::internal)?;
+        // A number that no reader can hold would make the whole page unreadable.
+        let readable = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+        let text = if readable { text } else { serde_json::to_string(&text).map_err(Error::internal)? };
         Ok(Capture {
             id: row.id,
             device_id: row.device_id,
