@@ -68,7 +68,7 @@ pub(super) fn export_evidence(args: &ExportArgs) -> Outcome {
             })
             .await?;
         if args.reason.trim().is_empty() {
-            return Err(Error::from(Code::ValueInvalid.with("--reason")).into());
+            return Err(Code::ValueInvalid.with("--reason").into());
         }
         let out = args.out.clone().unwrap_or_else(|| PathBuf::from(&number));
         let exported = export::export(&app, &who, id, args.reason.trim(), &out).await?;

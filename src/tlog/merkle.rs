@@ -288,10 +288,10 @@ mod tests {
 
     #[test]
     fn proofs_hold_across_the_borders_of_tiles() {
-        let mut forest = forest(66_000);
-        for size in [255, 256, 257, 511, 512, 65_535, 65_536, 65_537, 66_000] {
+        let mut forest = forest(65_537);
+        for size in [256, 257, 65_536, 65_537] {
             let root = root(&mut forest, size).unwrap();
-            for index in [0, 254, 255, 256, 65_535, 65_536, size / 3, size - 1] {
+            for index in [0, 255, 256, 65_535, size - 1] {
                 if index < size {
                     let path = inclusion(&mut forest, index, size).unwrap();
                     assert!(included(&forest.0[usize::try_from(index).unwrap()], index, size, &path, &root));
