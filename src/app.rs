@@ -146,7 +146,11 @@ impl App {
 }
 
 fn open_originals(place: &BlobPlace) -> Result<Arc<dyn Originals>, StartError> {
-    let unusable = |error: String| StartError::Blobs { place: format!("{place:?}"), error };
+    let name = match place {
+        BlobPlace::Folder(folder) => folder.display().to_string(),
+        BlobPlace::Bucket(bucket) => format!("{bucket:?}"),
+    };
+    let unusable = |error: String| StartError::Blobs { place: name, error };
     Ok(match place {
         BlobPlace::Folder(folder) => Arc::new(InFolder::open(folder).map_err(|error| unusable(error.to_string()))?),
         BlobPlace::Bucket(bucket) => Arc::new(InBucket::open(bucket).map_err(unusable)?),

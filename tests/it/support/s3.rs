@@ -13,6 +13,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -114,8 +115,9 @@ fn spawn(root: &Path, port: u16) -> (Child, SocketAddr) {
     let mut command = Command::new(own);
     command.args(["--exact", "support::s3::it_keeps_what_it_has_when_it_is_killed", "--nocapture", "--test-threads=1"]);
     command.env(ROOT, root).env(PORT, port.to_string());
-    // The pipe on its standard input tells it when we are gone.
-    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    // Of its own, so that a signal to us does not end it under tests that go on; the pipe on its standard input tells it
+    // when we are gone.
+    let child = command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let mut child = child.expect("the test binary can be run");
     let output = child.stdout.take().expect("its output is ours");
     let mut lines = BufReader::new(output).lines().map_while(Result::ok);
