@@ -124,7 +124,7 @@ enum UnitCommand {
 }
 
 /// Opens the database of the settings and runs one transaction on it.
-fn with<T: Send + 'static>(
+pub(super) fn with<T: Send + 'static>(
     common: &Common,
     f: impl FnOnce(&mut Tx) -> ActionResult<T> + Send + 'static,
 ) -> Result<T, Box<dyn std::error::Error>> {

@@ -6,10 +6,11 @@ use crate::{
         ClientError,
         device::explain,
         http::{Api, Patience},
-        rules::Pace,
     },
     dock::{
-        Event, Voice,
+        Event, Tally, Voice,
+        config::Config,
+        receipt,
         work::{self, Settings},
     },
     env::Env,
@@ -32,7 +33,7 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 
 #[derive(Args)]
 pub(crate) struct DockArgs {
-    /// Folder tree where body cameras appear
+    /// Folder where body cameras appear, each in a folder of its own
     #[arg(long)]
     watch: Option<PathBuf>,
     /// The server
@@ -56,14 +57,20 @@ pub(crate) struct DockArgs {
     /// One JSON object a line instead of progress bars
     #[arg(long)]
     json: bool,
-    /// Print the files that may be wiped, after reading each again, and stop
+    /// TOML file: how files are named, which camera is in which folder, how wrong their clocks are
     #[arg(long)]
+    config: Option<PathBuf>,
+    /// Remove each file from its card once the server's signature for it verifies and its bytes, read again, are the same
+    #[arg(long)]
+    wipe: bool,
+    /// Print the files that may be wiped, after checking each signature and reading each file again, and stop
+    #[arg(long, alias = "wipe-list")]
     list_safe: bool,
 }
 
 pub(super) fn run(args: DockArgs) -> Outcome {
     if args.list_safe {
-        for line in work::safe(&args.state)? {
+        for line in receipt::safe(&args.state)? {
             if args.json {
                 say(serde_json::to_string(&line)?);
             } else {
@@ -76,16 +83,22 @@ pub(super) fn run(args: DockArgs) -> Outcome {
     if !watch.is_dir() {
         return Err(format!("{}: no such folder", watch.display()).into());
     }
+    let config = match &args.config {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|e| e.to_string())
+            .and_then(|text| Config::parse(&text))
+            .map_err(|e| format!("{}: {e}", path.display()))?,
+        None => Config::default(),
+    };
     let settings = Settings {
-        // The ledger knows files by their whole path, wherever the dock is started from.
-        watch: watch.canonicalize()?,
-        state: args.state,
         code: args.code,
         once: args.once,
         jobs: args.jobs.into(),
         settle: Duration::from_secs(args.settle),
-        every: Duration::from_secs(3),
-        pace: Pace::default(),
+        config,
+        wipe: args.wipe,
+        // The ledger knows files by their whole path, wherever the dock is started from.
+        ..Settings::new(watch.canonicalize()?, args.state)
     };
     let api = Api::new(&args.server, Patience::default())?;
     let voice: Box<dyn Voice> = match (args.json, std::io::stderr().is_terminal()) {
@@ -166,7 +179,13 @@ impl Voice for JsonLines {
             Event::Receipted { path, sha256, size } => {
                 json!({"event": "receipted", "path": path, "sha256": sha256, "size": size})
             }
+            Event::Wiped { path } => json!({"event": "wiped", "path": path}),
             Event::Failed { path, why } => json!({"event": "failed", "path": path, "why": why}),
+            Event::Card { card, done } => {
+                let Tally { files, bytes, safe, safe_bytes, failed } = done;
+                json!({"event": "card", "card": card, "files": files, "bytes": bytes, "safe": safe,
+                       "safe_bytes": safe_bytes, "failed": failed})
+            }
             Event::Notice(text) => json!({"event": "notice", "text": text}),
         });
     }
@@ -183,7 +202,12 @@ fn line(event: &Event) -> Option<String> {
             format!("waiting   {}: {why}; again in {:.0} s", path.display(), wait.as_secs_f64().ceil())
         }
         Event::Receipted { path, sha256, .. } => format!("safe      {} {sha256}", path.display()),
+        Event::Wiped { path } => format!("wiped     {}", path.display()),
         Event::Failed { path, why } => format!("KEEP      {}: {why}", path.display()),
+        Event::Card { card, done } => {
+            let left = if done.failed > 0 { format!(", {} can't be sent", done.failed) } else { String::new() };
+            format!("card      {card}: {} of {} files safe{left}", done.safe, done.files)
+        }
         Event::Notice(text) => (*text).to_owned(),
     })
 }
@@ -196,6 +220,7 @@ impl Voice for Lines {
     }
 }
 
+/// A bar for each card, and one for each file that is under way.
 #[derive(Default)]
 struct Bars {
     all: MultiProgress,
@@ -229,8 +254,16 @@ impl Voice for Bars {
                     bar.finish_and_clear();
                 }
             }
+            Event::Card { card, done } => {
+                // No file's path is relative.
+                let bar = self.bar(Path::new(card), done.bytes);
+                bar.set_length(done.bytes);
+                bar.set_position(done.safe_bytes);
+                bar.set_message(format!("{card} {}/{}", done.safe, done.files));
+                return;
+            }
             Event::Found { .. } => return,
-            Event::Waiting { .. } | Event::Notice(_) => {}
+            Event::Wiped { .. } | Event::Waiting { .. } | Event::Notice(_) => {}
         }
         if let Some(line) = line(&event) {
             drop(self.all.println(line));

@@ -3,10 +3,10 @@
 use super::{Common, say};
 use crate::{
     app::App,
-    db::types::{CaseId, SessionId},
+    db::types::CaseId,
     env::Env,
     error::{Code, Error},
-    identity::{self, rules::Actor},
+    identity,
     proof::{check, export, verify},
     tlog::LogName,
 };
@@ -59,17 +59,7 @@ pub(super) fn export_evidence(args: &ExportArgs) -> Outcome {
         let (who, id, number) = app
             .db
             .read(move |db| {
-                let user = identity::actions::user_by_username(db, &username)?
-                    .filter(|user| user.disabled_at.is_none())
-                    .ok_or_else(|| Error::not_found("user"))?;
-                let who = Actor {
-                    user_id: user.id,
-                    name: user.name,
-                    role: user.role.parse()?,
-                    unit_id: user.unit_id,
-                    session_id: SessionId(uuid::Uuid::nil()),
-                    device_id: None,
-                };
+                let who = identity::actions::person(db, &username)?;
                 let row = match case.parse::<CaseId>() {
                     Ok(id) => crate::cases::actions::case_get(db, &who, id)?,
                     Err(_) => crate::cases::actions::case_by_number(db, &who, &case)?,

@@ -341,6 +341,7 @@ impl Client {
             filename: media.filename,
             captured_at: media.captured_at,
             captured_from: None,
+            words: vec![],
         };
         let (identity, offset) = (self.store.identity()?, self.store.offset()?);
         let (api, env) = (self.api.clone(), self.env.clone());

@@ -49,6 +49,11 @@ impl<'a> Tx<'a> {
         self.pending.settled.push(key);
     }
 
+    /// What was settled since it was last taken.
+    pub fn settled(&self) -> &[String] {
+        &self.pending.settled
+    }
+
     /// Takes what was settled since the last call.
     pub fn take_settled(&mut self) -> Vec<String> {
         std::mem::take(&mut self.pending.settled)

@@ -186,8 +186,16 @@ ids! {
     EventId,
     /// A photo or video.
     EvidenceId,
+    /// A line of the record of who did what with evidence.
+    CustodyEventId,
+    /// A reason to keep evidence whatever the calendar says.
+    HoldId,
+    /// A deletion of evidence, from its proposal to its end.
+    DeletionId,
     /// A resumable upload.
     UploadId,
+    /// A photo that shows the same as another one.
+    MatchId,
     /// A place of the sample library (抽样检查库).
     SiteId,
     /// One visit to a site.
@@ -200,6 +208,8 @@ ids! {
     CaptureId,
     /// An entry of the transparency log.
     LogEntryId,
+    /// One shift of one person with one body camera.
+    AssignmentId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

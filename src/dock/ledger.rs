@@ -1,6 +1,6 @@
 //! What the dock knows of each file; survives anything but the loss of its own disk.
 
-use super::scan::Found;
+use super::{recording::Recording, scan::Found};
 use crate::{
     client::{ClientError, Result, store},
     db::types::At,
@@ -29,6 +29,9 @@ diesel::table! {
         receipt -> Nullable<Text>,
         found_at -> Utc,
         changed_at -> Utc,
+        camera -> Nullable<Text>,
+        recording -> Nullable<Text>,
+        wiped_at -> Nullable<Utc>,
     }
 }
 
@@ -41,6 +44,13 @@ CREATE TABLE IF NOT EXISTS dock_files (
   UNIQUE (path, size, mtime)
 ) STRICT;";
 
+/// From the ledger that knew no cameras. Its receipts were not signed: those files are asked about again.
+const WITH_CAMERAS: &str = "
+ALTER TABLE dock_files ADD COLUMN camera TEXT;
+ALTER TABLE dock_files ADD COLUMN recording TEXT;
+ALTER TABLE dock_files ADD COLUMN wiped_at INTEGER;
+UPDATE dock_files SET state = 'hashed', receipt = NULL, upload_url = NULL WHERE state = 'receipted';";
+
 text_enum! {
     /// How far a file has come.
     State {
@@ -50,7 +60,7 @@ text_enum! {
         Hashed = "hashed",
         /// The server has an upload for it.
         Uploading = "uploading",
-        /// The server has it; safe to wipe.
+        /// The server has signed that it has it; safe to wipe.
         Receipted = "receipted",
         /// It can't be read, or the server will not take it; keep it.
         Failed = "failed",
@@ -74,7 +84,7 @@ pub struct Line {
     pub sha256: Option<String>,
     /// When it was taken.
     pub captured_at: Option<At>,
-    /// Who says so: `file` or `mtime`.
+    /// Who says so: `name`, `file` or `mtime`.
     pub captured_from: Option<String>,
     /// Where the upload goes on.
     pub upload_url: Option<String>,
@@ -89,17 +99,28 @@ pub struct Line {
     pub found_at: At,
     /// When this line changed.
     pub changed_at: At,
+    /// The camera's serial.
+    pub camera: Option<String>,
+    /// A [`Recording`], JSON.
+    #[serde(skip)]
+    pub recording: Option<String>,
+    /// When it was removed from the card.
+    pub wiped_at: Option<At>,
 }
 
 /// What is known of a file once it was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
     /// Hexadecimal.
     pub sha256: String,
-    /// When it was taken.
-    pub captured_at: DateTime<Utc>,
-    /// Who says so.
-    pub captured_from: String,
+    /// Whose, when, how important.
+    pub recording: Recording,
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    n: i64,
 }
 
 /// The ledger; in the same SQLite file as the dock's identity.
@@ -115,6 +136,12 @@ impl Ledger {
     pub fn open(path: &Path) -> Result<Ledger> {
         let mut db = store::open(path)?;
         db.batch_execute(SCHEMA)?;
+        let columns: Count =
+            diesel::sql_query("SELECT count(*) AS n FROM pragma_table_info('dock_files') WHERE name = 'camera'")
+                .get_result(&mut db)?;
+        if columns.n == 0 {
+            db.immediate_transaction(|db| db.batch_execute(WITH_CAMERAS))?;
+        }
         Ok(Ledger { db })
     }
 
@@ -149,10 +176,13 @@ impl Ledger {
     /// # Errors
     /// [`ClientError::Store`].
     pub fn hashed(&mut self, id: i64, hashed: &Hashed, now: DateTime<Utc>) -> Result<()> {
+        let recording = serde_json::to_string(&hashed.recording).map_err(|e| ClientError::Store(e.to_string()))?;
         let change = (
             dock_files::sha256.eq(&hashed.sha256),
-            dock_files::captured_at.eq(At(hashed.captured_at)),
-            dock_files::captured_from.eq(&hashed.captured_from),
+            dock_files::captured_at.eq(At(hashed.recording.at)),
+            dock_files::captured_from.eq(&hashed.recording.from),
+            dock_files::camera.eq(&hashed.recording.camera),
+            dock_files::recording.eq(recording),
             dock_files::state.eq(State::Hashed.as_str()),
             dock_files::reason.eq(None::<String>),
             dock_files::changed_at.eq(At(now)),
@@ -184,6 +214,16 @@ impl Ledger {
             dock_files::reason.eq(None::<String>),
             dock_files::changed_at.eq(At(now)),
         );
+        diesel::update(dock_files::table.find(id)).set(change).execute(&mut self.db)?;
+        Ok(())
+    }
+
+    /// It is no longer on the card.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub fn wiped(&mut self, id: i64, now: DateTime<Utc>) -> Result<()> {
+        let change = (dock_files::wiped_at.eq(At(now)), dock_files::changed_at.eq(At(now)));
         diesel::update(dock_files::table.find(id)).set(change).execute(&mut self.db)?;
         Ok(())
     }
@@ -238,6 +278,12 @@ impl Line {
     pub fn path(&self) -> PathBuf {
         PathBuf::from(&self.path)
     }
+
+    /// What reading it told, once it was read.
+    pub fn hashed(&self) -> Option<Hashed> {
+        let recording = serde_json::from_str(self.recording.as_deref()?).ok()?;
+        Some(Hashed { sha256: self.sha256.clone()?, recording })
+    }
 }
 
 fn text(path: &Path) -> Result<&str> {
@@ -258,7 +304,17 @@ mod tests {
         let found = Found { path: "/card/A.mp4".into(), size: 3, mtime: now, mime: "video/mp4" };
         let (line, fresh) = ledger.enter(&found, now).unwrap();
         assert!(fresh);
-        let hashed = Hashed { sha256: "ab".into(), captured_at: now, captured_from: "mtime".into() };
+        let seen = crate::dock::recording::Seen {
+            mount: "C1",
+            inside: Path::new("A.mp4"),
+            container: None,
+            duration_ms: None,
+            mtime: now,
+            now,
+            measured: None,
+        };
+        let recording = Recording::of(&seen, &crate::dock::config::Config::default());
+        let hashed = Hashed { sha256: "ab".into(), recording };
         ledger.hashed(line.id, &hashed, now).unwrap();
         ledger.moved(line.id, Some("/u/1"), now).unwrap();
         // As after a kill.
@@ -268,10 +324,31 @@ mod tests {
             (again.id, fresh, again.upload_url.as_deref(), again.state.as_str()),
             (line.id, false, Some("/u/1"), "uploading")
         );
+        assert_eq!((again.hashed(), again.camera.as_deref()), (Some(hashed), Some("C1")));
         ledger.receipted(line.id, "{}", now).unwrap();
         let (other, fresh) = ledger.enter(&Found { size: 4, ..found }, now).unwrap();
         assert!(fresh && other.id != line.id && other.receipt.is_none());
         assert_eq!(ledger.counts().unwrap(), [("found".to_owned(), 1), ("receipted".to_owned(), 1)]);
+        drop(std::fs::remove_file(path));
+    }
+    #[test]
+    fn a_ledger_without_signed_receipts_asks_for_them() {
+        let env = Env::system();
+        let path = std::env::temp_dir().join(format!("chengguan-ledger-{}.db", env.id()));
+        let mut db = store::open(&path).unwrap();
+        db.batch_execute(SCHEMA).unwrap();
+        db.batch_execute(
+            "INSERT INTO dock_files (path, size, mtime, mime, sha256, state, receipt, found_at, changed_at) VALUES
+             ('/card/A.mp4', 3, 0, 'video/mp4', 'ab', 'receipted', '{}', 0, 0),
+             ('/card/B.mp4', 3, 0, 'video/mp4', 'cd', 'failed', NULL, 0, 0)",
+        )
+        .unwrap();
+        for _ in 0..2 {
+            let lines = Ledger::open(&path).unwrap().lines().unwrap();
+            let states: Vec<(&str, bool)> = lines.iter().map(|l| (l.state.as_str(), l.receipt.is_some())).collect();
+            assert_eq!(states, [("hashed", false), ("failed", false)]);
+            assert!(lines[0].hashed().is_none(), "it is read again: whose it is was not asked then");
+        }
         drop(std::fs::remove_file(path));
     }
 }

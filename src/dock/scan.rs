@@ -36,6 +36,8 @@ pub struct Look {
 /// Watches a folder tree by polling: memory cards, network folders and cameras that act as drives have no events.
 pub struct Scanner {
     root: PathBuf,
+    /// Whether the folders of [`cards`] directly below are somebody else's.
+    without_cards: bool,
     settle: Duration,
     seen: BTreeMap<PathBuf, Seen>,
 }
@@ -52,7 +54,12 @@ const MAX_DEPTH: usize = 16;
 impl Scanner {
     /// A scanner of `root`; a file is complete when its size and time have not changed for `settle`.
     pub fn new(root: &Path, settle: Duration) -> Scanner {
-        Scanner { root: root.to_owned(), settle, seen: BTreeMap::new() }
+        Scanner { root: root.to_owned(), without_cards: false, settle, seen: BTreeMap::new() }
+    }
+
+    /// A scanner of what lies in `root` beside the folders of [`cards`].
+    pub fn beside_cards(root: &Path, settle: Duration) -> Scanner {
+        Scanner { without_cards: true, ..Scanner::new(root, settle) }
     }
 
     /// Walks the tree once.
@@ -81,6 +88,9 @@ impl Scanner {
                 }
                 // Links are not followed: a card has none, and elsewhere they make loops.
                 if kind.is_dir() && depth < MAX_DEPTH {
+                    if self.without_cards && depth == 0 && is_card(&path) {
+                        continue;
+                    }
                     folders.push((path, depth + 1));
                 } else if kind.is_file()
                     && let Some(mime) = media_type(&path)
@@ -114,6 +124,34 @@ impl Scanner {
             look.growing += usize::from(size > 0);
         }
     }
+}
+
+/// The folders directly below `root` that are cards: a camera each. What stands on a card itself is none.
+///
+/// # Errors
+/// The system's own.
+pub fn cards(root: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut cards = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        // The kind comes with the listing: a card that does not answer is not asked.
+        if entry.file_type()?.is_dir() && is_card(&entry.path()) && !skipped(&entry.path()) {
+            cards.push(entry.path());
+        }
+    }
+    cards.sort();
+    Ok(cards)
+}
+
+/// Folders that cameras make on their card (DCF, AVCHD and what vendors add).
+const OF_A_CARD: [&str; 10] =
+    ["dcim", "misc", "private", "mp_root", "avf_info", "video", "photo", "audio", "log", "record"];
+
+fn is_card(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    // DCF: three digits and five characters, 100MEDIA.
+    let dcf = name.len() == 8 && name.bytes().take(3).all(|b| b.is_ascii_digit());
+    !dcf && !OF_A_CARD.contains(&name.as_str())
 }
 
 /// A file's last change, cut to microseconds.
@@ -174,5 +212,23 @@ mod tests {
         assert_eq!(scanner.look(at(11)).complete[0].size, 6);
         fs::remove_dir_all(&root).unwrap();
         assert_eq!(scanner.look(at(12)).trouble.len(), 1);
+    }
+
+    #[test]
+    fn each_folder_is_a_card_but_those_that_stand_on_one() {
+        let root = std::env::temp_dir().join(format!("chengguan-cards-{}", Env::system().id()));
+        for folder in ["C0012/DCIM", "slot-02", "DCIM/100MEDIA", "101VIDEO", ".Trashes"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        for file in ["C0012/DCIM/A.MP4", "DCIM/100MEDIA/B.MP4", "C.MP4"] {
+            fs::write(root.join(file), "x").unwrap();
+        }
+        assert_eq!(cards(&root).unwrap(), [root.join("C0012"), root.join("slot-02")]);
+        let now = Instant::now();
+        let found = |mut scanner: Scanner| scanner.look(now).complete.len();
+        let still = Duration::ZERO;
+        assert_eq!(found(Scanner::beside_cards(&root, still)), 2);
+        assert_eq!(found(Scanner::new(&root.join("C0012"), still)), 1);
+        fs::remove_dir_all(&root).unwrap();
     }
 }

@@ -1,9 +1,15 @@
-//! The dock at work: finds, hashes, sends several files at once, and writes receipts.
+//! The dock at work: hashes and sends several files at once, and has each receipt signed.
 
 use super::{
     Event, Voice,
-    ledger::{Hashed, Ledger, Line, State},
-    scan::{Found, Scanner, modified},
+    clock::Clock,
+    config::Config,
+    ledger::{Hashed, Ledger, Line},
+    receipt::{self, ReceiptFile},
+    recording::{Recording, Seen},
+    scan::{cards, modified},
+    tend::{Card, Looks},
+    turns::{Turn, Turns},
 };
 use crate::{
     client::{
@@ -16,19 +22,21 @@ use crate::{
     },
     env::Env,
     evidence::media,
-    identity::tokens::{hex, sha256},
+    identity::{
+        rules::DeviceKind,
+        tokens::{PublicJwk, hex, sha256},
+    },
 };
-use serde::{Deserialize, Serialize};
+use chrono::{DateTime, Utc};
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, HashMap},
     fs::{self, File},
-    io::Write,
     path::{Path, PathBuf},
     sync::{
         Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
+    thread::{self, Scope},
     time::{Duration, Instant},
 };
 
@@ -51,6 +59,31 @@ pub struct Settings {
     pub every: Duration,
     /// Waits between tries.
     pub pace: Pace,
+    /// Names, cameras, clocks.
+    pub config: Config,
+    /// Remove files from the cards once they are safe on the server.
+    pub wipe: bool,
+    /// A card that does not answer a read for so long loses its place.
+    pub patience: Duration,
+}
+
+impl Settings {
+    /// The usual ones.
+    pub fn new(watch: PathBuf, state: PathBuf) -> Settings {
+        Settings {
+            watch,
+            state,
+            code: None,
+            once: false,
+            jobs: 3,
+            settle: Duration::from_secs(5),
+            every: Duration::from_secs(3),
+            pace: Pace::default(),
+            config: Config::default(),
+            wipe: false,
+            patience: Duration::from_secs(60),
+        }
+    }
 }
 
 /// How a run ended.
@@ -66,22 +99,6 @@ pub struct Summary {
     pub unseen: u64,
     /// What this run cost.
     pub cost: Cost,
-}
-
-/// What a receipt file holds: the server's word, and what it is about.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct ReceiptFile {
-    /// Where the file lay.
-    pub path: String,
-    /// Its last change, when it was hashed.
-    pub mtime: chrono::DateTime<chrono::Utc>,
-    /// When it was taken.
-    pub captured_at: chrono::DateTime<chrono::Utc>,
-    /// Who says so: `file` or `mtime`.
-    pub captured_from: String,
-    /// The server's word.
-    #[serde(flatten)]
-    pub receipt: Receipt,
 }
 
 /// How long an unreadable file is left alone.
@@ -114,24 +131,37 @@ pub fn identity(store: &mut Store, api: &Api, env: &Env, settings: &Settings, vo
         (Err(error), None) => Err(error),
         (_, mark) => {
             let code = settings.code.as_deref().unwrap_or_default();
-            let mut failures = 0;
-            loop {
-                match device::enrol(api, code, env) {
-                    Ok((identity, offset)) => {
-                        store.set_identity(&identity, offset)?;
-                        store.set_note("enrolled_with", &mark.unwrap_or_default())?;
-                        voice.say(Event::Notice(&format!("enrolled as {}", identity.name)));
-                        return Ok(identity);
-                    }
-                    Err(ClientError::Offline(why)) if !settings.once || failures < TRIES_ONCE => {
-                        failures += 1;
-                        let wait = settings.pace.wait(failures, env.below(u32::MAX));
-                        voice.say(Event::Notice(&format!("{}: {why}; trying again", api.base())));
-                        thread::sleep(wait);
-                    }
-                    Err(error) => return Err(error),
-                }
+            let (identity, offset) = patiently(api, env, settings, voice, || device::enrol(api, code, env))?;
+            // Another server's key must not survive its enrolment.
+            receipt::unpin(store)?;
+            store.set_identity(&identity, offset)?;
+            store.set_note("enrolled_with", &mark.unwrap_or_default())?;
+            // Now, while the code that a person brought vouches for whom we are talking to.
+            patiently(api, env, settings, voice, || receipt::pin(store, api))?;
+            voice.say(Event::Notice(&format!("enrolled as {}", identity.name)));
+            Ok(identity)
+        }
+    }
+}
+
+/// Asks until the server answers; with `once` a few times.
+fn patiently<T>(
+    api: &Api,
+    env: &Env,
+    settings: &Settings,
+    voice: &dyn Voice,
+    mut ask: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let mut failures = 0;
+    loop {
+        match ask() {
+            Err(ClientError::Offline(why)) if !settings.once || failures < TRIES_ONCE => {
+                failures += 1;
+                let wait = settings.pace.wait(failures, env.below(u32::MAX));
+                voice.say(Event::Notice(&format!("{}: {why}; trying again", api.base())));
+                thread::sleep(wait);
             }
+            outcome => return outcome,
         }
     }
 }
@@ -148,6 +178,11 @@ pub fn run(settings: &Settings, api: &Api, env: &Env, voice: &dyn Voice, stop: &
         return Err(ClientError::Store(format!("{} is in use by another dock", path.display())));
     }
     let identity = identity(&mut store, api, env, settings, voice)?;
+    let key = patiently(api, env, settings, voice, || match receipt::pinned(&mut store)? {
+        Some(key) => Ok(key),
+        // Enrolled by an earlier version, or the answer was lost.
+        None => receipt::pin(&mut store, api),
+    })?;
     let offset = store.offset()?;
     let dock = Dock {
         settings,
@@ -156,9 +191,13 @@ pub fn run(settings: &Settings, api: &Api, env: &Env, voice: &dyn Voice, stop: &
         voice,
         stop,
         identity,
+        key,
         ledger: Mutex::new(Ledger::open(&path)?),
         clock: Mutex::new(offset),
-        queue: Mutex::new(Queue::default()),
+        turns: Mutex::new(Turns::new(settings.jobs)),
+        rest: Mutex::default(),
+        cards: Mutex::default(),
+        measured: Mutex::default(),
         blocked: Mutex::new(None),
         cost: Mutex::new(Cost::default()),
     };
@@ -166,10 +205,10 @@ pub fn run(settings: &Settings, api: &Api, env: &Env, voice: &dyn Voice, stop: &
         for _ in 0..settings.jobs.max(1) {
             scope.spawn(|| dock.worker());
         }
-        let outcome = dock.watch();
-        hold(&dock.queue).closed = true;
-        outcome
-    })?;
+        let unseen = dock.watch(scope);
+        hold(&dock.turns).close();
+        unseen
+    });
     if let Some(offset) = *hold(&dock.clock) {
         store.set_offset(offset)?;
     }
@@ -179,146 +218,128 @@ pub fn run(settings: &Settings, api: &Api, env: &Env, voice: &dyn Voice, stop: &
     dock.summary(unseen)
 }
 
-struct Dock<'a> {
-    settings: &'a Settings,
+pub(super) struct Dock<'a> {
+    pub(super) settings: &'a Settings,
     api: &'a Api,
-    env: &'a Env,
-    voice: &'a dyn Voice,
+    pub(super) env: &'a Env,
+    pub(super) voice: &'a dyn Voice,
     stop: &'a AtomicBool,
     identity: Identity,
-    ledger: Mutex<Ledger>,
+    /// The server's, pinned.
+    pub(super) key: PublicJwk,
+    pub(super) ledger: Mutex<Ledger>,
     clock: Mutex<Option<ClockOffset>>,
-    queue: Mutex<Queue>,
+    pub(super) turns: Mutex<Turns>,
+    /// Files that are left alone until then.
+    pub(super) rest: Mutex<HashMap<i64, Instant>>,
+    pub(super) cards: Mutex<BTreeMap<PathBuf, Looks>>,
+    /// What was measured of cameras' clocks, by card.
+    pub(super) measured: Mutex<HashMap<String, Clock>>,
     blocked: Mutex<Option<ClientError>>,
     cost: Mutex<Cost>,
 }
 
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<i64>,
-    /// In the queue or with a worker.
-    taken: HashSet<i64>,
-    /// Not before then.
-    rest: HashMap<i64, Instant>,
-    closed: bool,
-}
-
-fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Dock<'_> {
-    fn stopped(&self) -> bool {
+    pub(super) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || hold(&self.blocked).is_some()
     }
 
-    /// The scanning side; returns how much could not be looked at the last time.
-    fn watch(&self) -> Result<u64> {
-        let mut scanner = Scanner::new(&self.settings.watch, self.settings.settle);
-        let mut troubles = HashSet::new();
-        let (mut decided, mut unseen) = (0, 0);
-        let mut said = String::new();
+    /// The present by the server's clock, as far as it is known.
+    pub(super) fn server_now(&self) -> DateTime<Utc> {
+        ClockOffset::correct(*hold(&self.clock), self.env.now())
+    }
+
+    /// Gives each card a thread, and a place back that a dead one holds; returns how much could not be looked at.
+    fn watch<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> u64 {
+        let root = &self.settings.watch;
+        let name = match self.identity.kind {
+            // A camera that sends its own files.
+            DeviceKind::Camera => self.identity.name.clone(),
+            _ => label(root),
+        };
+        self.take(scope, Card { name, path: root.clone(), root: true });
         while !self.stopped() {
-            let look = scanner.look(Instant::now());
-            unseen = look.trouble.len() as u64;
-            for (path, why) in &look.trouble {
-                if troubles.insert((path.clone(), why.clone())) {
-                    self.voice.say(Event::Failed { path, why });
+            // What can't be listed is told by the root's own thread.
+            for path in cards(root).unwrap_or_default() {
+                if !hold(&self.cards).contains_key(&path) {
+                    self.take(scope, Card { name: label(&path), path, root: false });
                 }
             }
-            if look.trouble.is_empty() {
-                troubles.clear();
+            for card in hold(&self.turns).give_away(Instant::now(), self.settings.patience) {
+                self.voice.say(Event::Notice(&format!("{card}: the card does not answer; the others go on")));
+                scope.spawn(|| self.worker());
             }
-            let mut open = 0;
-            for found in &look.complete {
-                match self.enter(found) {
-                    Ok(waits) => open += usize::from(waits),
-                    // Its own disk is full or gone: say so, go on looking; nothing is called safe meanwhile.
-                    Err(error) => {
-                        let text = error.to_string();
-                        if said != text {
-                            self.voice.say(Event::Notice(&text));
-                            said = text;
-                        }
-                        open += 1;
-                        break;
-                    }
-                }
-            }
-            // A card that is just being mounted shows nothing for a moment: two empty looks end `once`.
-            let idle = open == 0 && look.growing == 0 && hold(&self.queue).taken.is_empty();
-            decided = if idle { decided + 1 } else { 0 };
-            if self.settings.once && decided >= 2 {
+            if self.settings.once && self.decided() {
                 break;
             }
-            self.sleep(if idle { self.settings.every } else { self.settings.every.min(Duration::from_secs(1)) });
+            self.sleep(self.settings.every.min(Duration::from_secs(1)));
         }
-        Ok(unseen)
+        let now = Instant::now();
+        hold(&self.cards).values().map(|looks| looks.unseen + u64::from(self.dead(looks, now))).sum()
     }
 
-    fn sleep(&self, wait: Duration) {
+    fn take<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, card: Card) {
+        hold(&self.cards).insert(card.path.clone(), Looks::default());
+        scope.spawn(move || self.tend(&card));
+    }
+
+    fn dead(&self, looks: &Looks, now: Instant) -> bool {
+        looks.since.is_some_and(|since| now.duration_since(since) >= self.settings.patience)
+    }
+
+    /// Whether nothing is left to do on any card that answers.
+    fn decided(&self) -> bool {
+        let now = Instant::now();
+        let quiet = hold(&self.cards).values().all(|looks| looks.idle >= 2 || self.dead(looks, now));
+        quiet && hold(&self.turns).idle()
+    }
+
+    pub(super) fn sleep(&self, wait: Duration) {
         let end = Instant::now() + wait;
-        while Instant::now() < end && !self.stopped() {
+        while Instant::now() < end && !self.stopped() && !hold(&self.turns).closed() {
             thread::sleep(Duration::from_millis(50).min(wait));
         }
-    }
-
-    /// Enters a file and hands it to the workers if there is something to do; returns whether it is still open.
-    fn enter(&self, found: &Found) -> Result<bool> {
-        let (line, fresh) = hold(&self.ledger).enter(found, self.env.now())?;
-        if fresh {
-            self.voice.say(Event::Found { path: &found.path, size: found.size });
-        }
-        let state: State = line.state.parse()?;
-        if state == State::Receipted {
-            return Ok(false);
-        }
-        let mut queue = hold(&self.queue);
-        let resting = queue.rest.get(&line.id).is_some_and(|until| *until > Instant::now());
-        // A refused file rests for ever; one that could not be read is looked at again, here and after a restart.
-        if (state == State::Failed && line.sha256.is_some()) || resting {
-            return Ok(!self.settings.once && resting);
-        }
-        if self.settings.once && queue.rest.contains_key(&line.id) {
-            return Ok(false);
-        }
-        if queue.taken.insert(line.id) {
-            queue.waiting.push_back(line.id);
-        }
-        Ok(true)
     }
 
     fn worker(&self) {
         loop {
             let next = {
-                let mut queue = hold(&self.queue);
-                if self.stopped() || (queue.closed && queue.waiting.is_empty()) {
+                let mut turns = hold(&self.turns);
+                if self.stopped() || turns.closed() {
                     return;
                 }
-                queue.waiting.pop_front()
+                turns.next(Instant::now())
             };
-            let Some(id) = next else {
-                thread::sleep(Duration::from_millis(50));
+            let Some(turn) = next else {
+                thread::sleep(Duration::from_millis(20));
                 continue;
             };
-            let rest = self.one(id).unwrap_or_else(|error| {
+            let rest = self.one(&turn).unwrap_or_else(|error| {
                 self.voice.say(Event::Notice(&error.to_string()));
                 Some(UNREADABLE_FOR)
             });
-            let mut queue = hold(&self.queue);
-            queue.taken.remove(&id);
             match rest {
-                Some(rest) => queue.rest.insert(id, Instant::now() + rest),
-                None => queue.rest.remove(&id),
+                Some(rest) => hold(&self.rest).insert(turn.line, Instant::now() + rest),
+                None => hold(&self.rest).remove(&turn.line),
             };
+            turn.reading(Instant::now(), false);
+            if hold(&self.turns).end(&turn) {
+                // Somebody else has had this place for a while.
+                return;
+            }
         }
     }
 
     /// One file as far as it goes now; `Some` is how long to leave it alone.
-    fn one(&self, id: i64) -> Result<Option<Duration>> {
+    fn one(&self, turn: &Turn) -> Result<Option<Duration>> {
+        let id = turn.line;
         let line = hold(&self.ledger).line(id)?;
         let path = line.path();
-        let hashed = match self.hashed(&line, &path) {
+        let hashed = match self.hashed(turn, &line, &path) {
             Ok(Some(hashed)) => hashed,
             Ok(None) => return Ok(None),
             Err(ClientError::File(why)) => {
@@ -337,8 +358,9 @@ impl Dock<'_> {
             sha256: hashed.sha256.clone(),
             mime: line.mime.clone(),
             filename: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
-            captured_at: Some(hashed.captured_at),
-            captured_from: Some(hashed.captured_from.clone()),
+            captured_at: Some(hashed.recording.at),
+            captured_from: Some(hashed.recording.from.clone()),
+            words: hashed.recording.words(),
         };
         let mut upload = Upload {
             api: self.api,
@@ -349,24 +371,11 @@ impl Dock<'_> {
             tries: self.settings.once.then_some(TRIES_ONCE),
             cost: Cost::default(),
         };
-        let mut watch = FileWatch { dock: self, id, path: &path, size: item.size, told: 0 };
+        let mut watch = FileWatch { dock: self, turn, path: &path, size: item.size, told: 0 };
         let outcome = upload.run(&item, line.upload_url.clone(), &mut watch);
         *hold(&self.cost) += upload.cost;
         match outcome {
-            Ok(Outcome::Stored(receipt)) => {
-                let file = ReceiptFile {
-                    path: line.path.clone(),
-                    mtime: line.mtime.0,
-                    captured_at: hashed.captured_at,
-                    captured_from: hashed.captured_from,
-                    receipt,
-                };
-                let text = serde_json::to_string_pretty(&file).map_err(|e| ClientError::Store(e.to_string()))?;
-                self.write_receipt(&item.filename, id, &text)?;
-                hold(&self.ledger).receipted(id, &text, self.env.now())?;
-                self.voice.say(Event::Receipted { path: &path, sha256: &item.sha256, size: item.size });
-                Ok(None)
-            }
+            Ok(Outcome::Stored(receipt)) => self.stored(&line, &item, hashed.recording, receipt),
             Ok(Outcome::Refused(why)) => {
                 let why = format!("the server refused it: {why}");
                 hold(&self.ledger).failed(id, &why, self.env.now())?;
@@ -379,6 +388,8 @@ impl Dock<'_> {
                 *hold(&self.blocked) = Some(ClientError::File(explain(&refused)));
                 Ok(None)
             }
+            // Others' turn.
+            Ok(Outcome::Later(_)) if watch.enough() => Ok(None),
             Ok(Outcome::Later(why)) => {
                 if !self.stopped() {
                     self.voice.say(Event::Waiting { path: &path, why: &why, wait: UNREADABLE_FOR });
@@ -394,46 +405,73 @@ impl Dock<'_> {
         }
     }
 
+    /// The server says that it has the file: it must sign that.
+    fn stored(&self, line: &Line, item: &Item, recording: Recording, receipt: Receipt) -> Result<Option<Duration>> {
+        let mut failures = 0;
+        let fetched = loop {
+            let token = self.identity.token(self.env, *hold(&self.clock))?;
+            match receipt::fetch(self.api, &token, receipt.evidence_id) {
+                Err(error) if passes(&error) && failures < TRIES_ONCE && !self.stopped() => {
+                    failures += 1;
+                    self.sleep(self.settings.pace.wait(failures, self.env.below(u32::MAX)));
+                }
+                outcome => break outcome,
+            }
+        };
+        let checked = fetched
+            .map_err(|e| e.to_string())
+            .and_then(|signed| receipt::check(&signed, &self.key, &item.sha256, item.size).map(|_| signed));
+        let signed = match checked {
+            Ok(signed) => signed,
+            Err(why) => {
+                let why = format!("it is not safe yet: {why}");
+                self.voice.say(Event::Waiting { path: &item.path, why: &why, wait: UNREADABLE_FOR });
+                return Ok(Some(UNREADABLE_FOR));
+            }
+        };
+        let file = ReceiptFile { path: line.path.clone(), mtime: line.mtime.0, recording, receipt, signed };
+        let text = serde_json::to_string_pretty(&file).map_err(|e| ClientError::Store(e.to_string()))?;
+        receipt::write(&self.settings.state, &item.filename, line.id, &file, &text)?;
+        hold(&self.ledger).receipted(line.id, &text, self.env.now())?;
+        self.voice.say(Event::Receipted { path: &item.path, sha256: &item.sha256, size: item.size });
+        Ok(None)
+    }
+
     /// Reads the file unless that was done; `None` when it is no longer the file of this line.
-    fn hashed(&self, line: &Line, path: &Path) -> Result<Option<Hashed>> {
+    fn hashed(&self, turn: &Turn, line: &Line, path: &Path) -> Result<Option<Hashed>> {
         let fail = |e: std::io::Error| ClientError::File(e.to_string());
+        let reading = |begins| turn.reading(Instant::now(), begins);
+        reading(true);
         let now = fs::metadata(path).map_err(fail)?;
         if i64::try_from(now.len()).ok() != Some(line.size) || modified(&now).map_err(fail)? != line.mtime.0 {
             return Ok(None);
         }
-        if let (Some(sha256), Some(at), Some(from)) = (&line.sha256, line.captured_at, &line.captured_from) {
-            return Ok(Some(Hashed { sha256: sha256.clone(), captured_at: at.0, captured_from: from.clone() }));
+        if let Some(hashed) = line.hashed() {
+            reading(false);
+            return Ok(Some(hashed));
         }
-        let (sha256, size) = hash_file(path, &|| self.stopped())?;
+        let (sha256, size) = hash_file(path, &|| {
+            reading(true);
+            self.stopped()
+        })?;
         if i64::try_from(size).ok() != Some(line.size) {
             return Ok(None);
         }
-        let taken = media::read(path, &line.mime).taken_at;
-        let (captured_at, from) = taken.map_or((line.mtime.0, "mtime"), |taken| (taken.at, "file"));
-        let hashed = Hashed { sha256, captured_at, captured_from: from.to_owned() };
+        let facts = media::read(path, &line.mime);
+        reading(false);
+        let card = self.settings.watch.join(&turn.mount);
+        let seen = Seen {
+            mount: &turn.mount,
+            inside: path.strip_prefix(&card).or(path.strip_prefix(&self.settings.watch)).unwrap_or(path),
+            container: facts.taken_at.map(|taken| taken.at),
+            duration_ms: facts.duration_ms,
+            mtime: line.mtime.0,
+            now: self.server_now(),
+            measured: hold(&self.measured).get(&turn.mount).cloned(),
+        };
+        let hashed = Hashed { sha256, recording: Recording::of(&seen, &self.settings.config) };
         hold(&self.ledger).hashed(line.id, &hashed, self.env.now())?;
         Ok(Some(hashed))
-    }
-
-    /// Whole or not at all, and on the disk before the ledger says so.
-    fn write_receipt(&self, name: &str, id: i64, text: &str) -> Result<()> {
-        let folder = receipts(&self.settings.state);
-        let path = folder.join(format!("{name}.receipt.json"));
-        let owner = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<ReceiptFile>(&bytes).ok());
-        let mine: Option<ReceiptFile> = serde_json::from_str(text).ok();
-        // Cameras count from 1 again: another file of the same name keeps its own receipt.
-        let same = owner.is_none_or(|o| mine.is_some_and(|m| m.path == o.path && m.receipt.sha256 == o.receipt.sha256));
-        let path = if same { path } else { folder.join(format!("{name}.{id}.receipt.json")) };
-        let temporary = folder.join(format!(".{id}.tmp"));
-        let write = || -> std::io::Result<()> {
-            fs::create_dir_all(&folder)?;
-            let mut file = File::create(&temporary)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            File::open(&folder)?.sync_all()
-        };
-        write().map_err(|e| ClientError::Store(format!("{}: {e}", path.display())))
     }
 
     fn summary(&self, unseen: u64) -> Result<Summary> {
@@ -452,7 +490,7 @@ impl Dock<'_> {
 
 struct FileWatch<'a> {
     dock: &'a Dock<'a>,
-    id: i64,
+    turn: &'a Turn,
     path: &'a Path,
     size: u64,
     told: u64,
@@ -460,7 +498,7 @@ struct FileWatch<'a> {
 
 impl Watch for FileWatch<'_> {
     fn moved(&mut self, url: Option<&str>) -> Result<()> {
-        hold(&self.dock.ledger).moved(self.id, url, self.dock.env.now())
+        hold(&self.dock.ledger).moved(self.turn.line, url, self.dock.env.now())
     }
 
     fn progress(&mut self, sent: u64) {
@@ -479,24 +517,32 @@ impl Watch for FileWatch<'_> {
         self.dock.voice.say(Event::Waiting { path: self.path, why, wait });
     }
 
+    fn reading(&mut self, begins: bool) {
+        self.turn.reading(Instant::now(), begins);
+    }
+
     fn stop(&self) -> bool {
-        self.dock.stopped()
+        self.dock.stopped() || self.enough()
     }
 }
 
-/// A file that may be wiped: receipted, and still the very file, read again now.
-///
-/// # Errors
-/// [`ClientError::Store`].
-pub fn safe(state: &Path) -> Result<Vec<Line>> {
-    let lines = Ledger::open(&database(state))?.lines()?;
-    let receipted = lines.into_iter().filter(|line| line.state == State::Receipted.as_str());
-    Ok(receipted
-        .filter(|line| {
-            // Size and time can be equal by chance on a card that was used again; the bytes can't.
-            hash_file(&line.path(), &|| false).is_ok_and(|(sha256, size)| {
-                Some(&sha256) == line.sha256.as_ref() && i64::try_from(size).ok() == Some(line.size)
-            })
-        })
-        .collect())
+impl FileWatch<'_> {
+    /// Whether others should have their turn now. At first the file must get on at all.
+    fn enough(&self) -> bool {
+        hold(&self.dock.turns).enough(self.turn, Instant::now())
+    }
+}
+
+/// Whether a failure is one that goes away by itself.
+fn passes(error: &ClientError) -> bool {
+    match error {
+        ClientError::Offline(_) => true,
+        ClientError::Refused { status, .. } => matches!(status, 408 | 423 | 425 | 429 | 500..=599),
+        _ => false,
+    }
+}
+
+/// What to call a folder.
+fn label(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
 }

@@ -5,7 +5,7 @@ use crate::{
     db::{
         Db, Each, MultiBackend,
         feed::Keys,
-        schema::{cases, evidence, evidence_links, spot_checks, uploads},
+        schema::{cases, clips, evidence, evidence_links, spot_checks, uploads},
         types::{At, CaseId, DeviceId, EvidenceId, Json, OpId, SpotCheckId, UnitId, UserId},
     },
     error::Result,
@@ -68,6 +68,14 @@ pub struct EvidenceRow {
     pub facts: Option<Json>,
     /// Differences between the stamp and the file; see `media::Flag`.
     pub flags: Json,
+    /// See `custody::rules::AccessClass`.
+    pub access_class: String,
+    /// How long a person wants it kept at least; see `custody::rules::RetentionClass`.
+    pub retention_class: String,
+    /// When its bytes go, or went: its deletion was approved, and only those who can undo that still see it.
+    pub delete_at: Option<At>,
+    /// The original that it was made of.
+    pub derived_from: Option<EvidenceId>,
 }
 
 /// What a piece of evidence belongs to.
@@ -121,6 +129,15 @@ pub(super) fn evidence_locked(db: &mut Db, sha256: &str) -> Result<Option<Eviden
     evidence_by_sha256(db, sha256)
 }
 
+/// The row with its lock, so that two decisions about one piece, or two looks of one person, take turns.
+pub(super) fn evidence_lock(db: &mut Db, id: EvidenceId) -> Result<Option<EvidenceRow>> {
+    if let Db::Postgres(c) = db {
+        let query = evidence::table.find(id).select(EvidenceRow::as_select());
+        return Ok(query.for_update().first(c).optional()?);
+    }
+    evidence_get(db, id)
+}
+
 pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for chunk in sha256s.chunks(500) {
@@ -128,6 +145,7 @@ pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<Str
             evidence::table
                 .filter(evidence::sha256.eq_any(chunk))
                 .filter(evidence::state.eq("stored"))
+                .filter(evidence::delete_at.is_null())
                 .select(evidence::sha256)
                 .load::<String>(db)?,
         );
@@ -173,7 +191,8 @@ pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Res
 }
 
 fn evidence_by(db: &mut Db, way: Option<Condition>, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
-    let mut query = evidence::table.select(EvidenceRow::as_select()).into_boxed();
+    let there = evidence::delete_at.is_null();
+    let mut query = evidence::table.filter(there).select(EvidenceRow::as_select()).into_boxed();
     if let Some(case) = wanted.case {
         query = query.filter(
             evidence::id.eq_any(
@@ -230,6 +249,9 @@ fn seen_by(viewer: &Viewer) -> Vec<Condition> {
     }
     if let Some(user) = viewer.user {
         seen.push(Box::new(evidence::user_id.assume_not_null().eq(user).and(evidence::user_id.is_not_null())));
+        // Who wore the camera.
+        let worn = clips::table.filter(clips::user_id.eq(user)).select(clips::evidence_id);
+        seen.push(Box::new(evidence::id.eq_any(worn)));
         let reported = cases::table.filter(cases::reported_by.eq(user)).select(sql::<Text>("CAST(cases.id AS TEXT)"));
         let reported = linked("case").filter(evidence_links::target_id.eq_any(reported));
         seen.push(Box::new(evidence::id.eq_any(reported)));
@@ -280,13 +302,21 @@ pub(super) fn links_of(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<LinkRow>> 
     Ok(rows)
 }
 
-/// The evidence linked to a record.
+/// Removes a link.
+pub(super) fn link_remove(db: &mut Db, row: &LinkRow) -> Result<()> {
+    let key = (row.evidence_id, &row.target_kind, &row.target_id, &row.role);
+    diesel::delete(evidence_links::table.find(key)).execute(db)?;
+    Ok(())
+}
+
+/// The evidence linked to a record that is not deleted, or about to be.
 pub(super) fn linked_to(db: &mut Db, kind: &str, id: &str) -> Result<Vec<EvidenceRow>> {
     let ids = evidence_links::table
         .filter(evidence_links::target_kind.eq(kind))
         .filter(evidence_links::target_id.eq(id))
         .select(evidence_links::evidence_id);
-    Ok(evidence::table.filter(evidence::id.eq_any(ids)).select(EvidenceRow::as_select()).load(db)?)
+    let there = evidence::delete_at.is_null();
+    Ok(evidence::table.filter(evidence::id.eq_any(ids)).filter(there).select(EvidenceRow::as_select()).load(db)?)
 }
 
 /// The audience of one piece of evidence.
@@ -294,12 +324,13 @@ pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
     Ok(audiences(db, std::slice::from_ref(row))?.remove(&row.id).unwrap_or_default())
 }
 
-/// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, and those concerned with
-/// the cases and spot checks it is linked to.
+/// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, who wore the camera, and
+/// those concerned with the cases and spot checks it is linked to. What is deleted, or about to be, has none.
 pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<EvidenceId, Keys>> {
-    let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();
+    let there = || rows.iter().filter(|row| row.delete_at.is_none());
+    let ids: Vec<EvidenceId> = there().map(|row| row.id).collect();
     let mut found: HashMap<EvidenceId, BTreeSet<String>> = HashMap::new();
-    for row in rows {
+    for row in there() {
         let keys = found.entry(row.id).or_insert_with(|| BTreeSet::from(["centre".to_owned()]));
         keys.extend(row.device_id.map(|id| format!("device:{id}")));
         keys.extend(row.user_id.map(|id| format!("user:{id}")));
@@ -314,6 +345,14 @@ pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<Evi
         if let Some(keys) = id.and_then(|id| found.get_mut(&id)) {
             keys.insert(owner);
         }
+    }
+    let wearers: Vec<(EvidenceId, UserId)> = clips::table
+        .filter(clips::evidence_id.eq_any(&ids))
+        .filter(clips::user_id.is_not_null())
+        .select((clips::evidence_id, clips::user_id.assume_not_null()))
+        .load(db)?;
+    for (id, user) in wearers {
+        found.entry(id).or_default().insert(format!("user:{user}"));
     }
     let links: Vec<(EvidenceId, String, String)> = evidence_links::table
         .filter(evidence_links::evidence_id.eq_any(&ids))

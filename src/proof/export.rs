@@ -6,13 +6,19 @@ use super::{
 };
 use crate::{
     app::App,
-    blob::digest,
+    blob::{Originals, digest},
     canonical::canonical,
     captures::actions::{Exhibit, exhibits},
     cases,
-    db::{Db, Tx, types::CaseId},
+    db::{
+        Db, Tx,
+        types::{CaseId, EvidenceId},
+    },
     error::{Error, Result},
-    evidence,
+    evidence::{
+        self,
+        custody::{self, actions::Opened},
+    },
     identity::{
         rules::Actor,
         tokens::{hex, sha256},
@@ -40,6 +46,7 @@ pub(super) struct Dossier {
 
 /// A piece of evidence of a dossier.
 pub(super) struct Item {
+    pub(super) id: EvidenceId,
     pub(super) piece: Piece,
     pub(super) media_type: String,
     pub(super) record: Value,
@@ -70,11 +77,13 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     let log = app.log.name().verifier();
     let beside = folder.with_extension("part");
     fresh(folder, &beside)?;
+    let opened = open(app, who, &dossier, reason).await?;
     let mut files = BTreeMap::new();
     for item in &dossier.evidence {
-        if let Some(path) = &item.piece.original {
-            let source = app.blobs.original(&item.piece.sha256);
-            copy(&source, &beside, path, &item.piece.sha256, &mut files)?;
+        if let (Some(path), Some(opened)) = (&item.piece.original, opened.get(&item.piece.sha256)) {
+            let (originals, to, opened) = (app.originals.clone(), beside.join(path), opened.clone());
+            let copied = tokio::task::spawn_blocking(move || copy(&*originals, &to, &opened));
+            files.insert(path.clone(), copied.await.map_err(Error::internal)??);
         }
         write_json(&beside, &item.piece.record, &item.record, &mut files)?;
         for (exhibit, signed) in item.exhibits.iter().zip(&item.piece.captures) {
@@ -105,6 +114,15 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     disk(fs::rename(&beside, folder))?;
     let originals = manifest.evidence.iter().filter(|piece| piece.original.is_some()).count();
     Ok(Exported { folder: folder.to_owned(), files: manifest.files.len() + 2, originals, log })
+}
+
+/// Puts the export of each original on record, before a byte of it is copied.
+async fn open(app: &App, who: &Actor, dossier: &Dossier, reason: &str) -> Result<BTreeMap<String, Opened>> {
+    let ids: Vec<EvidenceId> =
+        dossier.evidence.iter().filter(|item| item.piece.original.is_some()).map(|item| item.id).collect();
+    let act = custody::actions::act_of(who, reason, None)?;
+    let opened = app.db.write(move |tx| custody::actions::exported(tx, &ids, &act)).await?;
+    Ok(opened.into_iter().map(|opened| (opened.row().sha256.clone(), opened)).collect())
 }
 
 fn fresh(folder: &Path, beside: &Path) -> Result<()> {
@@ -142,6 +160,7 @@ fn gather(db: &mut Db, who: &Actor, case: CaseId, now: chrono::DateTime<chrono::
                 key: format!("keys/{}.json", exhibit.key_sha256),
             };
             Ok(Item {
+                id: evidence.id,
                 piece: Piece {
                     id: evidence.id.to_string(),
                     size: evidence.size,
@@ -206,7 +225,7 @@ fn prove(db: &mut Db, seal: crate::db::types::LogEntryId, subjects: &[String]) -
     let seal = tlog::actions::get(db, seal)?.ok_or_else(gone)?;
     let mut entries = vec![seal.clone()];
     for subject in subjects {
-        entries.extend(tlog::actions::list(db, Some(subject), None, i64::MAX)?);
+        entries.extend(tlog::actions::list(db, Some(subject), None, None, i64::MAX)?);
     }
     let mut leaves = BTreeMap::new();
     for entry in entries.into_iter().filter(|entry| entry.leaf_index.is_some_and(|index| index < newest.size)) {
@@ -243,21 +262,21 @@ fn write(folder: &Path, path: &str, bytes: &[u8], files: &mut BTreeMap<String, L
 }
 
 /// Copies an original and reads the copy again: what is handed over was looked at.
-fn copy(source: &Path, folder: &Path, path: &str, expected: &str, files: &mut BTreeMap<String, Listed>) -> Result<()> {
-    let to = folder.join(path);
+fn copy(originals: &dyn Originals, to: &Path, opened: &Opened) -> Result<Listed> {
+    let expected = opened.row().sha256.as_str();
     let work = || -> io::Result<(String, u64)> {
-        fs::create_dir_all(to.parent().unwrap_or(folder))?;
-        fs::copy(source, &to)?;
-        let mut file = File::open(&to)?;
+        fs::create_dir_all(to.parent().unwrap_or(to))?;
+        let (mut source, _) = originals.open(expected)?.ok_or(io::ErrorKind::NotFound)?;
+        let mut file = File::create(to)?;
+        io::copy(&mut source, &mut file)?;
         file.sync_all()?;
-        digest::sha256_of(&mut file)
+        digest::sha256_of(&mut File::open(to)?)
     };
     let (sha256, size) = disk(work())?;
     if sha256 != expected {
         return Err(Error::internal(format!("the original {expected} is damaged: it reads as {sha256}")));
     }
-    files.insert(path.to_owned(), Listed { size, sha256 });
-    Ok(())
+    Ok(Listed { size, sha256 })
 }
 
 fn sync_tree(folder: &Path) -> io::Result<()> {

@@ -15,8 +15,9 @@ use crate::{
     },
     env::Env,
     evidence::datum::Position,
+    identity::county::REGION,
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use std::{
     fs::{self, File},
     io::BufWriter,
@@ -44,38 +45,69 @@ pub struct Sent {
     pub up_bytes: u64,
 }
 
-/// Fills a camera's card: one or two videos of the shift, and what `given` adds.
+/// Fills a camera's card, a folder named after its serial: one or two videos of the shift, and what `given` adds.
 ///
 /// # Errors
 /// [`ClientError::File`].
-pub fn fill(card: &Path, number: usize, given: &[PathBuf], dice: &Env, now: DateTime<Utc>) -> Result<()> {
-    let fail = |path: &Path, e: std::io::Error| ClientError::File(format!("{}: {e}", path.display()));
-    let folder = card.join("DCIM").join("100MEDIA");
-    fs::create_dir_all(&folder).map_err(|e| fail(&folder, e))?;
+pub fn fill(card: &Path, given: &[PathBuf], dice: &Env, now: DateTime<Utc>) -> Result<()> {
     let videos = if given.is_empty() { 1 + dice.below(2) } else { 1 };
-    for n in 0..videos {
-        let path = folder.join(format!("VID_{:04}.MP4", number * 10 + n as usize));
+    for _ in 0..videos {
         let taken = now - TimeDelta::minutes(i64::from(20 + dice.below(400)));
-        let spec = VideoSpec {
-            taken_at: Some(taken),
-            position: Position::new(
-                27.43 + f64::from(dice.below(200)) / 1e4,
-                109.94 + f64::from(dice.below(200)) / 1e4,
-            )
-            .ok(),
-            target_bytes: 500_000 + u64::from(dice.below(1_500_000)),
-            ..VideoSpec::new(u64::from(dice.below(u32::MAX)))
-        };
-        let mut file = BufWriter::new(File::create(&path).map_err(|e| fail(&path, e))?);
-        video_to(&spec, &mut file).map_err(|e| fail(&path, e))?;
-        file.into_inner().map_err(|e| fail(&path, e.into_error()))?.sync_all().map_err(|e| fail(&path, e))?;
+        let place = Position::new(27.43 + f64::from(dice.below(200)) / 1e4, 109.94 + f64::from(dice.below(200)) / 1e4);
+        let lasts = TimeDelta::seconds(i64::from(60 + dice.below(900)));
+        film(card, None, taken, lasts, place.ok(), dice)?;
     }
+    let folder = media(card)?;
     for source in given {
         let name = source.file_name().unwrap_or_default();
-        let path = folder.join(name);
-        fs::copy(source, &path).map_err(|e| fail(source, e))?;
+        fs::copy(source, folder.join(name)).map_err(|e| fail(source, &e))?;
     }
     Ok(())
+}
+
+/// Records one video, under a name as vendors write it: the unit, the serial, the officer's number if one is set, the
+/// local time.
+///
+/// # Errors
+/// [`ClientError::File`].
+pub fn film(
+    card: &Path,
+    officer: Option<&str>,
+    taken: DateTime<Utc>,
+    lasts: TimeDelta,
+    place: Option<Position>,
+    dice: &Env,
+) -> Result<()> {
+    // Cameras write whole seconds, and a video header knows no others.
+    let taken = taken.trunc_subsecs(0);
+    let serial = card.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let local = taken.with_timezone(&chrono_tz::Asia::Shanghai).format("%Y%m%d%H%M%S");
+    let name = match officer {
+        Some(officer) => format!("{REGION}_{serial}_{officer}_{local}_0001.MP4"),
+        None => format!("{serial}_{local}_{:04}.MP4", dice.below(10_000)),
+    };
+    let path = media(card)?.join(name);
+    let spec = VideoSpec {
+        taken_at: Some(taken),
+        duration_ms: u32::try_from(lasts.num_milliseconds()).unwrap_or(u32::MAX),
+        position: place,
+        target_bytes: 500_000 + u64::from(dice.below(1_500_000)),
+        ..VideoSpec::new(u64::from(dice.below(u32::MAX)))
+    };
+    let mut file = BufWriter::new(File::create(&path).map_err(|e| fail(&path, &e))?);
+    video_to(&spec, &mut file).map_err(|e| fail(&path, &e))?;
+    file.into_inner().map_err(|e| fail(&path, e.error()))?.sync_all().map_err(|e| fail(&path, &e))
+}
+
+fn fail(path: &Path, error: &std::io::Error) -> ClientError {
+    ClientError::File(format!("{}: {error}", path.display()))
+}
+
+/// The folder of the media on a card.
+fn media(card: &Path) -> Result<PathBuf> {
+    let folder = card.join("DCIM").join("100MEDIA");
+    fs::create_dir_all(&folder).map_err(|e| fail(&folder, &e))?;
+    Ok(folder)
 }
 
 struct Listener<'a> {
@@ -130,14 +162,13 @@ pub fn send(
 ) -> Result<Sent> {
     let link = Link::new(server).map_err(|e| ClientError::Offline(e.to_string()))?;
     let settings = Settings {
-        watch: cards.to_owned(),
-        state: state.to_owned(),
         code: Some(enrolment.code.clone()),
         once: true,
         jobs: way.jobs,
         settle: Duration::ZERO,
         every: Duration::from_millis(50),
         pace: PACE,
+        ..Settings::new(cards.to_owned(), state.to_owned())
     };
     if way.cut {
         // Past the enrolment, inside the first file.

@@ -1,6 +1,7 @@
 //! Who and what the demonstration needs in the database: units, their nine sites, people, devices with their codes.
 
 use crate::{
+    clips::{self, rules::Shift},
     db::{
         Tx,
         types::{UnitId, UserId},
@@ -153,6 +154,7 @@ pub fn load(tx: &mut Tx, size: Size, passwords: &Passwords) -> Result<County> {
     for n in 0..size.cameras {
         cameras.push(enrolment(tx, &format!("{PREFIX}camera-{:02}", n + 1), DeviceKind::Camera)?);
     }
+    roster(tx, &handhelds, &cameras)?;
     Ok(County {
         handhelds,
         cameras,
@@ -213,6 +215,18 @@ fn account(
 fn enrolment(tx: &mut Tx, name: &str, kind: DeviceKind) -> Result<Enrolment> {
     let (row, code) = identity::actions::device_add(tx, name, kind)?;
     Ok(Enrolment { name: row.name, code })
+}
+
+/// Each officer carries the camera of the same number, from midnight to midnight.
+fn roster(tx: &mut Tx, handhelds: &[(Enrolment, Account)], cameras: &[Enrolment]) -> Result<()> {
+    let midnight = tx.now.with_timezone(&chrono_tz::Asia::Shanghai).date_naive().and_time(chrono::NaiveTime::MIN);
+    let Some(from) = midnight.and_local_timezone(chrono_tz::Asia::Shanghai).single() else { return Ok(()) };
+    for ((_, person), camera) in handhelds.iter().zip(cameras).filter(|((_, p), _)| p.role == Role::Officer) {
+        let (from, until) = (from.to_utc(), from.to_utc() + chrono::TimeDelta::days(1));
+        let shift = Shift { camera: camera.name.clone(), user_id: person.user_id, from, until };
+        clips::actions::assign(tx, None, shift)?;
+    }
+    Ok(())
 }
 
 fn sites(tx: &mut Tx, units: &[UnitId]) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::{
     env::Env,
     identity::rules::Role,
 };
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use std::{
     fs,
     net::SocketAddr,
@@ -106,7 +106,7 @@ pub fn run(plan: &Plan, server: SocketAddr, county: &County, progress: &dyn Prog
     let cards: Vec<Mutex<usize>> = (0..county.cameras.len()).map(Mutex::new).collect();
     each(&cards, 2, progress, |number| {
         let given = given(plan, *number);
-        camera::fill(&card(plan, *number), *number, &given, &dice(1_000 + *number as u64), Env::system().now())
+        camera::fill(&card(plan, county, *number), &given, &dice(1_000 + *number as u64), Env::system().now())
     })?;
     // The cameras bring their gigabytes while the handhelds live their day.
     let (cameras, day) = thread::scope(|scope| {
@@ -116,15 +116,18 @@ pub fn run(plan: &Plan, server: SocketAddr, county: &County, progress: &dyn Prog
             cameras.join().unwrap_or_else(|_| Err(ClientError::Unreadable("a camera's thread failed".into())));
         (cameras, day)
     });
-    let (sent, office) = (cameras?, day?);
+    let (mut sent, office) = (cameras?, day?);
+    sent.extend(evening(plan, server, county, &handhelds, progress, &dice)?);
+    let filmed = office::confirm_clips(&Desk::sign_in(&direct, &county.dispatcher)?)?;
     let mut report = Report {
         handhelds: county.handhelds.len(),
         cameras: county.cameras.len(),
         docked: docked(county.cameras.len()),
         office,
+        filmed,
         ..Report::default()
     };
-    tally(&mut report, &handhelds, &sent)?;
+    tally(&mut report, county, &handhelds, &sent)?;
     reckon(&mut report, &direct, county, &handhelds, &sent, progress)?;
     report.took = started.elapsed();
     Ok(report)
@@ -208,9 +211,10 @@ fn field_units(county: &County, direct: &Api, dispatcher: &Desk) -> Result<Vec<U
     Ok(units)
 }
 
-fn card(plan: &Plan, camera: usize) -> PathBuf {
+/// A camera appears under its serial.
+fn card(plan: &Plan, county: &County, camera: usize) -> PathBuf {
     let folder = if camera % DOCKED == DOCKED - 1 { "dock-slots" } else { "cards" };
-    plan.folder.join(folder).join(format!("camera-{:02}", camera + 1))
+    plan.folder.join(folder).join(&county.cameras[camera].name)
 }
 
 fn docked(cameras: usize) -> usize {
@@ -234,8 +238,7 @@ fn cameras(plan: &Plan, server: SocketAddr, county: &County, dice: &(dyn Fn(u64)
         if docked(county.cameras.len()) > 0 {
             scope.spawn(|| {
                 let way = Way { jobs: 4, cut: true, again_every: 3 };
-                let (cards, state) = (plan.folder.join("dock-slots"), plan.folder.join("dock-01"));
-                keep(camera::send(&cards, &state, &county.dock, server, way, &dice(2), &quiet));
+                keep(dock(plan, server, county, way, &dice(2)));
             });
         }
         for _ in 0..CAMERAS_AT_ONCE {
@@ -243,9 +246,9 @@ fn cameras(plan: &Plan, server: SocketAddr, county: &County, dice: &(dyn Fn(u64)
                 while let Some(number) = own.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let dice = dice(5_000 + *number as u64);
                     let way = Way { jobs: 1, cut: dice.below(3) == 0, again_every: 0 };
-                    let state = plan.folder.join("states").join(format!("camera-{:02}", number + 1));
                     let enrolment = &county.cameras[*number];
-                    keep(camera::send(&card(plan, *number), &state, enrolment, server, way, &dice, &quiet));
+                    let (card, state) = (card(plan, county, *number), plan.folder.join("states").join(&enrolment.name));
+                    keep(camera::send(&card, &state, enrolment, server, way, &dice, &quiet));
                 }
             });
         }
@@ -256,7 +259,37 @@ fn cameras(plan: &Plan, server: SocketAddr, county: &County, dice: &(dyn Fn(u64)
     }
 }
 
-fn tally(report: &mut Report, handhelds: &[Mutex<Handheld>], sent: &[Sent]) -> Result<()> {
+/// Everything that lies in the dock's slots.
+fn dock(plan: &Plan, server: SocketAddr, county: &County, way: Way, dice: &Env) -> Result<Sent> {
+    let (cards, state) = (plan.folder.join("dock-slots"), plan.folder.join("dock-01"));
+    camera::send(&cards, &state, &county.dock, server, way, dice, &|| {})
+}
+
+/// Officers dock what they filmed while they handled cases.
+fn evening(
+    plan: &Plan,
+    server: SocketAddr,
+    county: &County,
+    handhelds: &[Mutex<Handheld>],
+    progress: &dyn Progress,
+    dice: &dyn Fn(u64) -> Env,
+) -> Result<Option<Sent>> {
+    let filmed = handhelds.iter().map(hold).filter(|h| h.role() == Role::Officer && h.number < county.cameras.len());
+    let filmed: Vec<_> = filmed.filter_map(|h| Some((h.number, h.username().to_owned(), h.handled?))).collect();
+    progress.begin("officers dock what they filmed", filmed.len());
+    for (number, officer, place) in &filmed {
+        let (card, now) = (card(plan, county, *number), Env::system().now());
+        let (long, dice) = (TimeDelta::minutes(15), dice(9_000 + *number as u64));
+        camera::film(&card, Some(officer), now - long, long, Some(*place), &dice)?;
+        progress.step();
+    }
+    if filmed.is_empty() {
+        return Ok(None);
+    }
+    dock(plan, server, county, Way { jobs: 4, cut: false, again_every: 0 }, &dice(4)).map(Some)
+}
+
+fn tally(report: &mut Report, county: &County, handhelds: &[Mutex<Handheld>], sent: &[Sent]) -> Result<()> {
     for handheld in handhelds {
         let mut handheld = hold(handheld);
         let tally = handheld.client.tally;
@@ -278,7 +311,8 @@ fn tally(report: &mut Report, handhelds: &[Mutex<Handheld>], sent: &[Sent]) -> R
     }
     // A camera is home when none of its files lacks a receipt; the dock stands for those in its slots.
     let unfinished = |path: &str| {
-        Path::new(path).components().find_map(|c| Some(c.as_os_str().to_str()?.strip_prefix("camera-")?.to_owned()))
+        let inside = |name: &str| Path::new(path).components().any(|part| part.as_os_str() == name);
+        county.cameras.iter().find(|camera| inside(&camera.name)).map(|camera| camera.name.clone())
     };
     let open: std::collections::BTreeSet<String> =
         sent.iter().flat_map(|part| part.failed.iter()).filter_map(|(path, _)| unfinished(path)).collect();

@@ -7,6 +7,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::{thread, time::Duration};
 
 /// A person who is signed in at a desk.
 pub struct Desk {
@@ -94,6 +95,14 @@ impl Desk {
         if answer.good() { Ok(Ok(())) } else { Ok(Err(answer.code().unwrap_or_else(|| answer.status.to_string()))) }
     }
 
+    /// POST of a JSON value.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub fn post(&self, path: &str, body: &Value) -> Result<Value> {
+        self.api.post(path, Some(&self.token), body)?.expect()
+    }
+
     /// Ends this session.
     ///
     /// # Errors
@@ -108,7 +117,9 @@ impl Done {
     fn count(&mut self, outcome: Result<(), String>) -> Result<()> {
         match outcome {
             Ok(()) => self.applied += 1,
-            Err(code) if code == "evidence_missing" => self.waited_for_evidence += 1,
+            Err(code) if matches!(code.as_str(), "evidence_missing" | "photo_reuse_undecided") => {
+                self.waited_for_evidence += 1
+            }
             Err(code) if matches!(code.as_str(), "stage_forbids" | "already_done" | "version_stale") => {
                 self.refused += 1
             }
@@ -172,8 +183,61 @@ pub fn close(dispatcher: &Desk, verifier: &Desk, strict: bool) -> Result<Done> {
     }
     for case in dispatcher.cases("verified", None)? {
         let before = done.applied;
-        done.count(dispatcher.command(&case, "confirm_closing", json!({}))?)?;
+        let mut outcome = dispatcher.command(&case, "confirm_closing", json!({}))?;
+        // The server is still comparing photos that came a moment ago; or it found something, and nobody decides here.
+        let mut tries = 40;
+        while tries > 0 && outcome.as_ref().is_err_and(|code| code == "photo_reuse_undecided") {
+            tries -= 1;
+            thread::sleep(Duration::from_millis(250));
+            outcome = dispatcher.command(&case, "confirm_closing", json!({}))?;
+        }
+        done.count(outcome)?;
         done.closed += done.applied - before;
     }
     Ok(done)
+}
+
+/// What the Centre sees of body cameras in the evening.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Filmed {
+    /// Clips that arrived.
+    pub clips: usize,
+    /// Of these, proposed to a case.
+    pub proposed: usize,
+    /// Of these, linked to the case that fitted best.
+    pub linked: usize,
+    /// Minutes recorded, all together.
+    pub recorded_min: i64,
+    /// Minutes linked to a case.
+    pub linked_min: i64,
+    /// Files that were here within 24 hours of their end.
+    pub within_24h: i64,
+    /// Cameras in use.
+    pub in_use: usize,
+    /// Cameras that are not.
+    pub not_in_use: usize,
+}
+
+/// The Centre confirms what is proposed, and looks at what each camera did.
+///
+/// # Errors
+/// The server's refusal.
+pub fn confirm_clips(dispatcher: &Desk) -> Result<Filmed> {
+    let mut filmed = Filmed { clips: dispatcher.all("/api/v1/clips?limit=200")?.len(), ..Filmed::default() };
+    for clip in dispatcher.all("/api/v1/clips?state=proposed&limit=200")? {
+        filmed.proposed += 1;
+        let path = format!("/api/v1/clips/{}/link", clip["id"].as_str().unwrap_or_default());
+        dispatcher.post(&path, &json!({"case_id": clip["best_case"], "reason": "按时间地点核对"}))?;
+        filmed.linked += 1;
+    }
+    let board = dispatcher.get("/api/v1/devices/utilisation")?;
+    for device in board["items"].as_array().into_iter().flatten().filter(|device| device["kind"] == "camera") {
+        let figure = |name: &str| device["camera"][name].as_i64().unwrap_or(0);
+        filmed.recorded_min += figure("recorded_s");
+        filmed.linked_min += figure("linked_s");
+        filmed.within_24h += figure("within_24h");
+        if device["state"] == "in_use" { filmed.in_use += 1 } else { filmed.not_in_use += 1 }
+    }
+    (filmed.recorded_min, filmed.linked_min) = (filmed.recorded_min / 60, filmed.linked_min / 60);
+    Ok(filmed)
 }

@@ -1,6 +1,9 @@
 //! What came out, in words and numbers.
 
-use super::{check::Findings, office::Done};
+use super::{
+    check::Findings,
+    office::{Done, Filmed},
+};
 use crate::client::upload::Cost;
 use std::{fmt, time::Duration};
 
@@ -27,6 +30,8 @@ pub struct Report {
     pub breaks: u64,
     /// What people at desks did.
     pub office: Done,
+    /// What the Centre saw of body cameras.
+    pub filmed: Filmed,
     /// The largest error of a device's clock, minutes.
     pub clock_error_min: i64,
     /// Files that were not accepted: device or name, and why.
@@ -91,6 +96,20 @@ impl fmt::Display for Report {
             f,
             "the Centre   {} commands, {} cases closed, {} closings waited for a photo, {} commands came too late",
             office.applied, office.closed, office.waited_for_evidence, office.refused
+        )?;
+        let film = &self.filmed;
+        writeln!(
+            f,
+            "clips        {} arrived, {} proposed to a case by officer, time and place, {} of them confirmed; {} wait unclaimed",
+            film.clips,
+            film.proposed,
+            film.linked,
+            film.clips - film.linked
+        )?;
+        writeln!(
+            f,
+            "cameras      {} in use, {} not; {} min recorded, {} min linked to cases, {} files within 24 h",
+            film.in_use, film.not_in_use, film.recorded_min, film.linked_min, film.within_24h
         )?;
         writeln!(
             f,

@@ -170,7 +170,7 @@ fn took(status: &str, codes: &[&str]) -> (String, Vec<String>) {
 
 /// What the log holds about capture records, newest first.
 fn leaves(world: &World) -> Vec<Value> {
-    let entries = world.read(|db| tlog::actions::list(db, None, None, 1000));
+    let entries = world.read(|db| tlog::actions::list(db, None, None, None, 1000));
     let captures = entries.iter().filter(|entry| entry.kind == "capture");
     captures.map(|entry| serde_json::from_str(&entry.leaf).unwrap()).collect()
 }

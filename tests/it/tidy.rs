@@ -18,6 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["captures"],
     &["cases"],
     &["spotchecks"],
+    &["clips"],
     &["proof"],
     &["sync"],
     &["client", "dock", "sim"],

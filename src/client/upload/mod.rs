@@ -46,6 +46,8 @@ pub struct Item {
     pub captured_at: Option<DateTime<Utc>>,
     /// Who says when: the device that made it, the file itself, or the file system.
     pub captured_from: Option<String>,
+    /// More pairs for the metadata.
+    pub words: Vec<(&'static str, String)>,
 }
 
 impl Item {
@@ -59,6 +61,7 @@ impl Item {
         if let Some(source) = &self.captured_from {
             pairs.push(("captured_from", source.clone()));
         }
+        pairs.extend(self.words.iter().cloned());
         let pairs: Vec<String> =
             pairs.into_iter().map(|(key, value)| format!("{key} {}", STANDARD.encode(value))).collect();
         pairs.join(",")
@@ -94,6 +97,8 @@ pub trait Watch {
     /// # Errors
     /// The caller's store; ends the run.
     fn moved(&mut self, url: Option<&str>) -> Result<()>;
+    /// A read of the file begins or has ended.
+    fn reading(&mut self, _begins: bool) {}
     /// So many bytes have gone out or are known to be there.
     fn progress(&mut self, _bytes: u64) {}
     /// The server's clock was measured.
@@ -311,7 +316,10 @@ struct Body<'a> {
 impl<'a> Body<'a> {
     fn open(item: &Item, offset: u64, length: u64, watch: &'a mut dyn Watch) -> Result<Body<'a>> {
         let fail = |e: io::Error| ClientError::File(format!("{}: {e}", item.path.display()));
-        let mut file = File::open(&item.path).map_err(fail)?;
+        watch.reading(true);
+        let opened = File::open(&item.path);
+        watch.reading(false);
+        let mut file = opened.map_err(fail)?;
         let size = file.metadata().map_err(fail)?.len();
         if size != item.size {
             let (path, before) = (item.path.display(), item.size);
@@ -326,7 +334,10 @@ impl<'a> Body<'a> {
 
 impl Read for Body<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self.file.read(buffer) {
+        self.watch.reading(true);
+        let read = self.file.read(buffer);
+        self.watch.reading(false);
+        match read {
             Ok(0) if self.file.limit() > 0 && !buffer.is_empty() => {
                 self.failure = Some("the file became shorter while it was sent".into());
                 Err(io::ErrorKind::UnexpectedEof.into())

@@ -163,6 +163,7 @@ mod tests {
             filename: "执法 1.mp4".into(),
             captured_at: DateTime::from_timestamp(1_790_000_000, 0),
             captured_from: None,
+            words: vec![],
         }
     }
 

@@ -447,12 +447,12 @@ fn files(api: &Api, county: &County, homes: &mut [Home], report: &mut Report) ->
     }
     let mut found = Findings::default();
     check::files(&reader, &expected, &mut found, &|| {})?;
+    report.files += found.photos + found.videos;
+    report.bad_files.extend(std::mem::take(&mut found.bad_files).into_iter().map(|what| format!("T1: {what}")));
+    report.doubled.extend(std::mem::take(&mut found.doubled));
     for home in homes {
         check::captures(&reader, &home.name, &mut home.client.store, &mut found)?;
     }
-    report.files += found.photos + found.videos;
-    report.bad_files.extend(found.bad_files.into_iter().map(|what| format!("T1: {what}")));
-    report.doubled.extend(found.doubled);
     report.captures += found.captures;
     report.missing.extend(found.unsigned.into_iter().map(|what| format!("S1: {what}")));
     // No store was copied, so a number that two records bear, or none, is a chain that a crash has broken.
