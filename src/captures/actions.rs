@@ -211,7 +211,9 @@ fn place(db: &mut Db, record: &Record, flags: &mut Vec<Flag>) -> Result<CaptureS
     let (device, epoch, seq) = (record.content.device, record.content.epoch, record.content.seq);
     let holder = |rows: &[CaptureRow]| rows.iter().any(|row| row.status == CaptureStatus::Accepted.as_str());
     let behind = store::by_sha256(db, std::slice::from_ref(&record.content.prev))?;
-    let behind = behind.iter().any(|row| row.device_id == device && row.status == CaptureStatus::Forked.as_str());
+    // A new epoch ends the fork that it was begun for.
+    let branch = |row: &CaptureRow| row.epoch == Some(epoch) && row.status == CaptureStatus::Forked.as_str();
+    let behind = behind.iter().any(|row| row.device_id == device && branch(row));
     if holder(&store::at(db, device, epoch, &[seq])?) {
         flags.push(Flag::new(Fault::Fork, format!("另有一条第 {seq} 条先到")));
         return Ok(CaptureStatus::Forked);

@@ -32,7 +32,7 @@ impl CaptureRow {
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct CapturesRequest {
     /// Signed records in canonical form, at most 100; their bytes are kept as they come. See `api-spec/captures.md`.
-    #[schema(value_type = Vec<Object>)]
+    #[schema(value_type = Vec<serde_json::Value>)]
     pub records: Vec<Box<RawValue>>,
 }
 
@@ -108,8 +108,9 @@ pub struct Capture {
     pub upper_at: DateTime<Utc>,
     /// What was found wrong.
     pub findings: Vec<Flag>,
-    /// Its bytes, to be verified.
-    #[schema(value_type = Object)]
+    /// Its bytes, to be verified; as a string when they are JSON that no reader can hold. What is no record may be any
+    /// value.
+    #[schema(value_type = serde_json::Value)]
     pub record: Box<RawValue>,
 }
 
