@@ -1,26 +1,28 @@
 //! The composition root: everything one running server is made of.
 
 use crate::{
-    blob::Disk,
+    blob::{Disk, InBucket, InFolder, Originals},
     clips,
-    config::Config,
+    config::{Config, blobs::BlobPlace},
     db::{Database, OpenError, Tx, feed},
     env::Env,
     error::{Error, Result},
-    evidence::{self, uploads::Uploads},
+    evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
-    identity::{actions, tokens::Keys},
+    identity::{actions, secrets, tokens::Keys},
     sync,
     tlog::{self, LogKey},
 };
-use std::{io, sync::Arc};
+use std::{io, path::PathBuf, sync::Arc};
 
 /// One server process: its database, its files, its keys, its clock.
 pub struct App {
     /// The database.
     pub db: Database,
-    /// Staged uploads and the originals.
+    /// Uploads on their way.
     pub blobs: Disk,
+    /// What arrived, for ever.
+    pub originals: Arc<dyn Originals>,
     /// Where pushes wait to be taken together.
     pub pushes: sync::push::Gate,
     /// Devices whose tokens were verified.
@@ -29,6 +31,8 @@ pub struct App {
     pub watcher: sync::live::Watcher,
     /// The uploads this process works on.
     pub uploads: Uploads,
+    /// The program that makes pictures of videos, if there is one.
+    pub ffmpeg: Option<PathBuf>,
     /// Clock, ids, dice.
     pub env: Env,
     /// The server's own keys.
@@ -51,6 +55,14 @@ pub enum StartError {
         path: String,
         /// Why.
         error: io::Error,
+    },
+    /// The place of the originals can't be used.
+    #[error("照片视频存储 / blob store {place}: {error}")]
+    Blobs {
+        /// Which.
+        place: String,
+        /// Why.
+        error: String,
     },
     /// The database can't be used.
     #[error(transparent)]
@@ -81,14 +93,26 @@ impl App {
                     feed::begin_generation(tx, "")?;
                 }
                 evidence::actions::enter_log(tx)?;
-                Ok((actions::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
+                Ok((secrets::keys_load(tx)?, Arc::new(tlog::actions::key_load(tx)?), actions::setup_code(tx)?))
             })
             .await?;
-        let blobs = Disk::open(&config.data, &config.blobs)
-            .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
+        let place = config.blobs.clone();
+        let originals =
+            tokio::task::spawn_blocking(move || open_originals(&place)).await.map_err(Error::internal)??;
+        let folder = match &config.blobs {
+            BlobPlace::Folder(folder) => Some(folder.as_path()),
+            BlobPlace::Bucket(_) => None,
+        };
+        let blobs = Disk::open(&config.staging, folder)
+            .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         clips::sweep::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
+        let ffmpeg = poster::find(&config.ffmpeg);
+        if ffmpeg.is_none() {
+            tracing::info!("no ffmpeg: videos have no pictures");
+        }
+        reuse::sweep::start(db.clone(), originals.clone(), env.clone());
         let (pushes, watcher) = (sync::push::Gate::open(db.clone()), sync::live::Watcher::start(db.clone()));
         Ok(App {
             db,
@@ -96,7 +120,9 @@ impl App {
             watcher,
             verified: Verified::default(),
             blobs,
+            originals,
             uploads: Uploads::default(),
+            ffmpeg,
             env,
             keys,
             log,
@@ -110,13 +136,19 @@ impl App {
     /// # Errors
     /// As [`App::open`].
     pub async fn open_for_administration(config: &Config, env: Env) -> Result<Database, StartError> {
-        for path in [&config.data, &config.blobs] {
-            std::fs::create_dir_all(path)
-                .map_err(|error| StartError::Folder { path: path.display().to_string(), error })?;
-        }
+        std::fs::create_dir_all(&config.data)
+            .map_err(|error| StartError::Folder { path: config.data.display().to_string(), error })?;
         let (url, connections, migrate) = (config.database_url.clone(), config.connections, config.migrate);
         let opened =
             tokio::task::spawn_blocking(move || Database::open(&url, connections, env, migrate, release)).await;
         Ok(opened.map_err(Error::internal)??)
     }
+}
+
+fn open_originals(place: &BlobPlace) -> Result<Arc<dyn Originals>, StartError> {
+    let unusable = |error: String| StartError::Blobs { place: format!("{place:?}"), error };
+    Ok(match place {
+        BlobPlace::Folder(folder) => Arc::new(InFolder::open(folder).map_err(|error| unusable(error.to_string()))?),
+        BlobPlace::Bucket(bucket) => Arc::new(InBucket::open(bucket).map_err(unusable)?),
+    })
 }

@@ -3,6 +3,9 @@
 //! Every source speaks in the same keys and goes through the same check, so a wrong key or value is one clear error
 //! that names the source, the key and what was expected.
 
+pub mod blobs;
+
+use blobs::{Access, BlobPlace};
 use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// How log lines look.
@@ -19,12 +22,14 @@ pub enum LogFormat {
 pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// The folder of the embedded database, the blobs and the staging files.
+    /// The folder of the embedded database, and by default of the blobs and the staging files.
     pub data: PathBuf,
+    /// Where unfinished and refused uploads lie, in `staging` and `quarantine`; several processes may share it.
+    pub staging: PathBuf,
     /// `sqlite:PATH` or `postgres://…`; by default a file in `data`.
     pub database_url: String,
-    /// The folder of the evidence originals, from a `file:` URL; by default `data/blobs`.
-    pub blobs: PathBuf,
+    /// Where the evidence originals live; by default in `data/blobs`.
+    pub blobs: BlobPlace,
     /// Apply missing migrations at start.
     pub migrate: bool,
     /// Connections of this process to the database, 1–200.
@@ -35,6 +40,16 @@ pub struct Config {
     pub max_upload_bytes: u64,
     /// Free disk space that uploads must leave, bytes.
     pub reserve_bytes: u64,
+    /// What unfinished uploads of one device or person may hold, bytes.
+    pub quota_bytes: u64,
+    /// Refuse uploads that declare no digest when they begin.
+    pub require_digest: bool,
+    /// The program that makes pictures of videos: a path, `off`, or empty to look for `ffmpeg` in `PATH`.
+    pub ffmpeg: String,
+    /// How long evidence is kept that nothing asks to keep longer, days; 183 or more.
+    pub general_retention_days: u32,
+    /// How long evidence of a case is kept after the case's end, years, 1–100.
+    pub case_retention_years: u32,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
     /// Log line form.
@@ -115,12 +130,20 @@ pub const KEYS: &[(&str, &str)] = &[
     ("listen", "address and port to listen on [default: 127.0.0.1:8080]"),
     ("data", "folder for the embedded database, blobs and staging [default: ./data]"),
     ("database_url", "sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]"),
-    ("blob_url", "file:PATH of the evidence originals [default: file:<data>/blobs]"),
+    ("staging", "folder of unfinished uploads; processes that share a database share it [default: <data>]"),
+    ("blob_url", "file:PATH or s3://BUCKET/PREFIX?endpoint=… of the evidence originals [default: file:<data>/blobs]"),
+    ("s3_access_key_id", "key of the S3 store [default: AWS_ACCESS_KEY_ID of the environment]"),
+    ("s3_secret_access_key", "its secret; never as a flag [default: AWS_SECRET_ACCESS_KEY of the environment]"),
     ("migrate", "apply missing migrations at start: true or false [default: true]"),
     ("connections", "database connections, 1–200 [default: 8]"),
     ("workers", "HTTP worker threads, 1–64 [default: 2]"),
     ("max_upload_bytes", "largest upload, bytes [default: 8589934592]"),
     ("reserve_bytes", "free disk space that uploads must leave, bytes [default: 268435456]"),
+    ("quota_bytes", "what unfinished uploads of one device or person may hold, bytes [default: 274877906944]"),
+    ("require_digest", "refuse uploads that declare no SHA-256 when they begin: true or false [default: false]"),
+    ("ffmpeg", "program that makes pictures of videos: a path, or off [default: ffmpeg in PATH, if there]"),
+    ("general_retention_days", "days evidence is kept that nothing asks to keep longer, 183–36500 [default: 183]"),
+    ("case_retention_years", "years evidence is kept after the end of its case, 1–100 [default: 30]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
@@ -155,7 +178,12 @@ impl Config {
                 put(&mut values, path.to_owned(), &key, text)?;
             }
         }
+        let mut aws = BTreeMap::new();
         for (name, value) in environment {
+            if name.starts_with("AWS_") {
+                aws.insert(name, value);
+                continue;
+            }
             let Some(key) = name.strip_prefix("CHENGGUAN_") else { continue };
             if !NOT_SETTINGS.contains(&name.as_str()) {
                 put(&mut values, format!("environment variable {name}"), &key.to_ascii_lowercase(), value)?;
@@ -164,10 +192,10 @@ impl Config {
         for (key, value) in flags {
             put(&mut values, format!("--{}", key.replace('_', "-")), key, value.clone())?;
         }
-        Config::from_values(&values)
+        Config::from_values(&values, &aws)
     }
 
-    fn from_values(values: &Values) -> Result<Config, ConfigError> {
+    fn from_values(values: &Values, aws: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
         let data: PathBuf = read(values, "data", "./data", "is not a path")?;
         let database_url = match values.get("database_url") {
             Some((_, url)) => {
@@ -176,23 +204,32 @@ impl Config {
             }
             None => format!("sqlite:{}", data.join("chengguan.db").display()),
         };
+        let staging = read(values, "staging", &data.display().to_string(), "is not a path")?;
         let blobs = match values.get("blob_url") {
-            Some((_, url)) => {
-                let path = url.strip_prefix("file://").or_else(|| url.strip_prefix("file:")).unwrap_or_default();
-                check(values, "blob_url", !path.is_empty(), "must be file:PATH; other stores are not supported yet")?;
-                PathBuf::from(path)
+            Some((origin, url)) => {
+                let region = aws.get("AWS_REGION").or_else(|| aws.get("AWS_DEFAULT_REGION"));
+                BlobPlace::parse(url, access(values, aws), region.map(String::as_str)).map_err(|expected| {
+                    ConfigError::Value { origin: origin.clone(), key: "blob_url".into(), value: url.clone(), expected }
+                })?
             }
-            None => data.join("blobs"),
+            None => BlobPlace::Folder(data.join("blobs")),
         };
         let connections = read(values, "connections", "8", "is not a number")?;
         check(values, "connections", (1..=200).contains(&connections), "must lie between 1 and 200")?;
         let workers = read(values, "workers", "2", "is not a number")?;
         check(values, "workers", (1..=64).contains(&workers), "must lie between 1 and 64")?;
+        let general_retention_days = read(values, "general_retention_days", "183", "is not a number")?;
+        let long = (183..=36_500).contains(&general_retention_days);
+        check(values, "general_retention_days", long, "must lie between 183 (six months) and 36500")?;
+        let case_retention_years = read(values, "case_retention_years", "30", "is not a number")?;
+        let long = (1..=100).contains(&case_retention_years);
+        check(values, "case_retention_years", long, "must lie between 1 and 100")?;
         let format: String = read(values, "log_format", "text", "")?;
         check(values, "log_format", matches!(format.as_str(), "text" | "json"), "must be text or json")?;
         Ok(Config {
             listen: read(values, "listen", "127.0.0.1:8080", "is not an address and port such as 127.0.0.1:8080")?,
             data,
+            staging,
             database_url,
             blobs,
             migrate: read(values, "migrate", "true", "must be true or false")?,
@@ -200,10 +237,29 @@ impl Config {
             workers,
             max_upload_bytes: read(values, "max_upload_bytes", "8589934592", "is not a number of bytes")?,
             reserve_bytes: read(values, "reserve_bytes", "268435456", "is not a number of bytes")?,
+            quota_bytes: read(values, "quota_bytes", "274877906944", "is not a number of bytes")?,
+            require_digest: read(values, "require_digest", "false", "must be true or false")?,
+            ffmpeg: read(values, "ffmpeg", "", "")?,
+            general_retention_days,
+            case_retention_years,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
+    }
+}
+
+/// The keys of the S3 store: our own settings, or what every tool for such stores reads.
+fn access(values: &Values, aws: &BTreeMap<String, String>) -> Access {
+    let aws = |name: &str| aws.get(name).filter(|value| !value.is_empty()).cloned();
+    let own = |key: &str| values.get(key).map(|(_, value)| value.clone());
+    match own("s3_access_key_id") {
+        Some(key_id) => Access { key_id, secret: own("s3_secret_access_key").unwrap_or_default(), token: None },
+        None => Access {
+            key_id: aws("AWS_ACCESS_KEY_ID").unwrap_or_default(),
+            secret: aws("AWS_SECRET_ACCESS_KEY").unwrap_or_default(),
+            token: aws("AWS_SESSION_TOKEN"),
+        },
     }
 }
 
@@ -274,6 +330,22 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_a_bucket_are_ours_or_amazons_never_half_of_each() {
+        let url = [("blob_url", "s3://bucket".to_owned())];
+        let aws = [("AWS_ACCESS_KEY_ID", "a"), ("AWS_SECRET_ACCESS_KEY", "b"), ("AWS_REGION", "cn-north-1")];
+        let bucket = |environment: &[(&str, &str)]| match Config::load(&url, env(environment), None).unwrap().blobs {
+            BlobPlace::Bucket(bucket) => (bucket.access.key_id, bucket.access.secret, bucket.region),
+            BlobPlace::Folder(path) => panic!("{path:?}"),
+        };
+        assert_eq!(bucket(&aws), ("a".into(), "b".into(), "cn-north-1".into()));
+        let own = [("CHENGGUAN_S3_ACCESS_KEY_ID", "c"), ("CHENGGUAN_S3_SECRET_ACCESS_KEY", "d")];
+        assert_eq!(bucket(&[&aws[..], &own].concat()), ("c".into(), "d".into(), "cn-north-1".into()));
+        let error = Config::load(&url, env(&[aws[0], aws[1], own[0]].map(|pair| pair)), None).unwrap_err().to_string();
+        assert!(error.contains("--blob-url") && error.contains("CHENGGUAN_S3_SECRET_ACCESS_KEY"), "{error}");
+        assert_eq!(Config::load(&[], env(&[]), None).unwrap().blobs, BlobPlace::Folder("./data/blobs".into()));
+    }
+
+    #[test]
     fn a_wrong_key_or_value_names_its_source() {
         let error = Config::load(&[], env(&[("CHENGGUAN_LISTN", "x")]), None).unwrap_err().to_string();
         assert!(error.contains("CHENGGUAN_LISTN") && error.contains("listn"), "{error}");
@@ -281,6 +353,8 @@ mod tests {
         assert!(error.contains("c.toml") && error.contains("lissten"), "{error}");
         let error = Config::load(&[("connections", "900".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--connections") && error.contains("1 and 200"), "{error}");
+        let error = Config::load(&[("general_retention_days", "182".into())], env(&[]), None).unwrap_err().to_string();
+        assert!(error.contains("--general-retention-days") && error.contains("six months"), "{error}");
         let error = Config::load(&[("database_url", "mysql://x".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--database-url") && error.contains("postgres://"), "{error}");
         let error = Config::load(&[], env(&[]), Some(("c.toml", "a = ["))).unwrap_err().to_string();

@@ -128,6 +128,8 @@ codes! {
     DependencyUnsettled = "dependency_unsettled",
     /// Evidence that must be here before this step has not arrived.
     EvidenceMissing = "evidence_missing",
+    /// The photos of before and after show the same picture, or have not been compared yet.
+    PhotoReuseUndecided = "photo_reuse_undecided",
     /// The person who made the operation must sign in on this device again.
     Reauth = "reauth",
     /// Somebody had already brought the case to the same stage.
@@ -155,6 +157,8 @@ codes! {
     LengthExceeded = "length_exceeded",
     /// The file is larger than the server accepts.
     UploadTooLarge = "upload_too_large",
+    /// The sender's unfinished uploads hold as much as they may.
+    UploadQuotaExceeded = "upload_quota_exceeded",
     /// The disk is full; everything acknowledged is kept.
     StorageFull = "storage_full",
     /// The bytes' checksum differs from the declared one.
@@ -173,8 +177,29 @@ codes! {
     EvidenceNotStored = "evidence_not_stored",
     /// No picture can be made of this file.
     ThumbnailUnavailable = "thumbnail_unavailable",
+    /// This server has no program that decodes videos.
+    PosterUnavailable = "poster_unavailable",
     /// The byte range lies outside the file.
     RangeInvalid = "range_invalid",
+    // -- custody
+    /// The evidence is restricted: opening it needs a reason.
+    ReasonRequired = "reason_required",
+    /// The evidence was deleted, or is about to be.
+    EvidenceDeleted = "evidence_deleted",
+    /// A legal hold keeps the evidence.
+    LegalHold = "legal_hold",
+    /// The evidence belongs to a case, or another record, that is not over.
+    CaseOpen = "case_open",
+    /// The evidence must be kept longer.
+    RetentionRunning = "retention_running",
+    /// A deletion was proposed already.
+    DeletionPending = "deletion_pending",
+    /// No deletion is there to be decided or undone.
+    DeletionAbsent = "deletion_absent",
+    /// It needs a second person.
+    SecondPersonRequired = "second_person_required",
+    /// This file can't be redacted.
+    RedactionUnavailable = "redaction_unavailable",
     // -- the server
     /// Overloaded or contended; the same request may be sent again.
     Busy = "busy",

@@ -13,12 +13,14 @@
 //! |---|---|
 //! | [`error`], [`env`], [`config`], [`canonical`] | stable codes; clock, ids and dice as values; settings; what is hashed |
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
-//! | [`blob`] | files: staging, digests, content-addressed originals |
+//! | [`blob`] | bytes: staging, digests, content-addressed originals in a folder or an S3-compatible store |
 //! | [`identity`] | units, people, sessions, devices, tokens |
 //! | [`tlog`] | the transparency log: facts as leaves of one Merkle tree |
-//! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself |
+//! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself, custody, re-use, tracks |
+//! | [`captures`] | what devices signed and chained |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
@@ -75,6 +77,12 @@
 //!   them re-judges the operations that wait, through [`db::Tx::settle`]; areas need not know sync for it.
 //! * **An operation counts as a person's only in a session begun on that very device.** A device's key proves the
 //!   device; without the session it could speak for anybody. Otherwise it is held until the person signs in there.
+//! * **A fact is a leaf in the transaction that makes it true; its place in the tree comes later.** Else every write would
+//!   wait for every other's place. Several processes take turns at giving places, by one locked row.
+//! * **No byte leaves without an `Opened`.** Only custody makes one, after the look is on record and committed; whoever
+//!   adds a way to the bytes has to come by.
+//! * **Uploads are always staged on a local (or shared) folder**, wherever the originals live: what is acknowledged must be
+//!   durable at once, and only whole, verified files go on.
 //! * **One crypto library** (`aws-lc-rs`, which `jsonwebtoken` needs anyway) for hashes, HMAC and P-256.
 //!
 //! Protocol semantics: `api-spec/sync.md`. HTTP: `api-spec/openapi.json`, generated. Codes: `api-spec/problems.md`.
@@ -82,6 +90,7 @@
 pub mod app;
 pub mod blob;
 pub mod canonical;
+pub mod captures;
 pub mod cases;
 pub mod cli;
 pub mod client;

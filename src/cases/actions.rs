@@ -12,7 +12,7 @@ use crate::{
         types::{CaseId, OpId, UnitId},
     },
     error::{Error, Result},
-    evidence,
+    evidence::{self, reuse::rules::Doubt},
     identity::{
         self,
         county::REGION,
@@ -133,6 +133,10 @@ impl Shelf for Desk<'_, '_> {
 
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {
         evidence::actions::missing_before_close(self.tx.db, id)
+    }
+
+    fn photo_doubt(&mut self, id: CaseId) -> Result<Option<Doubt>> {
+        evidence::reuse::actions::doubt(self.tx.db, id)
     }
 
     fn mover(&mut self, id: CaseId, command: Option<&str>) -> Result<Option<OpId>> {

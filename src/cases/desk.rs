@@ -18,6 +18,7 @@ use crate::{
         types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId},
     },
     error::{Code, Error, Result},
+    evidence::reuse::rules::Doubt,
     identity::rules::{Actor, CENTRE},
 };
 use chrono::{DateTime, Utc};
@@ -44,6 +45,11 @@ pub trait Shelf {
     /// # Errors
     /// The engine's own.
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>>;
+    /// Why the photos of before and after don't let the case be closed.
+    ///
+    /// # Errors
+    /// The engine's own.
+    fn photo_doubt(&mut self, id: CaseId) -> Result<Option<Doubt>>;
     /// The operation behind the newest step of a case, or behind its newest step of one command.
     ///
     /// # Errors
@@ -107,6 +113,8 @@ pub enum Outcome {
         /// The digests that are missing.
         evidence: Vec<String>,
     },
+    /// The stage allows it, but whether before and after show the same picture must be known before.
+    Doubted(Doubt),
     /// The stage does not allow it.
     Refused {
         /// The case as it stands.
@@ -225,6 +233,9 @@ pub fn command(
         let missing = shelf.missing_before_close(id)?;
         if !missing.is_empty() {
             return Ok(Outcome::Waits { evidence: missing });
+        }
+        if let Some(doubt) = shelf.photo_doubt(id)? {
+            return Ok(Outcome::Doubted(doubt));
         }
     }
     let note = command.words().map(str::to_owned);

@@ -303,6 +303,7 @@ async fn case_command(
                 // Somebody at a screen is told; only offline work is kept as superseded.
                 Outcome::Superseded { .. } => Err(Code::AlreadyDone.into()),
                 Outcome::Waits { evidence } => Err(Code::EvidenceMissing.with(evidence.join(" "))),
+                Outcome::Doubted(doubt) => Err(Code::PhotoReuseUndecided.with(doubt.as_str())),
                 Outcome::Refused { case, .. } => Err(Code::StageForbids.with(case.state)),
                 Outcome::Contested { fields, .. } => Err(Code::FieldChanged.with(fields.join(" "))),
             }

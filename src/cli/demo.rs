@@ -168,7 +168,8 @@ async fn open(config: Config, size: Size) -> Result<(server::Bound, County), Str
     let county = app.db.write(move |tx| county::load(tx, size, &passwords)).await.map_err(|e| e.to_string())?;
     let listen = app.config.listen;
     let bound = server::bind(app.clone()).map_err(|e| format!("can't listen on {listen}: {e}"))?;
-    crate::evidence::uploads::start(app.into_inner());
+    crate::evidence::uploads::start(app.clone().into_inner());
+    crate::evidence::custody::start(app.into_inner());
     Ok((bound, county))
 }
 

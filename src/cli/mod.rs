@@ -68,7 +68,11 @@ pub(crate) struct Common {
     /// sqlite:PATH or postgres://… [default: sqlite:<data>/chengguan.db]
     #[arg(long, global = true)]
     database_url: Option<String>,
-    /// file:PATH of the evidence originals [default: file:<data>/blobs]
+    /// Folder of unfinished uploads; processes that share a database share it [default: <data>]
+    #[arg(long, global = true)]
+    staging: Option<String>,
+    /// file:PATH or s3://BUCKET/PREFIX?endpoint=…&region=…&path_style=…&allow_http=… of the evidence originals
+    /// [default: file:<data>/blobs]
     #[arg(long, global = true)]
     blob_url: Option<String>,
     /// Refuse to start when a migration is missing, instead of applying it
@@ -86,6 +90,18 @@ pub(crate) struct Common {
     /// Free disk space that uploads must leave, bytes [default: 268435456]
     #[arg(long, global = true)]
     reserve_bytes: Option<String>,
+    /// What unfinished uploads of one device or person may hold, bytes [default: 274877906944]
+    #[arg(long, global = true)]
+    quota_bytes: Option<String>,
+    /// Refuse uploads that declare no SHA-256 when they begin: true or false [default: false]
+    #[arg(long, global = true)]
+    require_digest: Option<String>,
+    /// Days evidence is kept that nothing asks to keep longer, 183–36500 [default: 183]
+    #[arg(long, global = true)]
+    general_retention_days: Option<String>,
+    /// Years evidence is kept after the end of its case, 1–100 [default: 30]
+    #[arg(long, global = true)]
+    case_retention_years: Option<String>,
     /// Oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]
     #[arg(long, global = true)]
     min_app: Option<String>,
@@ -104,11 +120,16 @@ impl Common {
             ("listen", &self.listen),
             ("data", &self.data),
             ("database_url", &self.database_url),
+            ("staging", &self.staging),
             ("blob_url", &self.blob_url),
             ("connections", &self.connections),
             ("workers", &self.workers),
             ("max_upload_bytes", &self.max_upload_bytes),
             ("reserve_bytes", &self.reserve_bytes),
+            ("quota_bytes", &self.quota_bytes),
+            ("require_digest", &self.require_digest),
+            ("general_retention_days", &self.general_retention_days),
+            ("case_retention_years", &self.case_retention_years),
             ("min_app", &self.min_app),
             ("log_format", &self.log_format),
             ("log", &self.log),

@@ -3,10 +3,10 @@
 use super::{Common, say};
 use crate::{
     app::App,
-    db::types::{CaseId, SessionId},
+    db::types::CaseId,
     env::Env,
     error::{Code, Error},
-    identity::{self, rules::Actor},
+    identity,
     proof::{check, export, verify},
     tlog::LogName,
 };
@@ -59,17 +59,7 @@ pub(super) fn export_evidence(args: &ExportArgs) -> Outcome {
         let (who, id, number) = app
             .db
             .read(move |db| {
-                let user = identity::actions::user_by_username(db, &username)?
-                    .filter(|user| user.disabled_at.is_none())
-                    .ok_or_else(|| Error::not_found("user"))?;
-                let who = Actor {
-                    user_id: user.id,
-                    name: user.name,
-                    role: user.role.parse()?,
-                    unit_id: user.unit_id,
-                    session_id: SessionId(uuid::Uuid::nil()),
-                    device_id: None,
-                };
+                let who = identity::actions::person(db, &username)?;
                 let row = match case.parse::<CaseId>() {
                     Ok(id) => crate::cases::actions::case_get(db, &who, id)?,
                     Err(_) => crate::cases::actions::case_by_number(db, &who, &case)?,
@@ -104,8 +94,8 @@ pub(super) fn verify(args: &VerifyArgs) -> Outcome {
         return Err(format!("核验不通过：{} 处问题", report.findings.len()).into());
     }
     say(format_args!(
-        "✓ 案件 {}：{} 个文件与清单一致，{} 件原件与入库记录一致，{} 条存证记录在已签名的日志中",
-        report.number, report.files, report.originals, report.leaves
+        "✓ 案件 {}：{} 个文件与清单一致，{} 件原件与入库记录一致，{} 条设备签名成立，{} 条存证记录在已签名的日志中",
+        report.number, report.files, report.originals, report.captures, report.leaves
     ));
     if report.key_compared {
         say("✓ 日志公钥与给定公钥一致");

@@ -21,6 +21,7 @@ pub(super) fn run(common: &Common) -> Outcome {
         greet(&app, &bound.address.to_string());
         crate::evidence::uploads::start(app.clone().into_inner());
         crate::proof::check::start(app.clone().into_inner());
+        crate::evidence::custody::start(app.clone().into_inner());
         bound.server.await?;
         tracing::info!("stopped");
         Ok(())

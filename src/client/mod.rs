@@ -10,8 +10,10 @@
 //!   transaction that stores its result;
 //! * nothing is ever marked "being sent": whatever was not answered is sent again, with the same bytes;
 //! * a page of the feed and the cursor after it are one transaction; a page that does not continue the cursor is ignored;
+//! * what is saved with files is signed in the same transaction, and what is signed goes beside the operations;
 //! * media never hold back operations, and a file counts as safe only on the server's word about its hash and size.
 
+pub mod captures;
 pub mod device;
 pub mod engine;
 pub mod http;

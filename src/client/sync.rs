@@ -5,6 +5,7 @@
 pub use super::engine::{Need, Step};
 use super::{
     ClientError, Result,
+    captures::{Courier, Round},
     device::{self, ClockOffset, Identity},
     engine::{About, Ask, AskChanges, AskSnapshot, Engine, Heard, Moment, Next, Want},
     http::{Answer, Api, Content},
@@ -85,6 +86,7 @@ pub struct Client {
     api: Api,
     env: Env,
     engine: Engine,
+    courier: Courier,
     app: String,
     pace: Pace,
     boot: String,
@@ -113,6 +115,7 @@ impl Client {
             api,
             env,
             engine: Engine::new(About { app: app.to_owned(), storage_persisted: Some(true), pace }),
+            courier: Courier::new(pace),
             app: app.to_owned(),
             pace,
             boot,
@@ -137,6 +140,7 @@ impl Client {
     pub fn enrol(&mut self, code: &str) -> Result<Identity> {
         let (identity, offset) = device::enrol(&self.api, code, &self.env)?;
         self.store.set_identity(&identity, offset)?;
+        self.courier = Courier::new(self.pace);
         Ok(identity)
     }
 
@@ -169,12 +173,24 @@ impl Client {
         self.store.save(Draft { mono: draft.mono.or(mono), ..draft })
     }
 
-    /// Sends the oldest operations and stores what became of them, or does what must come before: a new epoch.
+    /// Sends the oldest operations and stores what became of them, or does what must come before: a new epoch. When none
+    /// waits, the capture records that were signed with them follow.
     ///
     /// # Errors
     /// [`ClientError::Store`] and [`ClientError::NotEnrolled`]; the network's troubles are [`Step`]s.
     pub fn push(&mut self) -> Result<Step> {
-        self.step(Want::Push)
+        match self.step(Want::Push)? {
+            Step::Idle => self.send_captures(),
+            step => Ok(step),
+        }
+    }
+
+    fn send_captures(&mut self) -> Result<Step> {
+        Ok(match self.courier.send(&mut self.store, &self.api, &self.env)? {
+            Round::Idle => Step::Idle,
+            Round::Sent(_) => Step::Moved,
+            Round::Later(wait, why) => Step::Wait(wait, why),
+        })
     }
 
     /// The same, and tells the server that the device is alive when nothing waits.
@@ -201,7 +217,11 @@ impl Client {
         self.store.session()?;
         let longest = self.api.silence().saturating_sub(Duration::from_secs(5));
         let wait_s = u32::try_from(wait.min(longest).as_secs()).unwrap_or(u32::MAX);
-        self.step(Want::Pull { wait_s })
+        let step = self.step(Want::Pull { wait_s })?;
+        if step == Step::Idle {
+            self.courier.refresh_beacon(&mut self.store, &self.api, &self.env)?;
+        }
+        Ok(step)
     }
 
     /// The next access token. A refused refresh ends the session here, and nothing else: the outbox needs no session.
@@ -359,12 +379,14 @@ impl Client {
         self.store.identity()?.token(&self.env, offset)
     }
 
-    /// Whether everything that was saved has been answered and every file is decided.
+    /// Whether everything that was saved has been answered, every file is decided, and the server has every capture
+    /// record that it takes.
     ///
     /// # Errors
     /// [`ClientError::Store`].
     pub fn settled(&mut self) -> Result<bool> {
-        Ok(self.store.waiting(1)?.is_empty() && self.store.media(MediaState::Waiting)?.is_empty())
+        let signed = self.courier.refused().is_some() || self.store.captures_waiting(1)?.is_empty();
+        Ok(signed && self.store.waiting(1)?.is_empty() && self.store.media(MediaState::Waiting)?.is_empty())
     }
 
     /// A fresh operation id.

@@ -350,11 +350,7 @@ pub struct Whole {
 pub fn get(db: &mut Db, who: &Actor, id: EvidenceId) -> Result<Whole> {
     let row = store::clip_get(db, id)?;
     let row = seen(db, who, row)?;
-    let evidence = match evidence::actions::get(db, &Viewer::person(who), id) {
-        Ok(evidence) => Some(evidence),
-        Err(error) if error.code == Code::NotFound => None,
-        Err(error) => return Err(error),
-    };
+    let evidence = evidence::actions::evidence_for_feed(db, &Viewer::person(who), &[id])?.pop();
     let found = proposals(db, &row)?;
     let ids: Vec<CaseId> = found.iter().map(|proposal| proposal.case_id).collect();
     let held = who.keys();

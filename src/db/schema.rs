@@ -169,6 +169,50 @@ tables! {
         stored_at -> Nullable<Utc>,
         facts -> Nullable<Doc>,
         flags -> Doc,
+        access_class -> Text,
+        retention_class -> Text,
+        delete_at -> Nullable<Utc>,
+        derived_from -> Nullable<Uid>,
+    }
+    custody_events (id) {
+        id -> Uid,
+        evidence_id -> Uid,
+        action -> Text,
+        user_id -> Nullable<Uid>,
+        device_id -> Nullable<Uid>,
+        at -> Utc,
+        reason -> Nullable<Text>,
+        detail -> Doc,
+        request_id -> Nullable<Text>,
+        log_entry_id -> Uid,
+    }
+    evidence_holds (id) {
+        id -> Uid,
+        evidence_id -> Uid,
+        reason -> Text,
+        set_by -> Uid,
+        set_at -> Utc,
+        lifted_by -> Nullable<Uid>,
+        lifted_at -> Nullable<Utc>,
+        lift_reason -> Nullable<Text>,
+    }
+    evidence_deletions (id) {
+        id -> Uid,
+        evidence_id -> Uid,
+        state -> Text,
+        reason -> Text,
+        proposed_by -> Uid,
+        proposed_at -> Utc,
+        approved_by -> Nullable<Uid>,
+        approved_at -> Nullable<Utc>,
+        approval_reason -> Nullable<Text>,
+        delete_at -> Nullable<Utc>,
+        undone_by -> Nullable<Uid>,
+        undone_at -> Nullable<Utc>,
+        undo_reason -> Nullable<Text>,
+        done_at -> Nullable<Utc>,
+        removing_until -> Nullable<Utc>,
+        bytes_removed_at -> Nullable<Utc>,
     }
     evidence_links (evidence_id, target_kind, target_id, role) {
         evidence_id -> Uid,
@@ -280,6 +324,48 @@ tables! {
         device_id -> Nullable<Uid>,
         op_id -> Nullable<Uid>,
     }
+    photo_hashes (evidence_id) {
+        evidence_id -> Uid,
+        state -> Text,
+        queued_at -> Utc,
+        lease_until -> Utc,
+        tries -> Integer,
+        seq -> Nullable<BigInt>,
+        coarse -> Nullable<Binary>,
+        fine -> Nullable<Binary>,
+    }
+    photo_hash_clock (id) {
+        id -> SmallInt,
+        n -> BigInt,
+    }
+    photo_pairs (evidence_id, other_id) {
+        evidence_id -> Uid,
+        other_id -> Uid,
+        distance -> Integer,
+        found_at -> Utc,
+    }
+    photo_matches (id) {
+        id -> Uid,
+        class -> Text,
+        distance -> Integer,
+        evidence_id -> Uid,
+        target_kind -> Text,
+        target_id -> Text,
+        other_id -> Uid,
+        other_kind -> Text,
+        other_target -> Text,
+        found_at -> Utc,
+        decision -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
+    }
+    evidence_tracks (evidence_id, of_sha256) {
+        evidence_id -> Uid,
+        of_sha256 -> Text,
+        datum -> Text,
+        points -> Nullable<Binary>,
+    }
     log_entries (id) {
         id -> Uid,
         kind -> Text,
@@ -304,6 +390,34 @@ tables! {
         root -> Binary,
         note -> Text,
         signed_at -> Utc,
+    }
+    device_keys (device_id, epoch) {
+        device_id -> Uid,
+        epoch -> Integer,
+        public_key -> Binary,
+        enrolled_at -> Utc,
+    }
+    captures (id) {
+        id -> Uid,
+        device_id -> Uid,
+        sender_id -> Uid,
+        epoch -> Nullable<Integer>,
+        seq -> Nullable<BigInt>,
+        sha256 -> Text,
+        prev -> Nullable<Text>,
+        raw -> Binary,
+        status -> Text,
+        findings -> Doc,
+        gap_from -> Nullable<BigInt>,
+        edited -> Bool,
+        received_at -> Utc,
+        floor_at -> Nullable<Utc>,
+        lower_at -> Nullable<Utc>,
+    }
+    capture_media (capture_id, sha256) {
+        capture_id -> Uid,
+        sha256 -> Text,
+        size -> BigInt,
     }
     clips (evidence_id) {
         evidence_id -> Uid,
@@ -359,6 +473,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     device_epochs,
     sessions,
     evidence,
+    custody_events,
+    evidence_holds,
+    evidence_deletions,
     evidence_links,
     uploads,
     cases,
@@ -366,10 +483,18 @@ diesel::allow_tables_to_appear_in_same_query!(
     case_numbers,
     spot_sites,
     spot_checks,
+    photo_hashes,
+    photo_hash_clock,
+    photo_pairs,
+    photo_matches,
+    evidence_tracks,
     log_entries,
     log_tiles,
     log_head,
     log_checkpoints,
+    device_keys,
+    captures,
+    capture_media,
     clips,
     camera_assignments,
     device_repairs

@@ -186,8 +186,16 @@ ids! {
     EventId,
     /// A photo or video.
     EvidenceId,
+    /// A line of the record of who did what with evidence.
+    CustodyEventId,
+    /// A reason to keep evidence whatever the calendar says.
+    HoldId,
+    /// A deletion of evidence, from its proposal to its end.
+    DeletionId,
     /// A resumable upload.
     UploadId,
+    /// A photo that shows the same as another one.
+    MatchId,
     /// A place of the sample library (抽样检查库).
     SiteId,
     /// One visit to a site.
@@ -196,6 +204,8 @@ ids! {
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
     ConflictId,
+    /// A capture record.
+    CaptureId,
     /// An entry of the transparency log.
     LogEntryId,
     /// One shift of one person with one body camera.

@@ -1,10 +1,18 @@
 //! What can be done with evidence, in an open transaction. Files are never touched here.
 
 use super::{
+    custody::{
+        self,
+        actions::Act,
+        keeping,
+        rules::{AccessClass, Action, RetentionClass},
+    },
     datum::Position,
-    media::{Facts, Flag, Stamp, compare},
+    media::{Facts, Flag, MAX_TIME_GAP_S, Stamp, compare},
+    reuse,
     rules::{Gps, NewEvidence, OCTETS, Owner, ROLE, State, Viewer},
     store::{self, EvidenceRow, LinkRow, Wanted},
+    tracks,
     view::Evidence,
 };
 use crate::{
@@ -37,9 +45,13 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
             if row.id == fresh.id { row } else { fill(tx, who, row, &new)? }
         }
     };
+    if let Some(of) = &new.sidecar {
+        tracks::actions::declared(tx, &row, of)?;
+    }
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
-        link(tx, row.id, NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None }, who.user_id)?;
+        let to = NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None };
+        link_by(tx, row.id, to, Owner { ..*who })?;
     }
     Ok(row)
 }
@@ -68,6 +80,10 @@ fn fresh(tx: &Tx, who: &Owner, new: &NewEvidence) -> Result<EvidenceRow> {
         stored_at: None,
         facts: None,
         flags: Json(json!([])),
+        access_class: AccessClass::Normal.to_string(),
+        retention_class: RetentionClass::General.to_string(),
+        delete_at: None,
+        derived_from: None,
     };
     if let Some(gps) = &new.gps {
         stamp(&mut row, gps)?;
@@ -88,6 +104,9 @@ fn fill(tx: &mut Tx, who: &Owner, row: EvidenceRow, new: &NewEvidence) -> Result
     let same = (row.device_id.is_some() && row.device_id == who.device_id)
         || (row.user_id.is_some() && row.user_id == who.user_id);
     if !same {
+        if let Some(device) = who.device_id {
+            reuse::actions::sent_again(tx, &row, device)?;
+        }
         return Ok(row);
     }
     let mut fuller = row.clone();
@@ -122,6 +141,19 @@ fn flag(row: &mut EvidenceRow, code: &str, detail: &str) {
     if let Value::Array(flags) = &mut row.flags.0 {
         flags.push(json!({ "code": code, "detail": detail }));
     }
+}
+
+/// Adds flags to a stored piece, when something that was sent later shows them.
+pub(super) fn add_flags(tx: &mut Tx, mut row: EvidenceRow, flags: Vec<Flag>) -> Result<()> {
+    if flags.is_empty() {
+        return Ok(());
+    }
+    for found in flags {
+        flag(&mut row, found.code, &found.detail);
+    }
+    let before = store::audience(tx.db, &row)?;
+    store::evidence_save(tx.db, &row)?;
+    announce(tx, &row, before, None)
 }
 
 /// A declaration by REST: as [`declare`], but a contradiction is told. Says whether the record is new.
@@ -172,7 +204,11 @@ pub fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
 /// # Errors
 /// `not_found` for the evidence.
 pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>) -> Result<()> {
-    let row = store::evidence_get(tx.db, evidence)?.ok_or_else(|| Error::not_found("evidence"))?;
+    link_by(tx, evidence, to, Owner { device_id: None, user_id: user })
+}
+
+fn link_by(tx: &mut Tx, evidence: EvidenceId, to: NewLink, who: Owner) -> Result<()> {
+    let row = store::evidence_lock(tx.db, evidence)?.ok_or_else(|| Error::not_found("evidence"))?;
     let stored = row.state == State::Stored.as_str();
     let before = if stored { store::audience(tx.db, &row)? } else { Keys::new() };
     let added = store::link_add(
@@ -184,17 +220,27 @@ pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>
             role: to.role.to_owned(),
             need: to.need.to_owned(),
             op_id: to.op,
-            user_id: user,
+            user_id: who.user_id,
             linked_at: At(tx.now),
         },
     )?;
-    if added && stored {
+    if !added {
+        return Ok(());
+    }
+    let detail = json!({"target_kind": to.kind, "target_id": to.id, "role": to.role, "op": to.op});
+    let act = Act::by(who);
+    custody::actions::record(tx, &row, Action::Linked, &act, &detail)?;
+    if stored && row.delete_at.is_some() {
+        // It proves something again: it is seen again, by those concerned with that too.
+        keeping::keep(tx, row.clone(), &act, "linked")?;
+    } else if stored {
         announce(tx, &row, before, to.op)?;
     }
-    Ok(())
+    reuse::actions::linked(tx, &row)
 }
 
-fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> Result<()> {
+/// Tells those who may see it now, or could before, that stored evidence changed.
+pub(super) fn announce(tx: &mut Tx, row: &EvidenceRow, before: Keys, op: Option<OpId>) -> Result<()> {
     let after = store::audience(tx.db, row)?;
     tx.announce(Change { kind: "evidence", id: row.id.to_string(), before, after, op });
     Ok(())
@@ -250,20 +296,38 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     let size = said.size;
     let mut row = declare(tx, &sender, said)?;
     if row.state == State::Stored.as_str() {
+        tracks::actions::stored(tx, &row, &facts)?;
+        if row.delete_at.is_some() {
+            return keeping::keep(tx, row, &Act::by(sender), "arrived_again");
+        }
         announce(tx, &row, before, None)?;
         return Ok(row);
     }
+    let deleted_at = row.delete_at.take();
     if row.media_type == OCTETS {
         facts.media_type.clone_into(&mut row.media_type);
     }
     (row.state, row.stored_at, row.size) = (State::Stored.to_string(), Some(At(tx.now)), size);
+    row.facts = Some(Json(serde_json::to_value(&facts).map_err(Error::internal)?));
     row.flags = Json(serde_json::to_value(differences(&row, &facts)).map_err(Error::internal)?);
     for (code, detail) in doubts {
         flag(&mut row, code, &detail);
     }
-    row.facts = Some(Json(serde_json::to_value(&facts).map_err(Error::internal)?));
+    if let Some(at) = deleted_at {
+        flag(&mut row, "was_deleted", &at.0.to_rfc3339());
+    }
+    for found in tracks::actions::differences(tx, &row)? {
+        flag(&mut row, found.code, &found.detail);
+    }
+    if tracks::actions::stored(tx, &row, &facts)? {
+        flag(&mut row, "track_unreadable", "");
+    }
     store::evidence_save(tx.db, &row)?;
     accepted(tx, &row)?;
+    if deleted_at.is_some() {
+        custody::actions::record(tx, &row, Action::ArrivedAgain, &Act::by(sender), &json!({}))?;
+    }
+    reuse::actions::stored(tx, &row)?;
     tx.settle(settled_key(&row.sha256));
     announce(tx, &row, Keys::new(), None)?;
     Ok(row)
@@ -274,19 +338,35 @@ pub fn settled_key(sha256: &str) -> String {
     format!("evidence:{sha256}")
 }
 
-fn differences(row: &EvidenceRow, facts: &Facts) -> Vec<Flag> {
-    let position = row.wgs84_lat.zip(row.wgs84_lon).and_then(|(lat, lon)| Position::new(lat, lon).ok());
-    let stamp = Stamp {
+/// What the device said of a piece.
+pub(super) fn stamp_of(row: &EvidenceRow) -> Stamp {
+    Stamp {
         captured_at: row.captured_at.unwrap_or(row.declared_at).0,
-        position,
+        position: row.wgs84_lat.zip(row.wgs84_lon).and_then(|(lat, lon)| Position::new(lat, lon).ok()),
         accuracy_m: row.accuracy_m,
         media_type: row.media_type.clone(),
-    };
-    let mut flags = compare(&stamp, facts);
-    if row.captured_at.is_none() {
+    }
+}
+
+fn differences(row: &EvidenceRow, facts: &Facts) -> Vec<Flag> {
+    let mut flags = compare(&stamp_of(row), facts);
+    if facts.track.is_some() {
+        return flags;
+    }
+    match row.captured_at {
         // Without a stamped time there is nothing to compare the file's with.
-        flags.retain(|f| f.code != "time_differs");
-        flags.push(Flag { code: "time_missing_in_stamp", detail: String::new() });
+        None => {
+            flags.retain(|f| f.code != "time_differs");
+            flags.push(Flag { code: "time_missing_in_stamp", detail: String::new() });
+        }
+        // The server heard of it before it was taken: the device's clock is wrong, whatever the file says.
+        Some(at) => {
+            let ahead_s = (at.0 - row.declared_at.0).num_seconds();
+            if ahead_s > MAX_TIME_GAP_S {
+                let detail = format!("{ahead_s} s > {MAX_TIME_GAP_S} s");
+                flags.push(Flag { code: "time_in_future", detail });
+            }
+        }
     }
     flags
 }
@@ -318,12 +398,12 @@ pub fn stored_after(db: &mut Db, after: Option<EvidenceId>, limit: i64) -> Resul
     store::stored_after(db, after, limit)
 }
 
-/// Which of these have a record.
+/// Which of these have a record, and how it stands with them: [`State`] as text.
 ///
 /// # Errors
 /// The engine's own.
-pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceId>> {
-    Ok(store::evidence_by_id(db, ids)?.into_iter().map(|row| row.id).collect())
+pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<(EvidenceId, String)>> {
+    Ok(store::evidence_by_id(db, ids)?.into_iter().map(|row| (row.id, row.state)).collect())
 }
 
 /// Makes leaves of evidence that was accepted before there was a log; only while the log is empty.
@@ -331,7 +411,7 @@ pub fn known(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<EvidenceId>> {
 /// # Errors
 /// The engine's own.
 pub fn enter_log(tx: &mut Tx) -> Result<()> {
-    if !tlog::actions::list(tx.db, None, None, 1)?.is_empty() {
+    if !tlog::actions::list(tx.db, None, None, None, 1)?.is_empty() {
         return Ok(());
     }
     let mut after = None;
@@ -374,7 +454,7 @@ pub fn evidence_before(db: &mut Db, viewer: &Viewer, before: Option<EvidenceId>,
     Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
 }
 
-/// The evidence of a record, oldest first.
+/// The evidence of a record, oldest first, whole: for a bundle, whose reason is on record.
 ///
 /// # Errors
 /// The engine's own.
@@ -382,7 +462,7 @@ pub fn evidence_of(db: &mut Db, target_kind: &str, target_id: &str) -> Result<Ve
     let mut rows = store::linked_to(db, target_kind, target_id)?;
     rows.sort_by_key(|row| row.id);
     let links = store::links_of(db, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
-    Ok(rows.into_iter().map(|row| Evidence::of(row, &links)).collect())
+    Ok(rows.into_iter().map(|row| Evidence::whole(row, &links)).collect())
 }
 
 /// A row that the viewer may see.
@@ -392,16 +472,6 @@ pub fn evidence_of(db: &mut Db, target_kind: &str, target_id: &str) -> Result<Ve
 pub fn seen(db: &mut Db, viewer: &Viewer, id: EvidenceId) -> Result<EvidenceRow> {
     let row = store::evidence_get(db, id)?.ok_or_else(|| Error::not_found("evidence"))?;
     if viewer.centre || viewer.sees(&store::audience(db, &row)?) { Ok(row) } else { Err(Error::not_found("evidence")) }
-}
-
-/// A record that the viewer may see.
-///
-/// # Errors
-/// As [`seen`].
-pub fn get(db: &mut Db, viewer: &Viewer, id: EvidenceId) -> Result<Evidence> {
-    let row = seen(db, viewer, id)?;
-    let links = store::links_of(db, &[id])?;
-    Ok(Evidence::of(row, &links))
 }
 
 /// One page, newest first, and the id it ended with when there is more.

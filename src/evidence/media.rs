@@ -18,6 +18,7 @@ mod compare;
 mod exif;
 mod movie;
 mod still;
+pub mod track;
 
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
@@ -28,7 +29,7 @@ use serde::Serialize;
 
 use super::datum::Position;
 
-pub use compare::{Flag, MAX_DISTANCE_M, MAX_TIME_GAP_S, Stamp, compare};
+pub use compare::{FLAGS, Flag, MAX_DISTANCE_M, MAX_TIME_GAP_S, Stamp, compare, compare_track};
 
 pub(crate) use still::jpeg_frame;
 
@@ -78,6 +79,8 @@ pub enum Kind {
     Mp4,
     Quicktime,
     ThreeGp,
+    /// Where a recording was made, written beside it.
+    Track,
     Unknown,
 }
 
@@ -143,6 +146,9 @@ pub struct Facts {
     pub device: Option<String>,
     /// How to turn the stored picture upright, 1..=8 as in EXIF; of a video the same by its track matrix.
     pub orientation: Option<u8>,
+    /// Only of a file that is nothing else; in JSON a summary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub track: Option<track::Track>,
     /// Codes of [`note`], in order of appearance, each once.
     pub notes: Vec<String>,
 }
@@ -160,6 +166,7 @@ impl Facts {
             altitude_m: None,
             device: None,
             orientation: None,
+            track: None,
             notes: Vec::new(),
         }
     }
@@ -235,10 +242,15 @@ fn failed() -> Facts {
     facts
 }
 
-fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
+/// [`read`] for anything that can be read from anywhere.
+pub fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts {
     let Ok((length, head)) = length_and_head(source) else { return failed() };
-    let (kind, media_type) = sniff(&head);
-    let mut facts = Facts::nothing(kind, media_type);
+    let (mut kind, mut media_type) = sniff(&head);
+    let track = if kind == Kind::Unknown && media_type == OCTETS { track::read(source, &head) } else { None };
+    if let Some(track) = &track {
+        (kind, media_type) = (Kind::Track, track.format.media_type());
+    }
+    let mut facts = Facts { track, ..Facts::nothing(kind, media_type) };
     if head.is_empty() {
         facts.note(note::EMPTY);
         return facts;
@@ -252,7 +264,7 @@ fn read_from<R: Read + Seek>(source: &mut R, declared_media_type: &str) -> Facts
     match kind {
         Kind::Jpeg | Kind::Png => still::read(source, &mut facts),
         Kind::Mp4 | Kind::Quicktime | Kind::ThreeGp => movie::read(source, length, &mut facts),
-        Kind::Unknown => {}
+        Kind::Track | Kind::Unknown => {}
     }
     facts
 }
@@ -305,9 +317,12 @@ fn sniff(head: &[u8]) -> (Kind, &'static str) {
 /// Compares the type before any `;`, without regard to case, with two spellings of JPEG that browsers have used.
 fn same_media_type(declared: &str, sniffed: &str) -> bool {
     let essence = declared.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_track = matches!(sniffed, "text/plain" | "text/csv" | "application/gpx+xml");
     let canonical = match essence.as_str() {
         "image/jpg" | "image/pjpeg" => "image/jpeg",
         "video/3gpp2" => "video/3gpp",
+        // Cameras name their tracks by any of these.
+        "text/plain" | "text/csv" | "text/xml" | "application/xml" if is_track => sniffed,
         other => other,
     };
     canonical == sniffed

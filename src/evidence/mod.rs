@@ -13,13 +13,17 @@
 
 pub mod actions;
 mod content;
+pub mod custody;
 pub mod datum;
 pub mod media;
+pub mod poster;
 mod range;
 pub mod receipt;
+pub mod reuse;
 pub mod routes;
 pub mod rules;
 pub mod store;
 pub mod thumbnail;
+pub mod tracks;
 pub mod uploads;
 pub mod view;

@@ -2,8 +2,15 @@
 
 use super::{
     actions, content,
+    custody::{
+        self,
+        actions::Bytes,
+        routes::{opened, shown},
+        rules::Purpose,
+    },
+    datum::Datum,
     receipt::FileReceipt,
-    rules::{Gps, NewEvidence, Owner, Viewer},
+    rules::{Gps, NewEvidence, Owner, Sidecar, Viewer},
     view::Evidence,
 };
 use crate::{
@@ -12,7 +19,7 @@ use crate::{
     error::{Code, Result},
     http::{auth::Caller, body::Body},
 };
-use actix_web::{HttpRequest, HttpResponse, get, post, route, web};
+use actix_web::{HttpRequest, HttpResponse, get, http::Method, post, route, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,11 +27,14 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(evidence_declare)
+    cfg.configure(super::reuse::routes::routes)
+        .configure(custody::routes::routes)
+        .service(evidence_declare)
         .service(evidence_list)
         .service(evidence_get)
         .service(evidence_content)
         .service(evidence_thumbnail)
+        .service(super::tracks::routes::evidence_track)
         .service(evidence_receipt)
         .configure(super::uploads::routes::routes);
 }
@@ -52,6 +62,11 @@ struct EvidenceToDeclare {
     case_id: Option<CaseId>,
     /// What it shows there: `before`, `after`, …
     role: Option<String>,
+    /// The digest of the recording beside which this track lies.
+    sidecar_of: Option<String>,
+    /// What the positions of a track are in, when it does not say: `wgs84` by default.
+    #[schema(value_type = Option<String>)]
+    track_datum: Option<Datum>,
 }
 
 /// Declare a photo or video before its bytes travel. The same declaration again answers 200.
@@ -73,6 +88,9 @@ async fn evidence_declare(app: web::Data<App>, caller: Caller, body: Body<Eviden
         gps: body.gps,
         case_id: body.case_id,
         role: body.role,
+        sidecar: body
+            .sidecar_of
+            .map(|of_sha256| Sidecar { of_sha256, datum: body.track_datum.unwrap_or(Datum::Wgs84) }),
     };
     let (evidence, is_new) = app.db.write(move |tx| actions::register(tx, &owner, &viewer, new)).await?;
     let mut response = if is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
@@ -121,22 +139,57 @@ async fn evidence_list(
     };
     let case = page.case_id;
     let (items, last) = app.db.read(move |db| actions::list(db, &viewer, case, before, limit)).await?;
+    let items = items.into_iter().map(|item| item.with_poster(app.ffmpeg.is_some())).collect();
     Ok(web::Json(EvidenceList { items, next: last.map(|id| app.keys.seal(&format!("evidence:{id}"))) }))
 }
 
-/// One piece of evidence.
-#[utoipa::path(tag = "evidence", params(("id" = EvidenceId, Path)), responses((status = 200, body = Evidence)))]
-#[get("/evidence/{id}")]
-async fn evidence_get(app: web::Data<App>, caller: Caller, id: web::Path<EvidenceId>) -> Result<web::Json<Evidence>> {
-    let (_, viewer) = parties(&caller.not_revoked()?);
-    Ok(web::Json(app.db.read(move |db| actions::get(db, &viewer, *id)).await?))
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Reason {
+    /// Why restricted evidence is opened, 1–500 characters; the header `X-Access-Reason` goes before it.
+    reason: Option<String>,
 }
 
-/// The original's bytes; `Range`, `If-Range` and `If-None-Match` are understood.
+/// One piece of evidence. Restricted evidence is masked for whoever gives no reason.
+#[utoipa::path(
+    tag = "evidence",
+    params(("id" = EvidenceId, Path), Reason, ("X-Access-Reason" = Option<String>, Header)),
+    responses((status = 200, body = Evidence))
+)]
+#[get("/evidence/{id}")]
+async fn evidence_get(
+    app: web::Data<App>,
+    request: HttpRequest,
+    caller: Caller,
+    id: web::Path<EvidenceId>,
+    asked: web::Query<Reason>,
+) -> Result<web::Json<Evidence>> {
+    let found = shown(&app, &request, caller, *id, asked.reason.as_deref()).await?;
+    Ok(web::Json(found.with_poster(app.ffmpeg.is_some())))
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Opening {
+    /// `seen` when it is shown here, `downloaded` (the default) when it is kept: the word for the record.
+    purpose: Option<Purpose>,
+    /// Why restricted evidence is opened, 1–500 characters; the header `X-Access-Reason` goes before it.
+    reason: Option<String>,
+}
+
+/// The original's bytes; `Range`, `If-Range` and `If-None-Match` are understood. Each look is on record before the first
+/// byte is sent; the requests of one person within ten minutes are one look.
 #[utoipa::path(
     method(get, head),
     tag = "evidence",
-    params(("id" = EvidenceId, Path), ("Range" = Option<String>, Header)),
+    params(
+        ("id" = EvidenceId, Path),
+        Opening,
+        ("Range" = Option<String>, Header),
+        ("X-Access-Reason" = Option<String>, Header),
+    ),
     responses(
         (status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 206, content_type = "application/octet-stream", body = Vec<u8>),
@@ -150,10 +203,14 @@ async fn evidence_content(
     request: HttpRequest,
     caller: Caller,
     id: web::Path<EvidenceId>,
+    asked: web::Query<Opening>,
 ) -> Result<HttpResponse> {
-    let (_, viewer) = parties(&caller.not_revoked()?);
-    let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
-    content::original(&app, &request, &row).await
+    let bytes = match *request.method() {
+        Method::HEAD => Bytes::Count,
+        _ => Bytes::Original(asked.purpose.unwrap_or(Purpose::Downloaded)),
+    };
+    let opened = opened(&app, &request, caller, *id, bytes, asked.reason.as_deref()).await?;
+    content::original(&app, &request, &opened).await
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -162,12 +219,14 @@ async fn evidence_content(
 struct Size {
     /// The longer side, pixels, 16–1280; the next larger of 160, 320, 640, 1280 is sent.
     edge: Option<u32>,
+    /// Why restricted evidence is opened, 1–500 characters; the header `X-Access-Reason` goes before it.
+    reason: Option<String>,
 }
 
-/// A small upright JPEG of a photo.
+/// A small upright JPEG of a photo. From 640 pixels on it counts as a look.
 #[utoipa::path(
     tag = "evidence",
-    params(("id" = EvidenceId, Path), Size),
+    params(("id" = EvidenceId, Path), Size, ("X-Access-Reason" = Option<String>, Header)),
     responses((status = 200, content_type = "image/jpeg", body = Vec<u8>), (status = 304))
 )]
 #[get("/evidence/{id}/thumbnail")]
@@ -178,13 +237,12 @@ async fn evidence_thumbnail(
     id: web::Path<EvidenceId>,
     size: web::Query<Size>,
 ) -> Result<HttpResponse> {
-    let (_, viewer) = parties(&caller.not_revoked()?);
     let edge = size.edge.unwrap_or(320);
     if !(16..=1280).contains(&edge) {
         return Err(Code::ParameterInvalid.with("edge: 16–1280"));
     }
-    let row = app.db.read(move |db| actions::seen(db, &viewer, *id)).await?;
-    content::small(&app, &request, row, edge).await
+    let opened = opened(&app, &request, caller, *id, Bytes::Picture(edge), size.reason.as_deref()).await?;
+    content::small(&app, &request, &opened, edge).await
 }
 
 #[derive(Serialize, ToSchema)]

@@ -17,6 +17,8 @@ text_enum! {
         Declared = "declared",
         /// Its bytes are here and have the declared digest.
         Stored = "stored",
+        /// Its bytes were here, and two people decided that they go.
+        Deleted = "deleted",
     }
 }
 
@@ -69,10 +71,23 @@ pub struct NewEvidence {
     pub case_id: Option<CaseId>,
     /// What it shows there: `before`, `after`, …
     pub role: Option<String>,
+    /// What it lies beside.
+    pub sidecar: Option<Sidecar>,
+}
+
+/// A file that says where a recording was made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sidecar {
+    /// The digest of the recording, lower-case hexadecimal.
+    pub of_sha256: String,
+    /// What its positions are in, when the file does not say.
+    pub datum: Datum,
 }
 
 /// The type of bytes nobody named.
 pub const OCTETS: &str = "application/octet-stream";
+/// The role of a track that names none.
+pub const TRACK: &str = "track";
 /// The role of a link that names none.
 pub const ROLE: &str = "evidence";
 
@@ -103,6 +118,12 @@ impl NewEvidence {
             if !gps.source.as_deref().is_none_or(word) {
                 return Err(wrong("gps.source: 1–32 letters, digits, _ or -"));
             }
+        }
+        if let Some(sidecar) = &mut self.sidecar {
+            sidecar.of_sha256 = digest::sha256_text(&sidecar.of_sha256)
+                .filter(|_| sidecar.of_sha256.len() == 64)
+                .ok_or_else(|| wrong("sidecar_of: 64 hexadecimal digits"))?;
+            self.role.get_or_insert_with(|| TRACK.to_owned());
         }
         if !self.role.as_deref().is_none_or(word) {
             return Err(wrong("role: 1–32 letters, digits, _ or -"));

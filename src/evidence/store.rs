@@ -68,6 +68,14 @@ pub struct EvidenceRow {
     pub facts: Option<Json>,
     /// Differences between the stamp and the file; see `media::Flag`.
     pub flags: Json,
+    /// See `custody::rules::AccessClass`.
+    pub access_class: String,
+    /// How long a person wants it kept at least; see `custody::rules::RetentionClass`.
+    pub retention_class: String,
+    /// When its bytes go, or went: its deletion was approved, and only those who can undo that still see it.
+    pub delete_at: Option<At>,
+    /// The original that it was made of.
+    pub derived_from: Option<EvidenceId>,
 }
 
 /// What a piece of evidence belongs to.
@@ -121,6 +129,15 @@ pub(super) fn evidence_locked(db: &mut Db, sha256: &str) -> Result<Option<Eviden
     evidence_by_sha256(db, sha256)
 }
 
+/// The row with its lock, so that two decisions about one piece, or two looks of one person, take turns.
+pub(super) fn evidence_lock(db: &mut Db, id: EvidenceId) -> Result<Option<EvidenceRow>> {
+    if let Db::Postgres(c) = db {
+        let query = evidence::table.find(id).select(EvidenceRow::as_select());
+        return Ok(query.for_update().first(c).optional()?);
+    }
+    evidence_get(db, id)
+}
+
 pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<String>> {
     let mut found = Vec::new();
     for chunk in sha256s.chunks(500) {
@@ -128,6 +145,7 @@ pub(super) fn evidence_stored(db: &mut Db, sha256s: &[String]) -> Result<Vec<Str
             evidence::table
                 .filter(evidence::sha256.eq_any(chunk))
                 .filter(evidence::state.eq("stored"))
+                .filter(evidence::delete_at.is_null())
                 .select(evidence::sha256)
                 .load::<String>(db)?,
         );
@@ -173,7 +191,8 @@ pub(super) fn evidence_list(db: &mut Db, viewer: &Viewer, wanted: Wanted) -> Res
 }
 
 fn evidence_by(db: &mut Db, way: Option<Condition>, wanted: Wanted) -> Result<Vec<EvidenceRow>> {
-    let mut query = evidence::table.select(EvidenceRow::as_select()).into_boxed();
+    let there = evidence::delete_at.is_null();
+    let mut query = evidence::table.filter(there).select(EvidenceRow::as_select()).into_boxed();
     if let Some(case) = wanted.case {
         query = query.filter(
             evidence::id.eq_any(
@@ -283,13 +302,21 @@ pub(super) fn links_of(db: &mut Db, ids: &[EvidenceId]) -> Result<Vec<LinkRow>> 
     Ok(rows)
 }
 
-/// The evidence linked to a record.
+/// Removes a link.
+pub(super) fn link_remove(db: &mut Db, row: &LinkRow) -> Result<()> {
+    let key = (row.evidence_id, &row.target_kind, &row.target_id, &row.role);
+    diesel::delete(evidence_links::table.find(key)).execute(db)?;
+    Ok(())
+}
+
+/// The evidence linked to a record that is not deleted, or about to be.
 pub(super) fn linked_to(db: &mut Db, kind: &str, id: &str) -> Result<Vec<EvidenceRow>> {
     let ids = evidence_links::table
         .filter(evidence_links::target_kind.eq(kind))
         .filter(evidence_links::target_id.eq(id))
         .select(evidence_links::evidence_id);
-    Ok(evidence::table.filter(evidence::id.eq_any(ids)).select(EvidenceRow::as_select()).load(db)?)
+    let there = evidence::delete_at.is_null();
+    Ok(evidence::table.filter(evidence::id.eq_any(ids)).filter(there).select(EvidenceRow::as_select()).load(db)?)
 }
 
 /// The audience of one piece of evidence.
@@ -298,11 +325,12 @@ pub(super) fn audience(db: &mut Db, row: &EvidenceRow) -> Result<Keys> {
 }
 
 /// The audience of each piece of evidence: the Centre, who declared it, who sent its bytes, who wore the camera, and
-/// those concerned with the cases and spot checks it is linked to.
+/// those concerned with the cases and spot checks it is linked to. What is deleted, or about to be, has none.
 pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<EvidenceId, Keys>> {
-    let ids: Vec<EvidenceId> = rows.iter().map(|row| row.id).collect();
+    let there = || rows.iter().filter(|row| row.delete_at.is_none());
+    let ids: Vec<EvidenceId> = there().map(|row| row.id).collect();
     let mut found: HashMap<EvidenceId, BTreeSet<String>> = HashMap::new();
-    for row in rows {
+    for row in there() {
         let keys = found.entry(row.id).or_insert_with(|| BTreeSet::from(["centre".to_owned()]));
         keys.extend(row.device_id.map(|id| format!("device:{id}")));
         keys.extend(row.user_id.map(|id| format!("user:{id}")));

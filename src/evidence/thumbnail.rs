@@ -6,10 +6,8 @@
 //!   (`a_picture_that_claims_to_be_huge_is_refused`).
 //! - Broken bytes give an error or a partly grey picture, never a panic (`a_broken_photo_is_an_error_or_a_picture`).
 
-use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::metadata::Orientation;
@@ -18,7 +16,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Li
 use super::media::jpeg_frame;
 
 /// The longest file that is decoded; image's JPEG decoder reads it into memory whole. 50-megapixel phones write 20 MB.
-const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Pixels on one side.
 const MAX_SIDE: u32 = 20_000;
@@ -49,7 +47,7 @@ pub enum ThumbnailError {
     Broken(String),
 }
 
-/// Makes a thumbnail of the JPEG or PNG at `path`: JPEG bytes, upright, the longer side at most `max_edge` pixels
+/// Makes a thumbnail of the JPEG or PNG that `source` holds: JPEG bytes, upright, the longer side at most `max_edge` pixels
 /// (1 or more); a smaller picture keeps its size. Transparent parts become white.
 ///
 /// `orientation` is the EXIF code 1..=8 from [`super::media::Facts::orientation`]; anything else counts as 1.
@@ -57,9 +55,9 @@ pub enum ThumbnailError {
 ///
 /// # Errors
 /// Any [`ThumbnailError`]; only `Io` is worth a second try.
-pub fn make(path: &Path, max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
+pub fn make(source: &mut impl Read, max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    source.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     make_from_bytes(&bytes, max_edge, orientation)
 }
 
@@ -68,12 +66,23 @@ pub fn make(path: &Path, max_edge: u32, orientation: Option<u8>) -> Result<Vec<u
 /// # Errors
 /// As [`make`], without `Io`.
 pub fn make_from_bytes(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
+    let mut jpeg = Vec::new();
+    let small = upright(bytes, max_edge, orientation)?;
+    small.write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(broken)?;
+    Ok(jpeg)
+}
+
+/// The picture of a JPEG or PNG as 8-bit RGB, upright and small as in [`make`].
+///
+/// # Errors
+/// As [`make`], without `Io`.
+pub(super) fn upright(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<DynamicImage, ThumbnailError> {
     // The decoders are meant not to panic and are fuzzed for it; a photo that proves otherwise must not end a worker.
     catch_unwind(AssertUnwindSafe(|| shrink(bytes, max_edge.max(1), orientation)))
         .unwrap_or_else(|_| Err(ThumbnailError::Broken("the decoder panicked".to_owned())))
 }
 
-fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8>, ThumbnailError> {
+fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<DynamicImage, ThumbnailError> {
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(ThumbnailError::TooLarge(format!("more than {MAX_FILE_BYTES} bytes")));
     }
@@ -82,9 +91,7 @@ fn shrink(bytes: &[u8], max_edge: u32, orientation: Option<u8>) -> Result<Vec<u8
         if whole.width().max(whole.height()) > max_edge { whole.thumbnail(max_edge, max_edge) } else { whole };
     // Turning after shrinking moves fifty times fewer pixels.
     small.apply_orientation(orientation.and_then(Orientation::from_exif).unwrap_or(Orientation::NoTransforms));
-    let mut jpeg = Vec::new();
-    on_white(&small).write_with_encoder(JpegEncoder::new_with_quality(&mut jpeg, QUALITY)).map_err(broken)?;
-    Ok(jpeg)
+    Ok(on_white(&small))
 }
 
 fn decode(bytes: &[u8]) -> Result<DynamicImage, ThumbnailError> {
@@ -141,6 +148,7 @@ fn on_white(image: &DynamicImage) -> DynamicImage {
 mod tests {
     use super::*;
     use image::Rgba;
+    use std::fs::File;
 
     /// Upright 96x64: red top left, green top right, blue bottom left, white bottom right.
     fn quarters() -> DynamicImage {
@@ -246,7 +254,8 @@ mod tests {
         for bytes in [&b""[..], b"GIF89a\x01\0\x01\0", b"\0\0\0\x18ftypmp42\0\0\0\0", b"plain text"] {
             assert!(matches!(make_from_bytes(bytes, 320, None), Err(ThumbnailError::Unsupported)), "{bytes:?}");
         }
-        assert!(matches!(make(Path::new("no/such/file.jpg"), 320, None), Err(ThumbnailError::Io(_))));
+        let folder = &mut File::open(std::env::temp_dir()).unwrap();
+        assert!(matches!(make(folder, 320, None), Err(ThumbnailError::Io(_))));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Evidence as JSON: what REST answers and what sync hands out.
 
 use super::{
+    custody::{actions::is_restricted, rules::AccessClass},
     rules::State,
     store::{EvidenceRow, LinkRow},
 };
@@ -43,8 +44,22 @@ pub struct Evidence {
     /// Differences between the declaration and the file, `[{code, detail}]`.
     #[schema(value_type = Vec<Object>)]
     pub flags: serde_json::Value,
+    /// Of a stored video, where the server was asked for it alone or in a list: whether `thumbnail` gives a picture of
+    /// it, `by_ffmpeg`, or does not, `no_decoder`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub poster: Option<&'static str>,
     /// What it belongs to.
     pub links: Vec<Link>,
+    /// `restricted`: opening it takes a reason.
+    #[schema(value_type = AccessClass)]
+    pub access_class: String,
+    /// Whether its name, its place and what the file says are left out, because it is restricted and no reason was
+    /// given.
+    pub masked: bool,
+    /// The original that it was made of.
+    pub derived_from: Option<EvidenceId>,
+    /// When its bytes go, or went; only those who can undo a deletion see such evidence.
+    pub delete_at: Option<DateTime<Utc>>,
 }
 
 /// A place as it was sent, and in WGS-84.
@@ -87,8 +102,19 @@ pub struct Link {
 }
 
 impl Evidence {
-    /// The record for someone who may see it. `links` may hold other evidence's links too.
-    pub fn of(row: EvidenceRow, links: &[LinkRow]) -> Evidence {
+    /// The record for a list, or for someone who gave no reason to see more of it. `links` may hold other evidence's
+    /// links too.
+    pub fn of(mut row: EvidenceRow, links: &[LinkRow]) -> Evidence {
+        let masked = is_restricted(&row);
+        if masked {
+            (row.filename, row.lat, row.lon, row.wgs84_lat, row.wgs84_lon) = (None, None, None, None, None);
+            (row.facts, row.flags.0) = (None, serde_json::Value::Array(vec![]));
+        }
+        Evidence { masked, ..Evidence::whole(row, links) }
+    }
+
+    /// The whole record. `links` may hold other evidence's links too.
+    pub fn whole(row: EvidenceRow, links: &[LinkRow]) -> Evidence {
         let own = links.iter().filter(|l| l.evidence_id == row.id);
         let links = own.map(|l| Link {
             target_kind: l.target_kind.clone(),
@@ -121,7 +147,21 @@ impl Evidence {
             stored_at: row.stored_at.map(|at| at.0),
             facts: row.facts.map(|f| f.0),
             flags: row.flags.0,
+            poster: None,
+            access_class: row.access_class,
+            masked: false,
+            derived_from: row.derived_from,
+            delete_at: row.delete_at.map(|at| at.0),
         }
+    }
+
+    /// With a word on whether there is a picture of it, when it is a video.
+    pub fn with_poster(mut self, decoder: bool) -> Evidence {
+        let kind = self.facts.as_ref().and_then(|facts| facts.get("kind")).and_then(serde_json::Value::as_str);
+        if matches!(kind, Some("mp4" | "quicktime" | "three_gp")) {
+            self.poster = Some(if decoder { "by_ffmpeg" } else { "no_decoder" });
+        }
+        self
     }
 
     /// The record for someone who named a digest that others had named before: no more than they said themselves. They
@@ -142,7 +182,12 @@ impl Evidence {
             stored_at: None,
             facts: None,
             flags: serde_json::Value::Array(vec![]),
+            poster: None,
             links: vec![],
+            access_class: AccessClass::Normal.to_string(),
+            masked: false,
+            derived_from: None,
+            delete_at: None,
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod edge;
 mod health;
+mod metrics;
 mod pages;
 pub mod problem;
 pub mod server;
@@ -22,7 +23,7 @@ use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
 /// Every documented route.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(scope::scope("/api/v1").configure(areas)).configure(health::routes);
+    cfg.service(scope::scope("/api/v1").configure(areas)).configure(health::routes).configure(metrics::routes);
 }
 
 fn areas(cfg: &mut ServiceConfig) {
@@ -32,6 +33,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::clips::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
+    crate::captures::routes::routes(cfg);
     crate::tlog::routes::routes(cfg);
 }
 
@@ -84,7 +86,10 @@ const PUBLIC: &[&str] = &[
     "log_checkpoint",
     "log_proof",
     "log_consistency",
+    "evidence_bytes",
+    "evidence_bytes_head",
     "healthz",
+    "metrics",
     "readyz",
 ];
 

@@ -4,7 +4,7 @@ use super::{
     county, passwords,
     rules::{self, Actor, DeviceKind, Role, UnitClass},
     store::{self, DeviceRow, EpochRow, SessionRow, UnitRow, UserRow},
-    tokens::{self, Keys},
+    tokens,
 };
 use crate::{
     db::{
@@ -18,32 +18,7 @@ use crate::{
 use chrono::{DateTime, Datelike, Utc};
 use std::collections::{HashMap, HashSet};
 
-const SIGNING: &str = "signing_key";
-const CURSOR: &str = "cursor_key";
 const SETUP: &str = "setup_code_sha256";
-
-/// The server's keys; made at the very first start.
-///
-/// # Errors
-/// The engine's own, or damaged key material.
-pub fn keys_load(tx: &mut Tx) -> Result<Keys> {
-    let signing = secret(tx, SIGNING, tokens::fresh_pkcs8)?;
-    let random = tx.env().bytes::<32>().to_vec();
-    Keys::load(&signing, &secret(tx, CURSOR, || Ok(random))?)
-}
-
-/// A secret of the server's, made when it is first asked for.
-///
-/// # Errors
-/// The engine's own, or what making it says.
-pub fn secret(tx: &mut Tx, name: &str, fresh: impl FnOnce() -> Result<Vec<u8>>) -> Result<Vec<u8>> {
-    if let Some(secret) = store::secret_get(tx.db, name)? {
-        return Ok(secret);
-    }
-    store::secret_add(tx.db, name, &fresh()?, At(tx.now))?;
-    // Another process may have been quicker; then its secret is the one.
-    store::secret_get(tx.db, name)?.ok_or_else(|| Error::internal("a secret vanished"))
-}
 
 /// A one-time code for the first administrator, when there is none. Each start makes a new one and voids the last.
 ///
@@ -295,6 +270,37 @@ fn actor(session: &SessionRow, user: UserRow) -> Result<Actor> {
     })
 }
 
+/// A person outside of a session: for what is done on the machine itself, or in their name.
+///
+/// # Errors
+/// `not_found`, or `account_disabled`.
+pub fn person(db: &mut Db, username: &str) -> Result<Actor> {
+    outside(store::user_by_username(db, username)?)
+}
+
+/// The same by id.
+///
+/// # Errors
+/// As [`person`].
+pub fn person_by_id(db: &mut Db, id: UserId) -> Result<Actor> {
+    outside(store::user_get(db, id)?)
+}
+
+fn outside(user: Option<UserRow>) -> Result<Actor> {
+    let user = user.ok_or_else(|| Error::not_found("user"))?;
+    if user.disabled_at.is_some() {
+        return Err(Code::AccountDisabled.into());
+    }
+    Ok(Actor {
+        user_id: user.id,
+        name: user.name,
+        role: user.role.parse().map_err(|_| Error::internal("a stored role is unknown"))?,
+        unit_id: user.unit_id,
+        session_id: SessionId(uuid::Uuid::nil()),
+        device_id: None,
+    })
+}
+
 /// The person behind a live session.
 ///
 /// # Errors
@@ -475,6 +481,7 @@ pub fn device_enrol(tx: &mut Tx, code: &str, point: Vec<u8>) -> Result<DeviceRow
     row.enrolled_at = Some(At(tx.now));
     row.epoch += 1;
     store::device_save(tx.db, &row)?;
+    store::device_key_add(tx.db, &row)?;
     store::epoch_add(tx.db, &EpochRow::new(row.id, row.epoch, "enrolled", At(tx.now)))?;
     Ok(row)
 }

@@ -12,5 +12,7 @@ pub mod county;
 pub mod passwords;
 pub mod routes;
 pub mod rules;
+pub mod secrets;
+pub mod standing;
 pub mod store;
 pub mod tokens;

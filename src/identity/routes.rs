@@ -3,7 +3,7 @@
 use super::{
     actions::{self, NewUser, SignedIn},
     passwords,
-    rules::{ACCESS_FOR, Actor, DeviceKind, Role, UnitClass},
+    rules::{ACCESS_FOR, Actor, CENTRE, DeviceKind, Role, UnitClass},
     store::{DeviceRow, EpochRow, UserRow},
     tokens::{self, Claim, PublicJwk},
 };
@@ -34,6 +34,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
         .service(user_list)
         .service(user_add)
         .service(device_list)
+        .service(names)
         .service(device_add)
         .service(device_enrol)
         .service(device_revoke);
@@ -332,6 +333,37 @@ async fn device_list(app: web::Data<App>, caller: Caller) -> Result<web::Json<De
     let (rows, mut epochs) = app.db.read(|db| Ok((actions::device_list(db)?, actions::epochs_newest(db)?))).await?;
     let items = rows.into_iter().map(|row| (epochs.remove(&row.id), row)).map(|(said, row)| Device::new(row, said));
     Ok(web::Json(Devices { items: items.collect() }))
+}
+
+#[derive(Serialize, ToSchema)]
+struct UserName {
+    id: UserId,
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct DeviceName {
+    id: DeviceId,
+    /// The label on it.
+    name: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Names {
+    users: Vec<UserName>,
+    devices: Vec<DeviceName>,
+}
+
+/// The names behind the ids that records carry.
+#[utoipa::path(tag = "identity", responses((status = 200, body = Names)))]
+#[get("/names")]
+async fn names(app: web::Data<App>, caller: Caller) -> Result<web::Json<Names>> {
+    caller.role(CENTRE)?;
+    let (users, devices) = app.db.read(|db| Ok((actions::user_list(db)?, actions::device_list(db)?))).await?;
+    Ok(web::Json(Names {
+        users: users.into_iter().map(|row| UserName { id: row.id, name: row.name }).collect(),
+        devices: devices.into_iter().map(|row| DeviceName { id: row.id, name: row.name }).collect(),
+    }))
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -3,7 +3,7 @@
 use crate::{
     db::{
         Db, Each,
-        schema::{device_epochs, devices, server_secrets, sessions, unit_classes, units, users},
+        schema::{device_epochs, device_keys, devices, server_secrets, sessions, unit_classes, units, users},
         types::{At, DeviceId, SessionId, UnitId, UserId},
     },
     error::Result,
@@ -280,6 +280,18 @@ pub(super) fn device_add(db: &mut Db, row: &DeviceRow) -> Result<()> {
 
 pub(super) fn device_save(db: &mut Db, row: &DeviceRow) -> Result<()> {
     diesel::update(devices::table.find(row.id)).set(row).execute(db)?;
+    Ok(())
+}
+
+/// Keeps the key that a device has just enrolled with.
+pub(super) fn device_key_add(db: &mut Db, row: &DeviceRow) -> Result<()> {
+    let key = (
+        device_keys::device_id.eq(row.id),
+        device_keys::epoch.eq(row.epoch),
+        device_keys::public_key.eq(row.public_key.as_deref().unwrap_or_default()),
+        device_keys::enrolled_at.eq(row.enrolled_at.unwrap_or(row.created_at)),
+    );
+    diesel::insert_into(device_keys::table).values(key).execute(db)?;
     Ok(())
 }
 

@@ -127,18 +127,27 @@ impl Keys {
 
     /// Makes a text tamper-evident: `base64url(text).base64url(hmac)`.
     pub fn seal(&self, text: &str) -> String {
-        let tag = hmac::sign(&self.cursor, text.as_bytes());
-        format!("{}.{}", B64.encode(text), B64.encode(&tag.as_ref()[..16]))
+        format!("{}.{}", B64.encode(text), self.mark(text))
+    }
+
+    /// The mark that only this server can put on a text: 22 characters of base64url, an HMAC of 128 bits.
+    pub fn mark(&self, text: &str) -> String {
+        B64.encode(&hmac::sign(&self.cursor, text.as_bytes()).as_ref()[..16])
+    }
+
+    /// Whether a mark is the one of this text.
+    pub fn is_marked(&self, text: &str, mark: &str) -> bool {
+        let expected = hmac::sign(&self.cursor, text.as_bytes());
+        B64.decode(mark).is_ok_and(|mark| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(&expected.as_ref()[..16], &mark).is_ok()
+        })
     }
 
     /// The text of a seal that is ours.
     pub fn unseal(&self, sealed: &str) -> Option<String> {
-        let (text, tag) = sealed.split_once('.')?;
-        let text = B64.decode(text).ok()?;
-        let expected = hmac::sign(&self.cursor, &text);
-        let tag = B64.decode(tag).ok()?;
-        aws_lc_rs::constant_time::verify_slices_are_equal(&expected.as_ref()[..16], &tag).ok()?;
-        String::from_utf8(text).ok()
+        let (text, mark) = sealed.split_once('.')?;
+        let text = String::from_utf8(B64.decode(text).ok()?).ok()?;
+        self.is_marked(&text, mark).then_some(text)
     }
 }
 

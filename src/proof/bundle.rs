@@ -53,6 +53,19 @@ pub struct Piece {
     pub original: Option<String>,
     /// Where its record lies.
     pub record: String,
+    /// The records that devices signed about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub captures: Vec<Signed>,
+}
+
+/// A record that a device signed, see `captures.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Signed {
+    /// Where the record lies, as its bytes came.
+    pub record: String,
+    /// Where the device's public key lies, a JWK (RFC 7517).
+    pub key: String,
 }
 
 /// Proofs of leaves in one signed tree. Canonical JSON.

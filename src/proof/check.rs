@@ -4,7 +4,7 @@ use crate::{
     app::App,
     db::{Db, types::EvidenceId},
     error::{Error, Result},
-    evidence,
+    evidence::{self, custody::rules::Action, rules::State},
     identity::rules::text_enum,
     tlog::{
         self, Kind,
@@ -17,7 +17,7 @@ use chrono_tz::Asia::Shanghai;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -46,7 +46,7 @@ text_enum! {
         TilesChanged = "tiles_changed",
         /// Evidence is kept that the log does not know, or knows otherwise.
         EvidenceUnlogged = "evidence_unlogged",
-        /// The log knows evidence that has no record any more.
+        /// The log knows evidence that has no record any more, or one that says deleted where the log does not.
         EvidenceMissing = "evidence_missing",
         /// An original is gone.
         OriginalMissing = "original_missing",
@@ -112,7 +112,7 @@ pub fn start(app: Arc<App>) {
 
 /// The newest check's leaf.
 fn last(db: &mut Db) -> Result<Option<Entry>> {
-    Ok(tlog::actions::list(db, Some(SUBJECT), None, 1)?.pop())
+    Ok(tlog::actions::list(db, Some(SUBJECT), None, None, 1)?.pop())
 }
 
 /// Compares everything now; originals for at most `budget`, going on where the last check stopped. The outcome is a leaf.
@@ -200,18 +200,36 @@ fn compare(app: &App, tree: &CheckpointRow, peaks: &[(u32, Hash)], checked: &mut
     }
 }
 
-/// Evidence that these leaves know must have a record.
+/// Evidence that these leaves know must be kept, or have been deleted before the eyes of the log.
 async fn known_missing(app: &App, page: &[Entry], checked: &mut Checked) -> Result<()> {
     let known = page.iter().filter(|entry| entry.kind == Kind::Evidence.as_str());
     let ids: Vec<EvidenceId> =
         known.filter_map(|entry| entry.subject.strip_prefix("evidence:")?.parse().ok()).collect();
     let asked = ids.clone();
-    let there: HashSet<EvidenceId> =
+    let there: HashMap<EvidenceId, String> =
         app.db.read(move |db| evidence::actions::known(db, &asked)).await?.into_iter().collect();
-    for id in ids.into_iter().filter(|id| !there.contains(id)) {
-        checked.wrong(Disagreement::EvidenceMissing, format!("evidence:{id}"));
+    for id in ids {
+        let subject = format!("evidence:{id}");
+        let sound = match there.get(&id).and_then(|state| state.parse().ok()) {
+            Some(State::Stored) => true,
+            Some(State::Deleted) => was_deleted(app, subject.clone()).await?,
+            Some(State::Declared) | None => false,
+        };
+        if !sound {
+            checked.wrong(Disagreement::EvidenceMissing, subject);
+        }
     }
     Ok(())
+}
+
+/// Whether a leaf says that two people deleted it.
+async fn was_deleted(app: &App, subject: String) -> Result<bool> {
+    let leaves = app.db.read(move |db| tlog::actions::list(db, Some(&subject), Some(Kind::Custody), None, i64::MAX));
+    let says = |entry: &Entry| {
+        let leaf = serde_json::from_str::<Value>(&entry.leaf);
+        leaf.is_ok_and(|leaf| leaf["body"]["action"] == Action::Deleted.as_str())
+    };
+    Ok(leaves.await?.iter().any(says))
 }
 
 /// Compares every record with its leaf, and reads originals while there is time.
@@ -230,7 +248,7 @@ async fn records(app: &App, budget: Duration, checked: &mut Checked) -> Result<(
             let logged = app
                 .db
                 .read(move |db| {
-                    let leaves = tlog::actions::list(db, Some(&about), None, i64::MAX)?;
+                    let leaves = tlog::actions::list(db, Some(&about), Some(Kind::Evidence), None, i64::MAX)?;
                     Ok(leaves.iter().any(|entry| accepted(entry, &expected.0, expected.1)))
                 })
                 .await?;
@@ -241,8 +259,9 @@ async fn records(app: &App, budget: Duration, checked: &mut Checked) -> Result<(
             if resumed.is_some_and(|resumed| piece.id <= resumed) || !reading {
                 continue;
             }
-            let (blobs, sha256) = (app.blobs.clone(), piece.sha256.clone());
-            let found = tokio::task::spawn_blocking(move || blobs.verify(&sha256)).await.map_err(Error::internal)?;
+            let (originals, sha256) = (app.originals.clone(), piece.sha256.clone());
+            let found =
+                tokio::task::spawn_blocking(move || originals.verify(&sha256)).await.map_err(Error::internal)?;
             match found.map_err(Error::internal)? {
                 Some((sha256, size)) => {
                     checked.originals += 1;

@@ -1,17 +1,24 @@
 //! Writing a bundle: gather on one snapshot, copy and hash the originals, seal in the log, prove.
 
 use super::{
-    bundle::{Listed, MANIFEST, Manifest, PROOFS, Piece, Proofs, Proved},
+    bundle::{Listed, MANIFEST, Manifest, PROOFS, Piece, Proofs, Proved, Signed},
     page::page,
 };
 use crate::{
     app::App,
-    blob::digest,
+    blob::{Originals, digest},
     canonical::canonical,
+    captures::actions::{Exhibit, exhibits},
     cases,
-    db::{Db, Tx, types::CaseId},
+    db::{
+        Db, Tx,
+        types::{CaseId, EvidenceId},
+    },
     error::{Error, Result},
-    evidence,
+    evidence::{
+        self,
+        custody::{self, actions::Opened},
+    },
     identity::{
         rules::Actor,
         tokens::{hex, sha256},
@@ -39,9 +46,11 @@ pub(super) struct Dossier {
 
 /// A piece of evidence of a dossier.
 pub(super) struct Item {
+    pub(super) id: EvidenceId,
     pub(super) piece: Piece,
     pub(super) media_type: String,
     pub(super) record: Value,
+    pub(super) exhibits: Vec<Exhibit>,
 }
 
 /// What was written.
@@ -68,13 +77,19 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     let log = app.log.name().verifier();
     let beside = folder.with_extension("part");
     fresh(folder, &beside)?;
+    let opened = open(app, who, &dossier, reason).await?;
     let mut files = BTreeMap::new();
     for item in &dossier.evidence {
-        if let Some(path) = &item.piece.original {
-            let source = app.blobs.original(&item.piece.sha256);
-            copy(&source, &beside, path, &item.piece.sha256, &mut files)?;
+        if let (Some(path), Some(opened)) = (&item.piece.original, opened.get(&item.piece.sha256)) {
+            let (originals, to, opened) = (app.originals.clone(), beside.join(path), opened.clone());
+            let copied = tokio::task::spawn_blocking(move || copy(&*originals, &to, &opened));
+            files.insert(path.clone(), copied.await.map_err(Error::internal)??);
         }
         write_json(&beside, &item.piece.record, &item.record, &mut files)?;
+        for (exhibit, signed) in item.exhibits.iter().zip(&item.piece.captures) {
+            write(&beside, &signed.record, &exhibit.row.raw, &mut files)?;
+            write_json(&beside, &signed.key, &exhibit.key, &mut files)?;
+        }
     }
     write_json(&beside, "case.json", &dossier.case, &mut files)?;
     write_json(&beside, "timeline.json", &dossier.timeline, &mut files)?;
@@ -90,12 +105,24 @@ pub async fn export(app: &App, who: &Actor, case: CaseId, reason: &str, folder: 
     };
     let bytes = spelled(&manifest)?;
     write(&beside, MANIFEST, &bytes, &mut BTreeMap::new())?;
-    let proofs = seal(app, who, &manifest, hex(&sha256(&bytes)), reason.to_owned()).await?;
+    let captures = dossier.evidence.iter().flat_map(|item| &item.exhibits).map(|exhibit| exhibit.row.id);
+    let mut subjects: Vec<String> = captures.map(|id| format!("capture:{id}")).collect();
+    subjects.extend(manifest.evidence.iter().map(|piece| format!("evidence:{}", piece.id)));
+    let proofs = seal(app, who, &manifest, hex(&sha256(&bytes)), reason.to_owned(), subjects).await?;
     write(&beside, PROOFS, &spelled(&proofs)?, &mut BTreeMap::new())?;
     disk(sync_tree(&beside))?;
     disk(fs::rename(&beside, folder))?;
     let originals = manifest.evidence.iter().filter(|piece| piece.original.is_some()).count();
     Ok(Exported { folder: folder.to_owned(), files: manifest.files.len() + 2, originals, log })
+}
+
+/// Puts the export of each original on record, before a byte of it is copied.
+async fn open(app: &App, who: &Actor, dossier: &Dossier, reason: &str) -> Result<BTreeMap<String, Opened>> {
+    let ids: Vec<EvidenceId> =
+        dossier.evidence.iter().filter(|item| item.piece.original.is_some()).map(|item| item.id).collect();
+    let act = custody::actions::act_of(who, reason, None)?;
+    let opened = app.db.write(move |tx| custody::actions::exported(tx, &ids, &act)).await?;
+    Ok(opened.into_iter().map(|opened| (opened.row().sha256.clone(), opened)).collect())
 }
 
 fn fresh(folder: &Path, beside: &Path) -> Result<()> {
@@ -127,16 +154,24 @@ fn gather(db: &mut Db, who: &Actor, case: CaseId, now: chrono::DateTime<chrono::
         .map(|evidence| {
             let kept = evidence.state == evidence::rules::State::Stored.as_str();
             let extension = extension(&evidence.media_type);
+            let exhibits = exhibits(db, &evidence.sha256)?;
+            let signed = |exhibit: &Exhibit| Signed {
+                record: format!("captures/{}.json", exhibit.row.sha256),
+                key: format!("keys/{}.json", exhibit.key_sha256),
+            };
             Ok(Item {
+                id: evidence.id,
                 piece: Piece {
                     id: evidence.id.to_string(),
                     size: evidence.size,
                     original: kept.then(|| format!("originals/{}.{extension}", evidence.sha256)),
                     record: format!("evidence/{}.json", evidence.sha256),
+                    captures: exhibits.iter().map(signed).collect(),
                     sha256: evidence.sha256.clone(),
                 },
                 media_type: evidence.media_type.clone(),
                 record: serde_json::to_value(&evidence).map_err(Error::internal)?,
+                exhibits,
             })
         })
         .collect::<Result<_>>()?;
@@ -157,11 +192,17 @@ fn extension(media_type: &str) -> &'static str {
     }
 }
 
-/// Puts the manifest's digest into the log, and proves it and everything about the evidence in one signed tree.
-async fn seal(app: &App, who: &Actor, manifest: &Manifest, digest: String, reason: String) -> Result<Proofs> {
+/// Puts the manifest's digest into the log, and proves it and everything about these subjects in one signed tree.
+async fn seal(
+    app: &App,
+    who: &Actor,
+    manifest: &Manifest,
+    digest: String,
+    reason: String,
+    subjects: Vec<String>,
+) -> Result<Proofs> {
     let ids: Vec<String> = manifest.evidence.iter().map(|piece| piece.id.clone()).collect();
     let (case, key, user) = (manifest.case, app.log.clone(), who.user_id);
-    let subjects = ids.clone();
     let seal = app
         .db
         .write(move |tx: &mut Tx| {
@@ -178,13 +219,13 @@ async fn seal(app: &App, who: &Actor, manifest: &Manifest, digest: String, reaso
     app.db.read(move |db| db.snapshot(|db| prove(db, seal, &subjects))).await
 }
 
-fn prove(db: &mut Db, seal: crate::db::types::LogEntryId, evidence: &[String]) -> Result<Proofs> {
+fn prove(db: &mut Db, seal: crate::db::types::LogEntryId, subjects: &[String]) -> Result<Proofs> {
     let gone = || Error::internal("the log lost a leaf");
     let newest = tlog::actions::newest(db)?.ok_or_else(gone)?;
     let seal = tlog::actions::get(db, seal)?.ok_or_else(gone)?;
     let mut entries = vec![seal.clone()];
-    for id in evidence {
-        entries.extend(tlog::actions::list(db, Some(&format!("evidence:{id}")), None, i64::MAX)?);
+    for subject in subjects {
+        entries.extend(tlog::actions::list(db, Some(subject), None, None, i64::MAX)?);
     }
     let mut leaves = BTreeMap::new();
     for entry in entries.into_iter().filter(|entry| entry.leaf_index.is_some_and(|index| index < newest.size)) {
@@ -221,21 +262,21 @@ fn write(folder: &Path, path: &str, bytes: &[u8], files: &mut BTreeMap<String, L
 }
 
 /// Copies an original and reads the copy again: what is handed over was looked at.
-fn copy(source: &Path, folder: &Path, path: &str, expected: &str, files: &mut BTreeMap<String, Listed>) -> Result<()> {
-    let to = folder.join(path);
+fn copy(originals: &dyn Originals, to: &Path, opened: &Opened) -> Result<Listed> {
+    let expected = opened.row().sha256.as_str();
     let work = || -> io::Result<(String, u64)> {
-        fs::create_dir_all(to.parent().unwrap_or(folder))?;
-        fs::copy(source, &to)?;
-        let mut file = File::open(&to)?;
+        fs::create_dir_all(to.parent().unwrap_or(to))?;
+        let (mut source, _) = originals.open(expected)?.ok_or(io::ErrorKind::NotFound)?;
+        let mut file = File::create(to)?;
+        io::copy(&mut source, &mut file)?;
         file.sync_all()?;
-        digest::sha256_of(&mut file)
+        digest::sha256_of(&mut File::open(to)?)
     };
     let (sha256, size) = disk(work())?;
     if sha256 != expected {
         return Err(Error::internal(format!("the original {expected} is damaged: it reads as {sha256}")));
     }
-    files.insert(path.to_owned(), Listed { size, sha256 });
-    Ok(())
+    Ok(Listed { size, sha256 })
 }
 
 fn sync_tree(folder: &Path) -> io::Result<()> {

@@ -80,6 +80,27 @@ pub(super) fn page(dossier: &Dossier, log: &str) -> String {
             let part = |field: &str| escape(flag[field].as_str().unwrap_or(""));
             put(&mut html, format_args!("<br>提示：{} {}", part("code"), part("detail")));
         }
+        for exhibit in &item.exhibits {
+            let row = &exhibit.row;
+            put(
+                &mut html,
+                format_args!(
+                    "<br>签名：设备 {} 第 {} 代第 {} 条 · 拍摄时间可证区间 {} 至 {}",
+                    escape(&exhibit.device_name),
+                    row.epoch.unwrap_or_default(),
+                    row.seq.unwrap_or_default(),
+                    row.lower_at.map_or("—".into(), |at| at.0.to_rfc3339()),
+                    row.received_at.0.to_rfc3339()
+                ),
+            );
+            for flag in row.findings.0.as_array().into_iter().flatten() {
+                let part = |field: &str| escape(flag[field].as_str().unwrap_or(""));
+                put(&mut html, format_args!("<br>提示：{} {}", part("code"), part("detail")));
+            }
+        }
+        if item.exhibits.is_empty() {
+            html.push_str("<br>未经设备签名");
+        }
         html.push_str("</figcaption>\n</figure>\n");
     }
     html.push_str("</html>\n");

@@ -1,10 +1,11 @@
 //! Checking a bundle with nothing but its folder, and the log's key where the reader has it from elsewhere.
 
-use super::bundle::{Fault, Finding, MANIFEST, Manifest, PROOFS, Piece, Proofs};
+use super::bundle::{Fault, Finding, MANIFEST, Manifest, PROOFS, Piece, Proofs, Signed};
 use crate::{
     blob::digest,
     canonical::canonical,
-    identity::tokens::{hex, sha256},
+    captures::rules::{PublicKey, Record, verify_record},
+    identity::tokens::{PublicJwk, hex, sha256},
     tlog::{
         LogName,
         merkle::{self, Hash},
@@ -32,6 +33,8 @@ pub struct Report {
     pub files: usize,
     /// Originals that are what the log says was accepted.
     pub originals: usize,
+    /// Records that devices signed, about originals, and that the log has.
+    pub captures: usize,
     /// Leaves whose proofs hold.
     pub leaves: usize,
     /// The log's key as the bundle names it.
@@ -74,6 +77,13 @@ pub fn verify(folder: &Path, log: Option<&LogName>) -> Report {
         let changed = files(folder, manifest, &mut report);
         for piece in &manifest.evidence {
             accepted(piece, manifest, &leaves, &changed, &mut report);
+            let sound = |path: &String| manifest.files.contains_key(path) && !changed.contains(path);
+            for signed in piece.captures.iter().filter(|signed| sound(&signed.record) && sound(&signed.key)) {
+                match capture(folder, piece, signed, &leaves) {
+                    Ok(()) => report.captures += 1,
+                    Err(why) => report.wrong(Fault::CaptureInvalid, &signed.record, why),
+                }
+            }
         }
     }
     report
@@ -237,4 +247,23 @@ fn accepted(
     } else if !listed || !logged {
         report.wrong(Fault::EvidenceUnlogged, path, "存证日志中没有与之相符的入库记录");
     }
+}
+
+/// Whether a device's key signed the record, the record is about this piece, and the log says that it came, signed by
+/// this key.
+fn capture(folder: &Path, piece: &Piece, signed: &Signed, leaves: &BTreeMap<String, Value>) -> Result<(), String> {
+    let read = |path: &String| fs::read(folder.join(path)).map_err(|error| format!("无法读取 {path}：{error}"));
+    let jwk: PublicJwk = serde_json::from_slice(&read(&signed.key)?).map_err(|_| "设备公钥无法识别")?;
+    let key = jwk.point().and_then(|point| PublicKey::of(&point)).map_err(|_| "设备公钥无法识别")?;
+    let Record { content, sha256, .. } =
+        verify_record(&read(&signed.record)?, &key).map_err(|flag| format!("{}：{}", flag.code, flag.detail))?;
+    if !content.media.iter().any(|medium| medium.sha256 == piece.sha256 && medium.size == piece.size) {
+        return Err("记录中没有这份证据".into());
+    }
+    let logged = leaves.values().any(|leaf| {
+        leaf["kind"] == "capture"
+            && leaf["body"]["sha256"] == sha256.as_str()
+            && leaf["body"]["key"] == key.sha256.as_str()
+    });
+    if logged { Ok(()) } else { Err("存证日志中没有与之相符的采集记录".into()) }
 }

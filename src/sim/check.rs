@@ -3,17 +3,19 @@
 
 use super::{handheld::Handheld, office::Desk};
 use crate::{
+    canonical::canonical,
+    captures::rules::{Fault, PublicKey, verify_chain},
     client::{
         Result,
-        store::{Queued, Sent},
+        store::{MediaState, Queued, Sent, Store},
     },
     db::types::OpId,
-    identity::tokens::hex,
+    identity::tokens::{self, hex},
     sync::wire::MAX_OPS,
 };
 use serde_json::Value;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -44,6 +46,16 @@ pub struct Findings {
     pub noted: BTreeMap<String, String>,
     /// Bytes of both.
     pub bytes_verified: u64,
+    /// Capture records that devices signed and the server has.
+    pub captures: u64,
+    /// Records that are missing in devices' chains.
+    pub gaps: u64,
+    /// Numbers that two records of a device bear.
+    pub forks: u64,
+    /// What was found about clocks and positions of records: how often.
+    pub capture_flags: BTreeMap<String, u64>,
+    /// Files of handhelds that no record names, and records that are not what the device signed.
+    pub unsigned: Vec<String>,
     /// Files that came back different or not at all.
     pub bad_files: Vec<String>,
 }
@@ -71,6 +83,54 @@ pub fn operations(desk: &Desk, handhelds: &mut [&mut Handheld], found: &mut Find
     desk.all("/api/v1/spot-checks?limit=200")?.iter().for_each(&mut count);
     for handheld in handhelds {
         one(handheld, &seen, found)?;
+    }
+    Ok(())
+}
+
+/// Compares the capture records that a device signed with what the server shows of them, verifies them with the device's
+/// own key, and looks for a record that names each of its files.
+///
+/// # Errors
+/// When the server can't be read.
+pub fn captures(desk: &Desk, name: &str, store: &mut Store, found: &mut Findings) -> Result<()> {
+    let identity = store.identity()?;
+    let key = PublicKey::of(&tokens::public_key(&identity.pkcs8)?)?;
+    let shown = desk.all(&format!("/api/v1/captures?device_id={}&limit=200", identity.device))?;
+    let mut raws: Vec<(i64, i64, String)> = Vec::new();
+    for item in &shown {
+        let place = |name: &str| item[name].as_i64().unwrap_or_default();
+        // Only canonical bytes verify, so spelling them anew changes nothing that is sound.
+        raws.push((place("epoch"), place("seq"), canonical(&item["record"])?));
+        for flag in item["findings"].as_array().into_iter().flatten().filter_map(|flag| flag["code"].as_str()) {
+            *found.capture_flags.entry(flag.to_owned()).or_default() += 1;
+        }
+    }
+    raws.sort_unstable();
+    let bytes: Vec<&[u8]> = raws.iter().map(|(.., raw)| raw.as_bytes()).collect();
+    for finding in verify_chain(&bytes, &key) {
+        match finding.flag.code {
+            Fault::Gap => found.gaps += 1,
+            Fault::Fork => found.forks += 1,
+            Fault::Malformed | Fault::BadSignature | Fault::Edited | Fault::Replayed | Fault::Reordered => {
+                found.unsigned.push(format!("{name}: record {}: {}", finding.index + 1, finding.flag.code));
+            }
+            _ => {}
+        }
+    }
+    found.captures += raws.len() as u64;
+    let (signed, waiting) = store.captures_count()?;
+    if waiting > 0 || usize::try_from(signed) != Ok(raws.len()) {
+        found.unsigned.push(format!("{name}: {signed} records signed, {} on the server", raws.len()));
+    }
+    let named: HashSet<&str> = shown
+        .iter()
+        .flat_map(|item| item["media"].as_array().into_iter().flatten())
+        .filter_map(|file| file["sha256"].as_str())
+        .collect();
+    for media in store.media(MediaState::Stored)? {
+        if !named.contains(media.sha256.as_str()) {
+            found.unsigned.push(format!("{name}: {} is not signed", media.filename));
+        }
     }
     Ok(())
 }

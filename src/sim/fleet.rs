@@ -334,6 +334,10 @@ fn reckon(
     let mut held: Vec<MutexGuard<Handheld>> = handhelds.iter().map(hold).collect();
     let mut all: Vec<&mut Handheld> = held.iter_mut().map(|guard| &mut **guard).collect();
     check::operations(&reader, &mut all, &mut report.found)?;
+    for handheld in &mut all {
+        let name = format!("handheld {}", handheld.number + 1);
+        check::captures(&reader, &name, &mut handheld.client.store, &mut report.found)?;
+    }
     progress.step();
     let mut expected: Vec<(String, u64)> = sent.iter().flat_map(|part| part.safe.iter().cloned()).collect();
     for handheld in &mut all {

@@ -59,6 +59,8 @@ pub struct Handheld {
     dice: Env,
     photo_width: u32,
     photos: u32,
+    /// Where the person stands: what they do and photograph is done and taken there.
+    stands: Position,
     /// Where the person last handled a case.
     pub handled: Option<Position>,
 }
@@ -106,6 +108,8 @@ impl Handheld {
             dice,
             photo_width,
             photos: 0,
+            stands: Position::new(CENTRE.0, CENTRE.1)
+                .unwrap_or_else(|_| unreachable!("the county seat is on the globe")),
             handled: None,
         })
     }
@@ -202,7 +206,7 @@ impl Handheld {
     fn report(&mut self, n: u32) -> Result<()> {
         const TITLES: [&str; 6] = ["井盖缺失", "占道经营", "垃圾满溢", "路灯不亮", "违章停车", "广告牌破损"];
         let target = Target::case(CaseId(self.client.env().id()));
-        let place = self.place();
+        let place = self.walk();
         let title = TITLES[(self.number + n as usize) % TITLES.len()];
         let args = json!({
             "title": title,
@@ -210,9 +214,9 @@ impl Handheld {
             "class_code": "1101",
             "position": {"lat": place.lat(), "lon": place.lon(), "datum": "wgs84"},
         });
-        let mut photos = vec![self.photo("scene", "none", place)?];
+        let mut photos = vec![self.photo("scene", "none")?];
         if self.chance(2) {
-            photos.push(self.photo("before", "none", place)?);
+            photos.push(self.photo("before", "none")?);
         }
         let report = self.save("case.report", target.clone(), None, vec![], args, photos)?;
         if self.chance(3) {
@@ -239,14 +243,14 @@ impl Handheld {
         let mine = self.number / 5;
         let week = week_of(self.client.env().now() - self.skew);
         for (n, (id, _, site)) in sites.into_iter().enumerate().filter(|(n, _)| n % checkers.max(1) == mine) {
-            let place = match (site["lat"].as_f64(), site["lon"].as_f64()) {
-                (Some(lat), Some(lon)) => Position::new(lat, lon).unwrap_or(self.place()),
-                _ => self.place(),
-            };
+            self.walk();
+            if let (Some(lat), Some(lon)) = (site["lat"].as_f64(), site["lon"].as_f64()) {
+                self.stands = Position::new(lat, lon).unwrap_or(self.stands);
+            }
             let items: Vec<Value> = (0..self.dice.below(4))
                 .map(|i| json!({"code": format!("{}.{}", 1 + n % 7, i + 1), "text": "保洁不到位", "deduction": 500 * (i + 1)}))
                 .collect();
-            let photos = if n % 8 == 0 { vec![self.photo("scene", "none", place)?] } else { vec![] };
+            let photos = if n % 8 == 0 { vec![self.photo("scene", "none")?] } else { vec![] };
             let target = Target { kind: "spot_check".into(), id: self.client.env().id() };
             let args = json!({"site_id": id, "week": week, "items": items});
             self.save("spot_check.record", target, None, vec![], args, photos)?;
@@ -265,6 +269,7 @@ impl Handheld {
         });
         for (n, (id, _, case)) in open.enumerate() {
             let target = case_target(&id)?;
+            self.walk();
             let liaison = self.account.role == Role::Liaison;
             if liaison && n % 6 == 5 {
                 let args = json!({"reason": "不属于本单位职责范围"});
@@ -283,7 +288,7 @@ impl Handheld {
                     self.save("case.request_extension", target.clone(), None, vec![], args, vec![])?;
                 }
             }
-            let photo = self.photo("after", "before_close", self.place())?;
+            let photo = self.photo("after", "before_close")?;
             self.step("case.handle", &target, json!({"note": "已整改完毕"}), vec![photo])?;
             self.step("case.apply_closing", &target, json!({"note": "申请结案"}), vec![])?;
             if n % 4 == 0 {
@@ -310,10 +315,9 @@ impl Handheld {
     ) -> Result<OpId> {
         let session = self.client.store.session()?;
         let op_id = self.client.op_id();
-        let place = self.place();
         // Some makers' handhelds report positions in the shifted datum.
         let datum = if self.number % 7 == 3 { Datum::Gcj02 } else { Datum::Wgs84 };
-        let shown = from_wgs84(place, datum);
+        let shown = from_wgs84(self.stands, datum);
         let draft = Draft {
             op_id,
             r#type: kind.to_owned(),
@@ -337,26 +341,28 @@ impl Handheld {
         };
         self.client.save(draft)?;
         if kind == "case.handle" {
-            self.handled = Some(place);
+            self.handled = Some(self.stands);
         }
         self.made.push(op_id);
         Ok(op_id)
     }
 
-    fn place(&self) -> Position {
+    /// Goes somewhere else.
+    fn walk(&mut self) -> Position {
         let near = |centre: f64| centre + (f64::from(self.dice.below(20_000)) - 10_000.0) / 1e6;
-        Position::new(near(CENTRE.0), near(CENTRE.1)).unwrap_or_else(|_| unreachable!("it is near the county seat"))
+        self.stands = Position::new(near(CENTRE.0), near(CENTRE.1)).unwrap_or(self.stands);
+        self.stands
     }
 
     /// Takes a photo; it is on the disk when this returns.
-    fn photo(&mut self, role: &str, need: &str, place: Position) -> Result<Attachment> {
+    fn photo(&mut self, role: &str, need: &str) -> Result<Attachment> {
         let now = self.client.env().now();
         self.photos += 1;
         let spec = PhotoSpec {
             width: self.photo_width,
             height: self.photo_width * 3 / 4,
             taken_at: Some(now.with_timezone(&beijing())),
-            position: Some(place),
+            position: Some(self.stands),
             ..PhotoSpec::new(u64::from(self.dice.below(u32::MAX)))
         };
         let bytes = photo(&spec);

@@ -7,6 +7,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use std::{thread, time::Duration};
 
 /// A person who is signed in at a desk.
 pub struct Desk {
@@ -116,7 +117,9 @@ impl Done {
     fn count(&mut self, outcome: Result<(), String>) -> Result<()> {
         match outcome {
             Ok(()) => self.applied += 1,
-            Err(code) if code == "evidence_missing" => self.waited_for_evidence += 1,
+            Err(code) if matches!(code.as_str(), "evidence_missing" | "photo_reuse_undecided") => {
+                self.waited_for_evidence += 1
+            }
             Err(code) if matches!(code.as_str(), "stage_forbids" | "already_done" | "version_stale") => {
                 self.refused += 1
             }
@@ -180,7 +183,15 @@ pub fn close(dispatcher: &Desk, verifier: &Desk, strict: bool) -> Result<Done> {
     }
     for case in dispatcher.cases("verified", None)? {
         let before = done.applied;
-        done.count(dispatcher.command(&case, "confirm_closing", json!({}))?)?;
+        let mut outcome = dispatcher.command(&case, "confirm_closing", json!({}))?;
+        // The server is still comparing photos that came a moment ago; or it found something, and nobody decides here.
+        let mut tries = 40;
+        while tries > 0 && outcome.as_ref().is_err_and(|code| code == "photo_reuse_undecided") {
+            tries -= 1;
+            thread::sleep(Duration::from_millis(250));
+            outcome = dispatcher.command(&case, "confirm_closing", json!({}))?;
+        }
+        done.count(outcome)?;
         done.closed += done.applied - before;
     }
     Ok(done)

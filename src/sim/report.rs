@@ -43,13 +43,15 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether nothing was lost, nothing doubled, and every byte verified.
+    /// Whether nothing was lost, nothing doubled, every byte verified, and every handheld's photo is signed.
     pub fn good(&self) -> bool {
         let found = &self.found;
         found.lost.is_empty()
             && found.doubled.is_empty()
             && found.changed.is_empty()
             && found.bad_files.is_empty()
+            && found.unsigned.is_empty()
+            && (found.gaps, found.forks) == (0, 0)
             && self.devices_home == self.handhelds + self.cameras
     }
 }
@@ -117,6 +119,15 @@ impl fmt::Display for Report {
             mb(found.bytes_verified),
             found.repeats
         )?;
+        let flags: Vec<String> = found.capture_flags.iter().map(|(code, count)| format!("{code} {count}")).collect();
+        writeln!(
+            f,
+            "captures     signed {}, gaps {}, forks {}; flagged: {}",
+            found.captures,
+            found.gaps,
+            found.forks,
+            if flags.is_empty() { "none".into() } else { flags.join(", ") }
+        )?;
         for (name, notes) in found.noted.iter().take(10) {
             writeln!(f, "noted        {name} was accepted; the server found: {notes}")?;
         }
@@ -128,6 +139,7 @@ impl fmt::Display for Report {
             ("DOUBLED", &found.doubled),
             ("CHANGED", &found.changed),
             ("WRONG BYTES", &found.bad_files),
+            ("UNSIGNED", &found.unsigned),
         ] {
             for line in list.iter().take(10) {
                 writeln!(f, "{what:12} {line}")?;

@@ -95,6 +95,10 @@ pub fn on_case(shelf: &mut impl Shelf, op: &Op, who: &Actor, act: Act) -> Result
             let waiting = evidence.iter().map(|sha256| evidence::actions::settled_key(sha256)).collect();
             Verdict::held(Code::EvidenceMissing, waiting)
         }
+        Outcome::Doubted(doubt) => {
+            let waiting = vec![evidence::reuse::actions::settled_key(&id.to_string())];
+            Verdict { detail: Some(doubt.as_str().to_owned()), ..Verdict::held(Code::PhotoReuseUndecided, waiting) }
+        }
         Outcome::Refused { case, winner } => {
             let moved = Code::StageMoved.with(case.state);
             Verdict { ver: Some(case.ver), winner, ..Verdict::of(Status::Conflict, &moved) }

@@ -331,7 +331,8 @@ pub struct OpResult {
     /// The disagreement a person will look at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflict_id: Option<ConflictId>,
-    /// What it waits for: `op:<id>`, `evidence:<sha256>`, `login:<user>:<device>` or `type:<type>:<version>`.
+    /// What it waits for: `op:<id>`, `evidence:<sha256>`, `reuse:<case>`, `login:<user>:<device>` or
+    /// `type:<type>:<version>`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waiting: Vec<String>,
     /// `merged`: the fields that were written beside another person's change.

@@ -25,7 +25,7 @@ const KEEP_EVERY: TimeDelta = TimeDelta::minutes(10);
 /// # Errors
 /// The engine's own, or damaged key material.
 pub fn key_load(tx: &mut Tx) -> Result<LogKey> {
-    LogKey::load(&identity::actions::secret(tx, "log_key", LogKey::fresh)?)
+    LogKey::load(&identity::secrets::secret(tx, "log_key", LogKey::fresh)?)
 }
 
 /// Puts a fact into the log, in the transaction that makes it true. `subject` names what it is about, `evidence:<id>`,
@@ -185,12 +185,18 @@ pub fn from(db: &mut Db, index: i64, limit: i64) -> Result<Vec<Entry>> {
     store::entries_from(db, index, limit)
 }
 
-/// Facts about a subject, or about everything, newest first.
+/// Facts about a subject, or about everything; of a kind, or of all; newest first.
 ///
 /// # Errors
 /// The engine's own.
-pub fn list(db: &mut Db, subject: Option<&str>, before: Option<LogEntryId>, limit: i64) -> Result<Vec<Entry>> {
-    store::entries(db, subject, before, limit)
+pub fn list(
+    db: &mut Db,
+    subject: Option<&str>,
+    kind: Option<Kind>,
+    before: Option<LogEntryId>,
+    limit: i64,
+) -> Result<Vec<Entry>> {
+    store::entries(db, subject, kind, before, limit)
 }
 
 /// The path from a fact's place to the root of the tree of `size`.

@@ -137,6 +137,8 @@ async fn log_consistency(app: web::Data<App>, span: web::Query<Span>) -> Result<
 struct EntriesPage {
     /// Only facts about this, `evidence:<id>`.
     subject: Option<String>,
+    /// Only facts of this kind.
+    kind: Option<Kind>,
     /// 1–200; 50 when absent.
     limit: Option<usize>,
     /// `next` of the page before.
@@ -201,13 +203,15 @@ async fn log_entries(
         }
         None => None,
     };
-    let subject = page.subject.clone();
+    let (subject, kind) = (page.subject.clone(), page.kind);
     if !subject.as_ref().is_none_or(|subject| subject.len() <= 100 && subject.bytes().all(|b| b.is_ascii_graphic())) {
         return Err(Code::ParameterInvalid.with("subject: such as evidence:<id>"));
     }
     let mut rows = app
         .db
-        .read(move |db| actions::list(db, subject.as_deref(), before, i64::try_from(limit + 1).unwrap_or(i64::MAX)))
+        .read(move |db| {
+            actions::list(db, subject.as_deref(), kind, before, i64::try_from(limit + 1).unwrap_or(i64::MAX))
+        })
         .await?;
     let more = rows.len() > limit;
     rows.truncate(limit);

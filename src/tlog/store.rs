@@ -1,6 +1,9 @@
 //! Rows of the log.
 
-use super::merkle::{Hash, Tiles};
+use super::{
+    merkle::{Hash, Tiles},
+    rules::Kind,
+};
 use crate::{
     db::{
         Db, Each,
@@ -144,12 +147,16 @@ pub(super) fn entries_from(db: &mut Db, from: i64, limit: i64) -> Result<Vec<Ent
 pub(super) fn entries(
     db: &mut Db,
     subject: Option<&str>,
+    kind: Option<Kind>,
     before: Option<LogEntryId>,
     limit: i64,
 ) -> Result<Vec<Entry>> {
     let mut query = log_entries::table.order(log_entries::id.desc()).limit(limit).into_boxed();
     if let Some(subject) = subject {
         query = query.filter(log_entries::subject.eq(subject.to_owned()));
+    }
+    if let Some(kind) = kind {
+        query = query.filter(log_entries::kind.eq(kind.as_str()));
     }
     if let Some(before) = before {
         query = query.filter(log_entries::id.lt(before));

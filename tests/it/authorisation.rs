@@ -4,6 +4,7 @@ use crate::support::{
     http::Reply,
     on_both_engines,
     spec::{self, Operation},
+    tus::id_of,
     world::{Device, Person, World, read},
 };
 use base64::Engine;
@@ -45,6 +46,7 @@ const COLUMNS: [&str; 10] = [
 const ROWS: &[(&str, &str)] = &[
     //                                          i o s l d v s a  d r
     ("GET /healthz",                            "*"),
+    ("GET /metrics",                            "*"),
     ("GET /readyz",                             "*"),
     ("POST /api/v1/setup",                      "*"),
     ("POST /api/v1/auth/login",                 "*"),
@@ -100,6 +102,10 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/evidence/{id}/content",       "h h h y y y y y  y n"),
     ("HEAD /api/v1/evidence/{id}/content",      "h h h y y y y y  y n"),
     ("GET /api/v1/evidence/{id}/thumbnail",     "h h h y y y y y  y n"),
+    // A revoked device still brings home what it signed. Without a file, what devices signed is the Centre's to see.
+    ("POST /api/v1/captures",                   "n n n n n n n n  y y"),
+    ("GET /api/v1/captures",                    "n n n n y y y y  n n"),
+    ("GET /api/v1/captures/chains/{device_id}", "n n n n y y y y  n n"),
     ("GET /api/v1/evidence/{id}/receipt",       "h h h y y y y y  y n"),
     // Proofs are for those who trust nobody; what the leaves say is the Centre's.
     ("GET /api/v1/log/key",                     "*"),
@@ -107,6 +113,29 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/log/proof",                   "*"),
     ("GET /api/v1/log/consistency",             "*"),
     ("GET /api/v1/log/entries",                 "n n n n y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/track",         "h h h y y y y y  y n"),
+    ("GET /api/v1/evidence/reuse",              "n n n n y y y y  n n"),
+    ("GET /api/v1/evidence/reuse/{id}",         "n n n n y y y y  n n"),
+    ("POST /api/v1/evidence/reuse/{id}/decision", "n n n n y n y n  n n"),
+    // The address of the film that a ticket gives; without one it is nobody's.
+    ("POST /api/v1/evidence/{id}/ticket",       "h h h y y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/bytes",         "*"),
+    ("HEAD /api/v1/evidence/{id}/bytes",        "*"),
+    ("GET /api/v1/names",                       "n n n n y y y y  n n"),
+    // Custody of the film: the Centre looks, two offices decide.
+    ("GET /api/v1/evidence/{id}/custody",       "n n n n y y y y  n n"),
+    ("GET /api/v1/evidence/{id}/retention",     "n n n n y y y y  n n"),
+    ("PUT /api/v1/evidence/{id}/retention",     "n n n n y n y y  n n"),
+    ("PUT /api/v1/evidence/{id}/access-class",  "n n n n n n y n  n n"),
+    ("GET /api/v1/evidence/retention/due",      "n n n n y n y y  n n"),
+    ("GET /api/v1/evidence/deletions",          "n n n n y y y y  n n"),
+    ("POST /api/v1/evidence/{id}/deletion",     "n n n n y n n y  n n"),
+    ("POST /api/v1/evidence/{id}/deletion/approve", "n n n n n n y n  n n"),
+    ("POST /api/v1/evidence/{id}/deletion/undo", "n n n n y n y y  n n"),
+    ("POST /api/v1/evidence/{id}/holds",        "n n n n y n y y  n n"),
+    ("POST /api/v1/evidence/{id}/holds/{hold_id}/lift", "n n n n n n y n  n n"),
+    ("POST /api/v1/evidence/{id}/redactions",   "n n n n y n y n  n n"),
+    ("POST /api/v1/evidence/{id}/unlink",       "n n n n y n n n  n n"),
     // An upload of the device's. Only its owner may touch it; the Centre may look.
     ("OPTIONS /api/v1/uploads",                 "*"),
     ("POST /api/v1/uploads",                    "y y y y y y y y  y n"),
@@ -145,9 +174,12 @@ impl Cast {
         let token = world.device_token(&device);
         let film = upload(world, &token, b"film", 4, &format!(",case_id {}", base64(case.as_bytes())));
         let evidence = film.header("content-location").expect("a whole file becomes evidence").to_owned();
+        let track = b"time,lat,lon\n1795314616,27.44,109.95\n";
+        let beside = base64(tokens::hex(&tokens::sha256(b"film")).as_bytes());
+        upload(world, &token, track, track.len(), &format!(",sidecar_of {beside}"));
         let open = upload(world, &token, b"", 10, "");
         let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
-        let (evidence, upload) = (last(&evidence), last(open.header("location").unwrap()));
+        let (evidence, upload) = (last(&evidence), id_of(open.header("location").unwrap()).to_owned());
         // Nobody's session: it waits for a person.
         let op = json!({
             "op_id": world.app.env.id(), "seq": 1, "type": "case.note", "v": 1, "actor": world.app.env.id(),
@@ -176,7 +208,7 @@ impl Cast {
     pub fn path(&self, operation: &Operation) -> String {
         let id = match operation.path.split('/').nth(3) {
             Some("cases") => &self.case,
-            Some("devices") => &self.device,
+            Some("devices" | "captures") => &self.device,
             Some("evidence") => &self.evidence,
             Some("uploads") => &self.upload,
             Some("sync") if operation.path.contains("/raw/") => &self.raw,

@@ -462,7 +462,7 @@ fn a_receipt_is_signed_for_bytes_that_are_really_there(world: &World) {
     let token = docked.token.clone();
     let again = world.get(&path).by(&token).send().expect(200);
     assert_eq!(read::<FileReceipt>(&again["claims"]).verified_at, world.now());
-    let original = world.app.blobs.original(&digest);
+    let original = world.app.originals.file(&digest, "test").unwrap().unwrap().path().to_owned();
     let mut rotten = bytes.clone();
     rotten[100] ^= 1;
     std::fs::write(original, rotten).unwrap();

@@ -353,6 +353,7 @@ impl Server for Real<'_> {
             altitude_m: None,
             device: None,
             orientation: None,
+            track: None,
             notes: vec![],
         };
         let said = NewEvidence {

@@ -20,7 +20,7 @@ use chengguan::{
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-on_both_engines!(
+on_both_engines!(and_in_a_bucket:
     a_declaration_is_stored_once_and_only_its_author_fills_its_blanks,
     a_declaration_must_be_sound,
     a_photo_that_agrees_with_its_stamp_has_no_flag,
@@ -152,7 +152,7 @@ fn a_photo_that_differs_from_its_stamp_is_flagged_and_kept_as_it_is(world: &Worl
     let gps = json!({"lat": shifted.lat(), "lon": shifted.lon(), "datum": "wgs84", "accuracy_m": 5.0});
     let body = with(with(declaration(&bytes), "gps", gps), "captured_at", json!("2026-11-23T09:30:15+08:00"));
     let evidence = stored(world, &person, &bytes, &body);
-    assert_eq!(codes(&evidence), ["time_differs", "position_differs"], "{evidence}");
+    assert_eq!(codes(&evidence), ["time_differs", "position_differs", "time_in_future"], "{evidence}");
     assert_eq!(evidence["captured_at"], "2026-11-23T01:30:15Z", "the stamp is never corrected");
     let content = world.get(&format!("{}/content", path(&evidence))).by(&person.token).send();
     assert!(content.bytes == bytes, "nor is the file");
@@ -183,7 +183,8 @@ fn a_video_says_when_and_where_it_was_taken(world: &World) {
     assert_eq!(codes(&evidence), Vec::<&str>::new(), "{evidence}");
     assert_eq!((&evidence["filename"], &evidence["device_id"]), (&json!("0001.mp4"), &json!(device.id)));
     assert_eq!((&evidence["facts"]["kind"], &evidence["facts"]["duration_ms"]), (&json!("mp4"), &json!(10_000)));
-    world.get(&format!("{location}/thumbnail")).by(&token).send().refused(Code::ThumbnailUnavailable);
+    world.get(&format!("{location}/thumbnail")).by(&token).send().refused(Code::PosterUnavailable);
+    assert_eq!(evidence["poster"], "no_decoder");
 }
 
 fn bytes_without_a_declaration_declare_themselves(world: &World) {

@@ -1,7 +1,7 @@
 //! The API's documents are generated from the code and checked in; `UPDATE=1` writes them anew.
 
 use crate::support::spec;
-use chengguan::{error::Code, http::problem};
+use chengguan::{error::Code, evidence::media::FLAGS, http::problem};
 use std::{collections::HashSet, env, fmt::Write, fs, path::Path};
 
 /// Compares a generated document with the one in the repository, or writes it.
@@ -40,6 +40,16 @@ fn the_stored_problem_catalogue_lists_every_code() {
     for code in Code::ALL {
         let (status, chinese, english) = problem::catalogue(*code);
         writeln!(page, "| `{}` | {status} | {chinese} | {english} |", code.as_str()).unwrap();
+    }
+    page.push_str(
+        "\n## Flags of evidence\n\n\
+         What does not fit between the declaration of a piece of evidence, its file, the track beside it and the server's\n\
+         clock stands in `flags` of the piece, `{code, detail}`; `detail` holds figures. A flag corrects nothing: a person\n\
+         judges. Generated from `src/evidence/media/compare.rs`.\n\n\
+         | code | 中文 | English |\n|---|---|---|\n",
+    );
+    for (code, chinese, english) in FLAGS {
+        writeln!(page, "| `{code}` | {chinese} | {english} |").unwrap();
     }
     hold("problems.md", &page);
 }

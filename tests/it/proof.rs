@@ -25,7 +25,7 @@ use chengguan::{
 };
 use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
     fs,
@@ -38,6 +38,7 @@ on_both_engines!(
     each_of_a_thousand_changed_bytes_is_found_and_named,
     files_that_were_added_removed_or_exchanged_are_named,
     a_bundle_is_for_those_who_may_see_the_case_and_overwrites_nothing,
+    an_export_is_on_record_and_tells_all_of_what_is_restricted,
     the_check_agrees_with_what_was_honestly_kept,
     the_check_names_what_was_changed_behind_its_back,
     a_check_that_has_no_time_left_goes_on_where_it_stopped,
@@ -102,7 +103,8 @@ fn a_bundle_holds_in_another_folder_and_with_no_database(world: &World) {
     let ours = LogName::parse(&exported.log).unwrap();
     let report = verify(&elsewhere, Some(&ours));
     assert_eq!(faults(&report), []);
-    assert_eq!((report.originals, report.leaves, report.key_compared), (3, 4, true));
+    // Each piece was accepted, linked and exported; and the bundle is sealed.
+    assert_eq!((report.originals, report.leaves, report.key_compared), (3, 10, true));
     let trusting = verify(&elsewhere, None);
     assert!(trusting.findings.is_empty() && !trusting.key_compared);
     let other = LogKey::load(&LogKey::fresh().unwrap()).unwrap();
@@ -207,9 +209,28 @@ fn a_bundle_is_for_those_who_may_see_the_case_and_overwrites_nothing(world: &Wor
     assert!(!scene.folder.path().join("h").exists());
 }
 
+fn an_export_is_on_record_and_tells_all_of_what_is_restricted(world: &World) {
+    let (scene, supervisor) = (Scene::new(world), world.person(Role::Supervisor));
+    let page = world.get("/api/v1/evidence").by(&supervisor.token).send().expect(200);
+    let at = format!("/api/v1/evidence/{}", page["items"][0]["id"].as_str().unwrap());
+    let restrict = json!({"class": "restricted", "reason": "涉及未成年人"});
+    world.put(&format!("{at}/access-class")).by(&supervisor.token).json(&restrict).send().expect(200);
+    world.wait(TimeDelta::seconds(1));
+    let folder = scene.export(world, "i");
+    for piece in page["items"].as_array().unwrap() {
+        let record = format!("/api/v1/evidence/{}/custody?limit=1", piece["id"].as_str().unwrap());
+        let last = world.get(&record).by(&supervisor.token).send().expect(200)["items"][0].clone();
+        assert_eq!((&last["action"], &last["reason"]), (&json!("exported"), &json!("法院调取")));
+        assert_eq!(last["user_id"], json!(scene.who.id));
+        let record = folder.join(format!("evidence/{}.json", piece["sha256"].as_str().unwrap()));
+        let record: Value = serde_json::from_slice(&fs::read(record).unwrap()).unwrap();
+        assert!(record["facts"].is_object() && record["masked"] == false, "{record}");
+    }
+}
+
 fn originals(world: &World) -> Vec<PathBuf> {
     let kept = |path: &PathBuf| path.file_name().is_some_and(|name| name.len() == 64);
-    files(&world.app.config.blobs).into_iter().filter(kept).collect()
+    files(&world.app.config.data.join("blobs")).into_iter().filter(kept).collect()
 }
 
 fn flip(file: &Path) {
@@ -265,11 +286,16 @@ fn the_check_names_what_was_changed_behind_its_back(world: &World) {
     let one = "(SELECT min(sha256) FROM evidence)";
     let sized = found(world, &format!("UPDATE evidence SET size = size + 1 WHERE sha256 = {one}"));
     assert!(sized.contains("evidence_unlogged"), "{sized:?}");
+    // Called deleted, and nobody had deleted it.
+    let hidden =
+        found(world, "UPDATE evidence SET state = 'deleted' WHERE sha256 = (SELECT max(sha256) FROM evidence)");
+    assert!(hidden.contains("evidence_missing"), "{hidden:?}");
     let rewritten =
         found(world, "UPDATE log_entries SET leaf = replace(leaf, '\"v\":1', '\"v\":2') WHERE leaf_index = 0");
     assert!(rewritten.is_superset(&BTreeSet::from(["leaf_changed", "tree_rewritten"])), "{rewritten:?}");
     // Whoever also mends the leaf's hash still can't mend what was signed.
-    let removed = found(world, "DELETE FROM log_entries WHERE leaf_index = 1");
+    let one = "(SELECT min(leaf_index) FROM log_entries WHERE kind = 'evidence' AND leaf_index > 0)";
+    let removed = found(world, &format!("DELETE FROM log_entries WHERE leaf_index = {one}"));
     assert!(removed.contains("leaf_missing"), "{removed:?}");
 }
 

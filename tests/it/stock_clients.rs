@@ -1,8 +1,9 @@
 //! Unchanged tus clients from npm and PyPI against the real server: 50 MB, broken off at 20 MB, resumed by a second
-//! process, and equal byte for byte.
+//! process, and equal byte for byte. Uppy does the same in a real Chromium whose connections break on the way.
 //!
-//! `tests/run` installs both. Where they are: `TEST_TUS_JS` (a folder with `tus_js.mjs` and its `node_modules`) and
-//! `TEST_TUS_PY` (a Python that has `tuspy`). Missing clients fail; `TEST_STOCK_CLIENTS=off` switches them off.
+//! `tests/run` installs them. Where they are: `TEST_TUS_JS` (a folder with `tus_js.mjs` and its `node_modules`),
+//! `TEST_TUS_PY` (a Python that has `tuspy`), `TEST_CHROMIUM` (by default `/usr/bin/chromium`). Missing clients fail;
+//! `TEST_STOCK_CLIENTS=off` switches them off, `TEST_BROWSER=off` the one in the browser.
 
 use crate::support::{
     scratch::Folder,
@@ -52,8 +53,65 @@ fn tuspy_resumes_a_film_with_checksums() {
     film_arrives("tuspy_resumes_a_film_with_checksums", Engine::Sqlite, Client::Py { checksum: true });
 }
 
+/// A flipped byte is an error to the person who uploads, not a success.
+#[test]
+fn tus_js_client_hears_of_a_flipped_byte() {
+    let name = "tus_js_client_hears_of_a_flipped_byte";
+    if switched_off("TEST_STOCK_CLIENTS", name) {
+        return;
+    }
+    let world = World::with(Engine::Sqlite, Options { simulated: false, ..Options::default() });
+    let (folder, mut bytes) = (Folder::new("flipped"), film());
+    bytes.truncate(3_000_000);
+    let sum = hex(&sha256(&bytes));
+    bytes[1_234_567] ^= 4;
+    let path = folder.path().join("film.mp4");
+    fs::write(&path, &bytes).unwrap();
+    let device = world.device(DeviceKind::Camera);
+    let job = json!({
+        "phase": "whole", "endpoint": format!("http://{}/api/v1/uploads", world.address),
+        "token": world.device_token(&device), "file": path, "store": folder.path().join("urls.json"), "sha256": sum,
+    });
+    let output = command(Client::Js(None)).arg(job.to_string()).output().unwrap();
+    let failed = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && failed.contains("460"), "{failed}");
+}
+
+/// Uppy, unchanged, in a browser whose connections break in the middle: one creation, and all bytes arrive.
+#[test]
+fn uppy_in_chromium_goes_on_after_its_connections_broke() {
+    let name = "uppy_in_chromium_goes_on_after_its_connections_broke";
+    if switched_off("TEST_STOCK_CLIENTS", name) || switched_off("TEST_BROWSER", name) {
+        return;
+    }
+    let chromium = env::var("TEST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
+    assert!(PathBuf::from(&chromium).exists(), "{}", missing("Chromium", "TEST_CHROMIUM"));
+    let world = World::with(Engine::Sqlite, Options { simulated: false, ..Options::default() });
+    let (folder, bytes) = (Folder::new("uppy"), film());
+    let (path, sum) = (folder.path().join("film.mp4"), hex(&sha256(&bytes)));
+    fs::write(&path, &bytes).unwrap();
+    let device = world.device(DeviceKind::Camera);
+    let job = json!({
+        "server": format!("http://{}", world.address), "token": world.device_token(&device), "file": path, "sha256": sum,
+        "stop_at": STOP_AT, "chromium": chromium,
+    });
+    let clients = env::var_os("TEST_TUS_JS").map_or(here(), PathBuf::from);
+    assert!(clients.join("node_modules/@uppy/tus").is_dir(), "{}", missing("Uppy", "TEST_TUS_JS"));
+    let mut command = Command::new("node");
+    let output = command.arg(clients.join("uppy.mjs")).arg(job.to_string()).output().unwrap();
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{said}{failed}");
+    let ended: Value = serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap();
+    assert_eq!((ended["failed"].as_array().map(Vec::len), &ended["stopped"]), (Some(0), &json!(true)), "{ended}");
+    let asked: Vec<&str> = ended["asked"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let count = |method| asked.iter().filter(|one| **one == method).count();
+    assert_eq!(count("POST"), 1, "it went on with the same upload: {asked:?}");
+    assert!(count("HEAD") >= 1 && count("PATCH") >= 2, "{asked:?}");
+    stored_once(&world, &sum, &bytes);
+}
+
 fn film_arrives(name: &str, engine: Engine, client: Client) {
-    if switched_off(name) {
+    if switched_off("TEST_STOCK_CLIENTS", name) {
         return;
     }
     let world = World::with(engine, Options { simulated: false, ..Options::default() });
@@ -80,12 +138,14 @@ fn film_arrives(name: &str, engine: Engine, client: Client) {
     assert_eq!(second["url"], first["url"], "it went on with the same upload");
     let from = second["resumed_from"].as_u64();
     assert!(from.is_some_and(|from| from > 0 && from < SIZE as u64), "it began anew: {second}");
+    stored_once(&world, &sum, &bytes);
+}
 
+fn stored_once(world: &World, sum: &str, bytes: &[u8]) {
     let list = world.get("/api/v1/evidence").by(&world.admin().token).send().expect(200);
-    let stored: Vec<&Value> =
-        list["items"].as_array().unwrap().iter().filter(|e| e["sha256"] == sum.as_str()).collect();
+    let stored: Vec<&Value> = list["items"].as_array().unwrap().iter().filter(|e| e["sha256"] == sum).collect();
     assert_eq!(stored.len(), 1, "{list}");
-    assert_eq!((&stored[0]["state"], &stored[0]["size"]), (&json!("stored"), &json!(SIZE)));
+    assert_eq!((&stored[0]["state"], &stored[0]["size"]), (&json!("stored"), &json!(bytes.len())));
     let content = format!("/api/v1/evidence/{}/content", read::<String>(&stored[0]["id"]));
     let back = world.get(&content).by(&world.admin().token).send();
     back.expect_status(200);
@@ -107,11 +167,14 @@ fn film() -> Vec<u8> {
     bytes
 }
 
-fn run(client: Client, job: &Value) -> Value {
-    let clients = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    let mut command = match client {
+fn here() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+fn command(client: Client) -> Command {
+    match client {
         Client::Js(_) => {
-            let folder = env::var_os("TEST_TUS_JS").map_or(clients, PathBuf::from);
+            let folder = env::var_os("TEST_TUS_JS").map_or(here(), PathBuf::from);
             assert!(folder.join("node_modules/tus-js-client").is_dir(), "{}", missing("tus-js-client", "TEST_TUS_JS"));
             let mut command = Command::new("node");
             command.arg(folder.join("tus_js.mjs"));
@@ -120,10 +183,14 @@ fn run(client: Client, job: &Value) -> Value {
         Client::Py { .. } => {
             let python = env::var_os("TEST_TUS_PY").unwrap_or_else(|| panic!("{}", missing("tuspy", "TEST_TUS_PY")));
             let mut command = Command::new(python);
-            command.arg(clients.join("tus_py.py"));
+            command.arg(here().join("tus_py.py"));
             command
         }
-    };
+    }
+}
+
+fn run(client: Client, job: &Value) -> Value {
+    let mut command = command(client);
     let output = command.arg(job.to_string()).output().unwrap_or_else(|e| panic!("{command:?}: {e}"));
     let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{client:?} failed: {said}{failed}");
@@ -138,15 +205,15 @@ fn missing(client: &str, variable: &str) -> String {
     )
 }
 
-fn switched_off(name: &str) -> bool {
-    let off = match env::var("TEST_STOCK_CLIENTS").as_deref() {
+fn switched_off(variable: &str, name: &str) -> bool {
+    let off = match env::var(variable).as_deref() {
         Err(_) | Ok("" | "on") => false,
         Ok("off") => true,
-        Ok(other) => panic!("TEST_STOCK_CLIENTS={other}: must be on or off"),
+        Ok(other) => panic!("{variable}={other}: must be on or off"),
     };
     if off {
         // Past the test harness's capture: a test that did not run must be seen.
-        drop(writeln!(std::io::stderr(), "SWITCHED OFF by TEST_STOCK_CLIENTS=off: stock_clients::{name}"));
+        drop(writeln!(std::io::stderr(), "SWITCHED OFF by {variable}=off: stock_clients::{name}"));
     }
     off
 }

@@ -15,6 +15,7 @@ const ORDER: &[&[&str]] = &[
     &["identity"],
     &["tlog"],
     &["evidence"],
+    &["captures"],
     &["cases"],
     &["spotchecks"],
     &["clips"],

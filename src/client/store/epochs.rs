@@ -1,7 +1,7 @@
 //! New epochs of the device and new lives of the server: what becomes of operations that wait and of those answered.
 
 use super::{
-    ClientError, Result, get, put,
+    ClientError, Result, captures, get, put,
     schema::{meta, outbox, sent},
 };
 use crate::{
@@ -61,6 +61,7 @@ pub(super) fn live(db: &mut SqliteConnection, asked: Option<&str>, said: &str) -
     ] {
         diesel::sql_query(statement).execute(db)?;
     }
+    captures::doubt(db)?;
     Ok(life)
 }
 

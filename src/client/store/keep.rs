@@ -1,7 +1,7 @@
 //! The store as the engine sees it.
 
 use super::{
-    Result, Store, epochs, feed, get, outbox, put,
+    Result, Store, captures, epochs, feed, get, outbox, put,
     schema::{media, meta, sent},
 };
 use crate::{
@@ -176,6 +176,7 @@ impl Keep for Store {
 
     fn forget(&mut self, before: DateTime<Utc>) -> Result<usize> {
         let seen = self.position()?.map_or(0, |position| position.seq);
+        captures::forget(&mut self.db, before)?;
         let old = sent::table
             .filter(sent::answered_at.lt(At(before)))
             .filter(sent::status.eq_any(["applied", "merged", "superseded", "rejected"]))

@@ -1,8 +1,9 @@
 //! What a device keeps: its own SQLite file, durable before anybody is told "saved".
 //!
 //! The schema is the client's own (`user_version` counts it) and has nothing to do with the server's. `outbox` holds what
-//! no answer has come for, `sent` what was answered, `base` what the server last said, `media` the files.
+//! no answer has come for, `sent` what was answered, `base` what the server last said, `media` the files, `captures` what was signed.
 
+mod captures;
 mod epochs;
 mod feed;
 mod keep;
@@ -11,6 +12,7 @@ mod outbox;
 mod schema;
 
 pub use super::keep::{Position, Queued};
+pub use captures::CaptureDraft;
 pub use media::{Media, MediaState};
 pub use outbox::{Attachment, Draft, Sent, Unseen};
 
@@ -72,7 +74,11 @@ impl Store {
         let found: UserVersion = diesel::sql_query("PRAGMA user_version").get_result(&mut db)?;
         match found.user_version {
             0 => db.batch_execute(schema::SCHEMA)?,
-            1 => db.batch_execute(schema::FROM_1)?,
+            1 => {
+                db.batch_execute(schema::FROM_1)?;
+                db.batch_execute(schema::FROM_2)?;
+            }
+            2 => db.batch_execute(schema::FROM_2)?,
             schema::VERSION => {}
             newer => {
                 return Err(ClientError::Store(format!(

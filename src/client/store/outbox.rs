@@ -1,10 +1,13 @@
 //! Operations from "saved" to "answered".
 
 use super::{
-    ClientError, Result, Store, get, micros, put,
+    ClientError, Result, Store,
+    captures::{self, CaptureDraft},
+    get, micros, put,
     schema::{base, media, media_of, outbox, sent},
 };
 use crate::{
+    captures::rules::{MOST_MEDIA, Medium},
     client::{device::Identity, keep::Queued, rules::ENVELOPE},
     db::types::{At, OpId, SessionId, UserId},
     sync::wire::{self, Base, EvidenceRef, Gps, MAX_PUSH_BYTES, Op, OpResult, Target},
@@ -106,6 +109,7 @@ impl Store {
             for attachment in &draft.attachments {
                 media_add(db, attachment, (&draft.target.kind, &target_id), draft.occurred_at)?;
             }
+            sign(db, &identity, &draft)?;
             let (mono_ms, boot) = draft.mono.unzip();
             let op = Op {
                 op_id: draft.op_id,
@@ -244,6 +248,26 @@ impl Store {
             None => known.map(|ver| Base::Version { ver }),
         })
     }
+}
+
+/// Signs that this was done, with these files.
+fn sign(db: &mut SqliteConnection, identity: &Identity, draft: &Draft) -> Result<()> {
+    let medium = |a: &Attachment| Medium { sha256: a.evidence.sha256.clone(), size: a.evidence.size };
+    let body = serde_json::json!({
+        "op_id": draft.op_id, "op_type": draft.r#type, "target_id": draft.target.id, "target_kind": draft.target.kind,
+    });
+    for files in draft.attachments.chunks(MOST_MEDIA) {
+        let record = CaptureDraft {
+            r#type: "action",
+            body: body.as_object().cloned().unwrap_or_default(),
+            media: files.iter().map(medium).collect(),
+            gps: draft.gps.clone(),
+            wall: draft.occurred_at,
+            mono: draft.mono.clone(),
+        };
+        captures::append(db, identity, record)?;
+    }
+    Ok(())
 }
 
 /// Moves an operation from the outbox to the answered ones; returns false when it does not wait.

@@ -43,6 +43,27 @@ diesel::table! {
     media_of (sha256, kind, id) { sha256 -> Text, kind -> Text, id -> Text, }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::db::types::Utc;
+    captures (place) {
+        place -> BigInt, epoch -> Integer, seq -> BigInt, sha256 -> Text, raw -> Text, answered_at -> Nullable<Utc>,
+        status -> Nullable<Text>,
+    }
+}
+
+/// The signed records; `place` is the order of signing.
+macro_rules! captures {
+    () => {
+        "
+CREATE TABLE captures (
+  place INTEGER PRIMARY KEY AUTOINCREMENT, epoch INTEGER NOT NULL, seq INTEGER NOT NULL, sha256 TEXT NOT NULL UNIQUE,
+  raw TEXT NOT NULL, answered_at INTEGER, status TEXT
+) STRICT;
+CREATE INDEX captures_waiting ON captures (place) WHERE answered_at IS NULL;"
+    };
+}
+
 /// The tables of operations, and which record a file belongs to. `place` is the order of making, over both tables and
 /// for ever; `epoch` and `seq` are the label, which a new epoch changes.
 macro_rules! operations {
@@ -87,12 +108,16 @@ CREATE TABLE media (
   upload_url TEXT, reason TEXT, receipt TEXT
 ) STRICT;",
     operations!(),
+    captures!(),
     "
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 COMMIT;"
 );
 
-/// From version 1, with whatever waits in it: operations keep their bytes and their order. The records have no keys yet,
+/// From version 2.
+pub(super) const FROM_2: &str = concat!("BEGIN IMMEDIATE;", captures!(), "PRAGMA user_version = 3;", "COMMIT;");
+
+/// From version 1 to 2, with whatever waits in it: operations keep their bytes and their order. The records have no keys yet,
 /// so a whole snapshot follows; until then they stay readable.
 pub(super) const FROM_1: &str = concat!(
     "
@@ -128,4 +153,4 @@ COMMIT;"
 );
 
 /// The version of [`SCHEMA`].
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;

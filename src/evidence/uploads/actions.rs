@@ -1,7 +1,7 @@
 //! What happens to an upload's row, in an open transaction. Files are handled before or after, never inside.
 
 use super::{
-    rules::{self, IDEMPOTENT_FOR, KEEP_FOR, UploadState},
+    rules::{self, IDEMPOTENT_FOR, KEEP_FOR, LEAST_HELD, UploadState},
     store::{self, Progress, UploadRow},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
         media::Facts,
         rules::{NewEvidence, Owner, Viewer},
     },
-    identity,
+    identity::standing,
 };
 
 /// What a creation asked for.
@@ -28,6 +28,8 @@ pub(super) struct Creation {
     pub(super) said: NewEvidence,
     pub(super) sha256: Option<String>,
     pub(super) key: Option<String>,
+    /// Bytes that unfinished uploads of one owner may hold.
+    pub(super) quota: u64,
 }
 
 impl Creation {
@@ -93,7 +95,34 @@ pub(super) fn plan(db: &mut Db, now: At, asked: &Creation) -> Result<Planned> {
             return Ok(Planned::Complete(row.id));
         }
     }
+    let held = held_by(db, &owner)?.saturating_add(asked.length.unwrap_or_default());
+    if u64::try_from(held).is_ok_and(|held| held > asked.quota) {
+        return Err(Code::UploadQuotaExceeded.into());
+    }
     Ok(Planned::Fresh)
+}
+
+/// Bytes that this owner's unfinished uploads hold or may come to hold. Each counts for something, or empty ones without
+/// end would be free.
+///
+/// # Errors
+/// The engine's own.
+pub(super) fn held_by(db: &mut Db, owner: &str) -> Result<i64> {
+    let held = store::uploads_held(db, owner)?;
+    Ok(held.iter().fold(0, |sum, (length, offset)| sum.saturating_add(length.unwrap_or(*offset).max(LEAST_HELD))))
+}
+
+/// On whose behalf whoever holds an upload's own key may go on with it. The key stands in for a token that has run out,
+/// not for a right that was taken away.
+///
+/// # Errors
+/// `not_found`, `device_revoked` or `account_disabled`.
+pub(super) fn holder(db: &mut Db, id: UploadId) -> Result<String> {
+    let row = any(db, id)?;
+    match standing::ended(db, row.device_id, row.user_id)?.first() {
+        Some((code, _)) => Err((*code).into()),
+        None => Ok(row.owner),
+    }
 }
 
 fn live_by_key(db: &mut Db, owner: &str, key: Option<&str>, since: At) -> Result<Option<UploadRow>> {
@@ -116,12 +145,7 @@ pub(super) fn create(tx: &mut Tx, id: UploadId, asked: &Creation) -> Result<(Upl
     if let Planned::Existing(row) = plan {
         return Ok((*row, false));
     }
-    if let Some(key) = &asked.key
-        && let Some(old) = store::upload_by_key(tx.db, &asked.owner.key(), key)?
-    {
-        // Dead or more than a day old: the key is free again.
-        store::upload_forget_key(tx.db, old.id)?;
-    }
+    free_key(tx, asked)?;
     let mut row = asked.row(tx, id);
     if let (Some(sha256), Some(size)) = (&asked.sha256, asked.length) {
         evidence::declare(tx, &asked.owner, NewEvidence { sha256: sha256.clone(), size, ..asked.said.clone() })?;
@@ -134,6 +158,16 @@ pub(super) fn create(tx: &mut Tx, id: UploadId, asked: &Creation) -> Result<(Upl
     }
     store::upload_add(tx.db, &row)?;
     Ok((row, !complete))
+}
+
+/// A key whose upload is dead or more than a day old is free again.
+fn free_key(tx: &mut Tx, asked: &Creation) -> Result<()> {
+    if let Some(key) = &asked.key
+        && let Some(old) = store::upload_by_key(tx.db, &asked.owner.key(), key)?
+    {
+        store::upload_forget_key(tx.db, old.id)?;
+    }
+    Ok(())
 }
 
 /// An upload of this owner.
@@ -240,21 +274,45 @@ pub(super) fn accept(tx: &mut Tx, id: UploadId, sha256: &str, size: i64, facts: 
     if let (Ok(UploadState::Accepted), Some(evidence)) = (row.state.parse(), row.evidence_id) {
         return Ok(evidence);
     }
+    let known = become_evidence(tx, &row, sha256, size, facts)?;
+    if store::upload_accept(tx.db, id, known, sha256)? { Ok(known) } else { Err(Code::UploadGone.into()) }
+}
+
+/// As [`create`] and [`accept`] at once, for a file that came whole with its creation and lies among the originals. Gives
+/// the row that answers the creation.
+///
+/// # Errors
+/// As [`plan`].
+pub(super) fn create_accepted(
+    tx: &mut Tx,
+    id: UploadId,
+    asked: &Creation,
+    sha256: &str,
+    facts: Facts,
+) -> Result<UploadRow> {
+    if let Planned::Existing(row) = plan(tx.db, At(tx.now), asked)? {
+        return Ok(*row);
+    }
+    free_key(tx, asked)?;
+    let mut row = asked.row(tx, id);
+    row.state = UploadState::Accepted.to_string();
+    row.durable_offset = asked.length.unwrap_or_default();
+    row.actual_sha256 = Some(sha256.to_owned());
+    row.evidence_id = Some(become_evidence(tx, &row, sha256, row.durable_offset, facts)?);
+    store::upload_add(tx.db, &row)?;
+    Ok(row)
+}
+
+/// Records the verified bytes of an upload as evidence. What became of its sender in the meantime is looked at now: it
+/// does not make the bytes less true, but it must be seen.
+fn become_evidence(tx: &mut Tx, row: &UploadRow, sha256: &str, size: i64, facts: Facts) -> Result<EvidenceId> {
     let sender = Owner { device_id: row.device_id, user_id: row.user_id };
     // It was readable at creation; a reader that has become stricter since must not lose the upload.
     let said = rules::declaration(&row.metadata).unwrap_or_default();
     let media_type = row.media_type.clone().unwrap_or_else(|| facts.media_type.to_owned());
     let said = NewEvidence { sha256: sha256.to_owned(), size, media_type, ..said };
-    let mut doubts = Vec::new();
-    if let Some(device) = row.device_id {
-        let device = identity::actions::device_known(tx.db, device)?;
-        doubts.extend(device.revoked_at.map(|at| ("device_revoked", at.0.to_rfc3339())));
-    }
+    let ended = standing::ended(tx.db, row.device_id, row.user_id)?;
+    let doubts = ended.into_iter().map(|(code, at)| (code.as_str(), at.0.to_rfc3339())).collect();
     let before = evidence::audience_of(tx.db, sha256)?;
-    let known = evidence::declare(tx, &sender, said.clone())?;
-    if !store::upload_accept(tx.db, id, known.id, sha256)? {
-        return Err(Code::UploadGone.into());
-    }
-    let evidence = evidence::store_bytes(tx, Arrived { said, facts, sender, before, doubts })?;
-    Ok(evidence.id)
+    Ok(evidence::store_bytes(tx, Arrived { said, facts, sender, before, doubts })?.id)
 }

@@ -1,12 +1,14 @@
-//! One request that brings bytes: takes the upload over, feeds the body to a [`Writer`], waits for its answer.
+//! One request that brings bytes: takes the upload over, leaves the body to a [`Writer`], waits for its answer.
 
 use super::{
     actions,
+    blocks::Tray,
     finish::{Verdict, await_verdict, blocking},
     live::{Claim, Guard},
     rules::{UploadState, one_digest},
+    source::Source,
     store::UploadRow,
-    writer::{Ended, Piece, Writer},
+    writer::{Ended, Writer},
 };
 use crate::{
     app::App,
@@ -19,19 +21,8 @@ use crate::{
 };
 use actix_web::error::PayloadError;
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::mpsc::{self, Sender},
-    time::{Instant, timeout},
-};
-
-/// How long a body may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
-/// What a body must bring in that time, bytes: 1 KiB/s.
-const LEAST: usize = 60 * 1024;
-/// Pieces between the connection and the disk; each is memory of an open upload, up to 128 KiB.
-const PIECES: usize = 1;
+use futures_util::Stream;
+use std::sync::Arc;
 
 /// What a request says about the bytes it brings.
 #[derive(Debug, Clone, Default)]
@@ -48,13 +39,20 @@ pub(super) struct Append {
     pub(super) content_length: Option<i64>,
 }
 
-/// Appends a body to an upload of this owner.
+/// Appends a body, whose beginning `begun` may hold, to an upload of this owner.
 ///
 /// # Errors
 /// What can be told before any byte was read; what happens afterwards is in [`Ended`].
-pub(super) async fn append<S>(app: &Arc<App>, owner: &str, id: UploadId, with: Append, body: S) -> Result<Ended>
+pub(super) async fn append<S>(
+    app: &Arc<App>,
+    owner: &str,
+    id: UploadId,
+    with: Append,
+    begun: Tray,
+    body: Source<S>,
+) -> Result<Ended>
 where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin + 'static,
 {
     let key = owner.to_owned();
     let row = app.db.read(move |db| actions::own(db, &key, id)).await?;
@@ -75,19 +73,26 @@ where
         return Ok(Ended::Refused(Code::OffsetMismatch.into(), row.durable_offset));
     }
     fits(&row, &with)?;
+    let room = room(app, &row, &with).await?;
     let (guard, row, file) = own_it(app, guard, row, &with).await?;
-    let (pieces, fed) = mpsc::channel(PIECES);
-    let writer = Writer::new(app.clone(), guard, row, file, with.checksum);
-    let task = tokio::spawn(writer.run(fed));
-    let slow = feed(body, pieces, with.content_length).await;
-    let ended = task.await.map_err(Error::internal)?;
-    Ok(match ended {
-        // The client may be alive and only slow: 409 makes it ask for the offset and go on, 400 would end it.
-        Ended::Refused(error, offset) if slow && error.code == Code::BodyInterrupted => {
-            Ended::Refused(Code::OffsetMismatch.with("the body came too slowly"), offset)
-        }
-        ended => ended,
-    })
+    let writer = Writer::new(app.clone(), guard, row, file, begun, room);
+    let writer = with.checksum.into_iter().fold(writer, Writer::checked);
+    actix_web::rt::spawn(writer.run(body)).await.map_err(Error::internal)
+}
+
+/// How many bytes more its owner may bring to this upload, as far as its length is not settled yet.
+async fn room(app: &App, row: &UploadRow, with: &Append) -> Result<i64> {
+    if row.length.is_some() {
+        return Ok(i64::MAX);
+    }
+    let (owner, own) = (row.owner.clone(), row.durable_offset);
+    let held = app.db.read(move |db| actions::held_by(db, &owner)).await?;
+    let quota = i64::try_from(app.config.quota_bytes).unwrap_or(i64::MAX);
+    let room = quota.saturating_sub(held).max(0);
+    if with.length.is_some_and(|length| length - own > room) {
+        return Err(Code::UploadQuotaExceeded.into());
+    }
+    Ok(room)
 }
 
 /// The answer of an upload that takes no more bytes; `None` when it does.
@@ -170,41 +175,4 @@ async fn own_it(app: &Arc<App>, mut guard: Guard, row: UploadRow, with: &Append)
 /// Whether a file of this length is more than the settings allow.
 pub(super) fn too_long(app: &App, length: i64) -> bool {
     u64::try_from(length).is_ok_and(|length| length > app.config.max_upload_bytes)
-}
-
-/// Moves the body to the writer until either ends. Says whether it was given up for being slow.
-async fn feed<S>(mut body: S, pieces: Sender<Piece>, content_length: Option<i64>) -> bool
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
-    let (mut total, mut lately, mut since) = (0_i64, 0_usize, Instant::now());
-    loop {
-        let next = tokio::select! {
-            next = timeout(SILENCE, body.next()) => next,
-            () = pieces.closed() => return false,
-        };
-        match next {
-            Ok(Some(Ok(bytes))) => {
-                total = total.saturating_add(i64::try_from(bytes.len()).unwrap_or(i64::MAX));
-                lately += bytes.len();
-                if !bytes.is_empty() && pieces.send(Piece::Bytes(bytes)).await.is_err() {
-                    return false;
-                }
-                if since.elapsed() >= SILENCE {
-                    if lately < LEAST {
-                        return true;
-                    }
-                    (lately, since) = (0, Instant::now());
-                }
-            }
-            // A body that is shorter than announced was cut, whatever the framework thinks.
-            Ok(None) if content_length.is_none_or(|announced| announced == total) => {
-                // The writer may have ended on its own; it says why.
-                drop(pieces.send(Piece::End).await);
-                return false;
-            }
-            Ok(None | Some(Err(_))) => return false,
-            Err(_) => return true,
-        }
-    }
 }

@@ -3,21 +3,32 @@
 use super::{
     actions::{self, Creation, Planned},
     append::too_long,
-    finish::{blocking, discard},
+    blocks::{Block, Tray},
+    finish::{self, blocking, discard},
     rules::UploadState,
+    source::{Next, Source},
     store::UploadRow,
 };
 use crate::{
     app::App,
     db::types::{At, UploadId},
     error::{Code, Result},
+    evidence::custody,
 };
+use actix_web::error::PayloadError;
+use bytes::Bytes;
+use futures_util::Stream;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long a whole file may take to come before its upload is recorded.
+const WHOLE_FOR: Duration = Duration::from_secs(2);
 
 /// The upload that answers a creation, and whether it is new. Its file is durable before its row is, and its row before
 /// anyone is told.
 ///
 /// # Errors
-/// `upload_too_large` for the settings or the disk, `idempotency_mismatch`.
+/// `upload_too_large` or `upload_quota_exceeded`, `storage_full`, `idempotency_mismatch`.
 pub(super) async fn create(app: &App, asked: Creation) -> Result<(UploadRow, bool)> {
     if asked.length.is_some_and(|length| too_long(app, length)) {
         return Err(Code::UploadTooLarge.with(format!("{} bytes at most", app.config.max_upload_bytes)));
@@ -35,7 +46,7 @@ pub(super) async fn create(app: &App, asked: Creation) -> Result<(UploadRow, boo
                 if disk.free_bytes()? < length.saturating_add(reserve) {
                     return Ok(false);
                 }
-                disk.stage(&id.to_string()).map(|()| true)
+                disk.stage(&id.to_string(), length).map(|()| true)
             });
             if !staged.await? {
                 return Err(Code::StorageFull.with("not enough free space"));
@@ -53,4 +64,93 @@ pub(super) async fn create(app: &App, asked: Creation) -> Result<(UploadRow, boo
         app.uploads.created(id, row.writer_epoch).await;
     }
     Ok((row, is_new))
+}
+
+/// Takes a file that comes whole with its creation: its bytes are made durable, read back and given their place, then one
+/// transaction records the upload, the evidence and all that depends on it. Until then nobody knows of the upload, so a
+/// crash leaves at most a file that nothing names.
+///
+/// `None` when it does not go this way: it is known already, came slowly or not whole, has another digest, or the
+/// originals' store is down. Then what came is in `tray`, the rest in `body`, and the upload goes the usual way.
+///
+/// # Errors
+/// As [`create`].
+pub(super) async fn create_whole<S>(
+    app: &App,
+    asked: &Creation,
+    tray: &mut Tray,
+    body: &mut Source<S>,
+) -> Result<Option<UploadRow>>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let (probe, now) = (asked.clone(), At(app.env.now()));
+    if !matches!(app.db.read(move |db| actions::plan(db, now, &probe)).await?, Planned::Fresh)
+        || !gather(tray, body).await
+    {
+        return Ok(None);
+    }
+    let (id, length) = (UploadId(app.env.id()), asked.length.unwrap_or_default());
+    let (disk, reserve, blocks) = (app.blobs.clone(), app.config.reserve_bytes, tray.take());
+    let began = Instant::now();
+    let work = move || {
+        if disk.free_bytes()? < reserve.saturating_add(u64::try_from(length).unwrap_or_default()) {
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        let sha256 = disk.stage_whole(&id.to_string(), blocks.iter().map(Block::bytes))?;
+        Ok((sha256, blocks))
+    };
+    let (sha256, blocks) = blocking(work).await?;
+    app.uploads.metrics.synced(began.elapsed());
+    if asked.sha256.as_ref().is_some_and(|declared| *declared != sha256) {
+        discard(app, id).await;
+        tray.put_back(blocks);
+        body.put_back(Next::End);
+        return Ok(None);
+    }
+    custody::sweep::admit(app, &sha256, asked.owner).await?;
+    let facts = match finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await {
+        Ok(facts) => facts,
+        Err(error) => {
+            tracing::error!(%error, "a file did not get to the originals; as an upload it can wait for them");
+            discard(app, id).await;
+            tray.put_back(blocks);
+            body.put_back(Next::End);
+            return Ok(None);
+        }
+    };
+    drop(blocks);
+    let asked = asked.clone();
+    let row = app.db.write(move |tx| actions::create_accepted(tx, id, &asked, &sha256, facts)).await?;
+    // A bucket took a copy.
+    discard(app, id).await;
+    app.uploads.metrics.received(length);
+    app.uploads.metrics.accepted(length);
+    app.uploads.metrics.finished(began.elapsed());
+    Ok(Some(row))
+}
+
+/// Whether the whole body came while there was memory and time; what came is in the tray in any case.
+async fn gather<S>(tray: &mut Tray, body: &mut Source<S>) -> bool
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
+    let until = Instant::now() + WHOLE_FOR;
+    while let Ok(next) = timeout_at(until, body.next()).await {
+        match next {
+            Next::Bytes(bytes) => {
+                let taken = tray.fill(&bytes);
+                if taken < bytes.len() {
+                    body.put_back(Next::Bytes(bytes.slice(taken..)));
+                    return false;
+                }
+            }
+            Next::End => return true,
+            end => {
+                body.put_back(end);
+                return false;
+            }
+        }
+    }
+    false
 }

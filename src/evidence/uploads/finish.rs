@@ -1,7 +1,8 @@
 //! The end of an upload: its stored bytes are read back, hashed, and become evidence or are put aside.
 //!
-//! Everything here may be interrupted and done again: the file is found in `staging/` or, by its digest, among the
-//! originals, and the last step is one transaction.
+//! Everything here may be interrupted and done again, by this process or another: the file is found in `staging/` or, by
+//! its digest, among the originals, and the last step is one transaction. A store of originals that is down leaves the
+//! upload undecided, and nothing lost.
 
 use super::{actions, live::Guard, rules::UploadState, store::UploadRow};
 use crate::{
@@ -10,11 +11,16 @@ use crate::{
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
     evidence::{
+        custody,
         media::{self, Facts},
-        rules::OCTETS,
+        rules::{OCTETS, Owner},
     },
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    io::{self, BufReader},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::sync::Semaphore;
 
 /// Files read back at the same time: more would only make the disk seek.
@@ -41,16 +47,17 @@ pub(super) enum Verdict {
     },
     /// Its bytes are not there any more.
     Lost,
-    /// The disk or the database failed; it will be tried again.
+    /// The disk, the store or the database failed, or another process is at it; it will be tried again.
     Undecided,
 }
 
-/// Verifies an upload in state `finalizing`. The caller holds its lock.
-pub(super) async fn finish(app: &Arc<App>, row: UploadRow) -> Verdict {
+/// Verifies an upload in state `finalizing`. The caller holds its lock. `read` is the digest of the stored bytes, when
+/// they were read back while the rest arrived; otherwise they are read now.
+pub(super) async fn finish(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Verdict {
     let id = row.id;
-    match decide(app, row).await {
+    match decide(app, row, read).await {
         Ok(verdict) => {
-            if !matches!(verdict, Verdict::Accepted { .. }) {
+            if matches!(verdict, Verdict::Rejected { .. } | Verdict::Lost) {
                 tracing::warn!(upload = %id, ?verdict, "an upload was not accepted");
             }
             verdict
@@ -71,7 +78,7 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     let app = app.clone();
     // A task of its own: the verification goes on when the request that waits for it is given up.
     let task = tokio::spawn(async move {
-        let verdict = finish(&app, row).await;
+        let verdict = finish(&app, row, None).await;
         drop(guard);
         verdict
     });
@@ -81,9 +88,11 @@ pub(super) async fn await_verdict(app: &Arc<App>, guard: Guard, row: UploadRow) 
     }
 }
 
-async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
-    let _turn = READERS.acquire().await.map_err(Error::internal)?;
+async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<Verdict> {
     let id = row.id;
+    let disk = app.blobs.clone();
+    // Before the row is read: what another process did while it had the right must be seen.
+    let Some(_held) = blocking(move || disk.hold(&id.to_string())).await? else { return Ok(Verdict::Undecided) };
     let row = app.db.read(move |db| actions::any(db, id)).await?;
     match row.state.parse()? {
         UploadState::Finalizing => {}
@@ -96,7 +105,14 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
     }
     let length = row.length.unwrap_or(row.durable_offset);
     let size = u64::try_from(length).map_err(Error::internal)?;
-    let Some((sha256, published)) = find(app, &row, size).await? else {
+    let found = match read {
+        Some(sha256) => Some((sha256, false)),
+        None => {
+            let _turn = READERS.acquire().await.map_err(Error::internal)?;
+            find(app, &row, size).await?
+        }
+    };
+    let Some((sha256, published)) = found else {
         app.db.write(move |tx| actions::lose(tx, id)).await?;
         return Ok(Verdict::Lost);
     };
@@ -114,15 +130,20 @@ async fn decide(app: &Arc<App>, row: UploadRow) -> Result<Verdict> {
         let actual = sha256.clone();
         app.db.write(move |tx| actions::set_actual(tx, id, &actual)).await?;
     }
-    let facts = publish(app, &row, &sha256, published).await?;
+    custody::sweep::admit(app, &sha256, Owner { device_id: row.device_id, user_id: row.user_id }).await?;
+    // A process that another one took the upload over from may not know it yet, and still write.
+    let alone = row.writer_epoch == 0;
+    let facts = publish(app, id, row.media_type, &sha256, published, alone).await?;
     let digest = sha256.clone();
     let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;
+    // Not before the row says so: until then it is what a second attempt begins with.
+    discard(app, id).await;
     Ok(Verdict::Accepted { evidence, sha256 })
 }
 
 /// Reads the bytes back from the disk: their digest, and whether they lie among the originals already.
 async fn find(app: &App, row: &UploadRow, size: u64) -> Result<Option<(String, bool)>> {
-    let (disk, name) = (app.blobs.clone(), row.id.to_string());
+    let (disk, originals, name) = (app.blobs.clone(), app.originals.clone(), row.id.to_string());
     let known = row.declared_sha256.clone().or_else(|| row.actual_sha256.clone());
     blocking(move || {
         if let Resumed::Ready(_) = disk.resume(&name, size)?
@@ -132,20 +153,34 @@ async fn find(app: &App, row: &UploadRow, size: u64) -> Result<Option<(String, b
         }
         // A crash after the move: then the original is there under the digest that was expected.
         let Some(known) = known else { return Ok(None) };
-        let original = disk.verify(&known)?;
+        let original = originals.verify(&known)?;
         Ok(original.filter(|(sha256, length)| *sha256 == known && *length == size).map(|(sha256, _)| (sha256, true)))
     })
     .await
 }
 
-async fn publish(app: &App, row: &UploadRow, sha256: &str, published: bool) -> Result<Facts> {
-    let (disk, name, sha256) = (app.blobs.clone(), row.id.to_string(), sha256.to_owned());
-    let media_type = row.media_type.clone().unwrap_or_else(|| OCTETS.to_owned());
+/// Brings a verified file to the originals, unless it is there already, and says what it tells about itself. `alone`:
+/// nobody else can have the staged file open.
+pub(super) async fn publish(
+    app: &App,
+    id: UploadId,
+    media_type: Option<String>,
+    sha256: &str,
+    published: bool,
+    alone: bool,
+) -> Result<Facts> {
+    let (disk, originals) = (app.blobs.clone(), app.originals.clone());
+    let (name, sha256) = (id.to_string(), sha256.to_owned());
+    let media_type = media_type.unwrap_or_else(|| OCTETS.to_owned());
     blocking(move || {
-        if !published {
-            disk.publish(&name, &sha256)?;
+        if published {
+            let (source, _) = originals.open(&sha256)?.ok_or(io::ErrorKind::NotFound)?;
+            return Ok(media::read_from(&mut BufReader::new(source), &media_type));
         }
-        Ok(media::read(&disk.original(&sha256), &media_type))
+        let staged = disk.staged(&name);
+        let facts = media::read(&staged, &media_type);
+        originals.put(&staged, &sha256, alone)?;
+        Ok(facts)
     })
     .await
 }
@@ -158,9 +193,9 @@ pub(super) async fn discard(app: &App, id: UploadId) {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(|error| match error.kind() {
-        std::io::ErrorKind::StorageFull => Error { cause: Some(error.to_string()), ..Code::StorageFull.into() },
+        io::ErrorKind::StorageFull => Error { cause: Some(error.to_string()), ..Code::StorageFull.into() },
         _ => Error::internal(error),
     })
 }

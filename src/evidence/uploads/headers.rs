@@ -199,6 +199,46 @@ mod tests {
         }
     }
 
+    /// Right headers with bytes changed, doubled, cut and joined at random: each is read or refused.
+    #[test]
+    fn no_text_makes_a_reader_panic() {
+        let seeds = [
+            "filename 5LqVLmpwZw==,is_confidential, empty ".to_owned(),
+            format!("sha-512=:AAAA:, sha-256=:{EMPTY_B64}:;a=1"),
+            "sha1 2jmj7l5rSw0yVb/vlWAYkK/YBwk=".to_owned(),
+            "9223372036854775807".to_owned(),
+            "application/offset+octet-stream; a=b".to_owned(),
+        ];
+        let mut state = 7_u64;
+        let mut dice = |sides: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % sides.max(1)
+        };
+        for _ in 0..20_000 {
+            let mut text: Vec<char> = seeds[dice(seeds.len())].chars().collect();
+            for _ in 0..=dice(6) {
+                let at = dice(text.len() + 1);
+                match dice(4) {
+                    0 => text.insert(at, ['\0', ' ', ',', '=', ':', '"', '井', '\u{10FFFF}', '9'][dice(9)]),
+                    1 => text.truncate(at),
+                    2 => text.extend_from_within(at..),
+                    _ => text.extend(seeds[dice(seeds.len())].chars()),
+                }
+            }
+            let text: String = text.into_iter().collect();
+            if let Ok(pairs) = metadata(&text) {
+                assert!(pairs.len() <= MAX_METADATA_KEYS);
+            }
+            if let Ok((algorithm, value)) = checksum(&text) {
+                assert_eq!(value.len(), algorithm.length());
+            }
+            if let Ok(Some(sha256)) = repr_digest(&text) {
+                assert_eq!(sha256.len(), 64);
+            }
+            drop((count("n", &text), length(Some(&text), None), idempotency_key(&text), is_offset_octets(Some(&text))));
+        }
+    }
+
     #[test]
     fn keys_types_and_dates_have_their_form() {
         assert_eq!(idempotency_key("\"8e03978e-40d5\"").unwrap(), "8e03978e-40d5");

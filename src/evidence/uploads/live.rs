@@ -6,7 +6,7 @@
 //! writer takes each piece of its body under the same lock. Without that, duplicates of a request stop each other and
 //! nobody wins.
 
-use super::rules::WRITERS;
+use super::{blocks::Blocks, metrics::Metrics, rules::WRITERS, writer::ReadBack};
 use crate::{
     db::types::UploadId,
     error::{Code, Error, Result},
@@ -39,6 +39,10 @@ pub struct Uploads {
     entries: Mutex<HashMap<UploadId, Arc<Entry>>>,
     writers: Mutex<HashMap<String, usize>>,
     closing: AtomicBool,
+    /// Memory for bytes on their way.
+    pub(super) blocks: Blocks,
+    /// What is counted.
+    pub(super) metrics: Metrics,
 }
 
 #[derive(Default)]
@@ -55,6 +59,8 @@ pub(super) struct Held {
     pub(super) epoch: Option<i64>,
     /// The file was compared with the durable offset since the start of this process.
     pub(super) checked: bool,
+    /// The file as far as it was read back, while only this process has written it.
+    pub(super) read: Option<ReadBack>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -64,6 +70,8 @@ enum Work {
     Writing {
         reached: i64,
         stopped: bool,
+        /// For somebody who does not care at which offset.
+        over: bool,
     },
     Verifying,
 }
@@ -95,7 +103,7 @@ impl Drop for Guard {
 impl Guard {
     /// Says that writing begins at `offset`.
     pub(super) fn writing(&self, offset: i64) {
-        *lock(&self.entry.work) = Work::Writing { reached: offset, stopped: false };
+        *lock(&self.entry.work) = Work::Writing { reached: offset, stopped: false, over: false };
     }
 
     /// Says that verification begins: nobody can stop that.
@@ -106,12 +114,18 @@ impl Guard {
     /// Counts `bytes` as received, unless the writer was told to stop. A piece that was counted must be kept.
     pub(super) fn receive(&self, bytes: i64) -> bool {
         match &mut *lock(&self.entry.work) {
-            Work::Writing { reached, stopped: false } => {
+            Work::Writing { reached, stopped: false, .. } => {
                 *reached += bytes;
                 true
             }
             _ => false,
         }
+    }
+
+    /// Whether a stopped writer may still take what has arrived already. Not when another waits to write at the very
+    /// offset it has reached.
+    pub(super) fn may_drain(&self) -> bool {
+        matches!(*lock(&self.entry.work), Work::Writing { over: true, .. })
     }
 
     /// Returns once the writer is told to stop.
@@ -168,7 +182,7 @@ impl Uploads {
     /// Remembers that this process may write a new upload: no other can know its id yet.
     pub(super) async fn created(&self, id: UploadId, epoch: i64) {
         let entry = self.entry(id);
-        *entry.lock.lock().await = Held { epoch: Some(epoch), checked: true };
+        *entry.lock.lock().await = Held { epoch: Some(epoch), checked: true, read: Some(ReadBack::default()) };
     }
 
     /// A place for one more open PATCH of this owner.
@@ -186,6 +200,11 @@ impl Uploads {
         }
         *count += 1;
         Ok(Place { uploads: self, owner: owner.to_owned() })
+    }
+
+    /// Bodies that are being taken.
+    pub(super) fn bodies(&self) -> usize {
+        lock(&self.writers).values().sum()
     }
 
     /// The server stops: every writer makes durable what it has, and no new one begins.
@@ -227,7 +246,7 @@ impl Entry {
     fn stop_writer_at(&self, offset: i64) -> bool {
         let mut work = lock(&self.work);
         match &mut *work {
-            Work::Writing { reached, stopped } if *reached == offset => {
+            Work::Writing { reached, stopped, .. } if *reached == offset => {
                 *stopped = true;
                 self.stop.notify_one();
                 true
@@ -239,8 +258,8 @@ impl Entry {
     }
 
     fn stop_writer(&self) {
-        if let Work::Writing { stopped, .. } = &mut *lock(&self.work) {
-            *stopped = true;
+        if let Work::Writing { stopped, over, .. } = &mut *lock(&self.work) {
+            (*stopped, *over) = (true, true);
             self.stop.notify_one();
         }
     }

@@ -6,11 +6,13 @@
 use super::{
     actions::{self, Creation},
     append::{Append, append},
-    create::create,
+    blocks::Tray,
+    create::{create, create_whole},
     finish::{Verdict, await_verdict, blocking, discard},
     headers,
     live::Claim,
-    rules::{self, UploadState, one_digest},
+    rules::{self, UploadState, WHOLE, one_digest},
+    source::Source,
     store::UploadRow,
     writer::Ended,
 };
@@ -19,10 +21,7 @@ use crate::{
     blob::digest::{self, Algorithm},
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
-    evidence::{
-        routes::parties,
-        rules::{Owner, Viewer},
-    },
+    evidence::routes::parties,
     http::{
         auth::{self, Caller},
         problem::catalogue,
@@ -98,46 +97,66 @@ async fn creation(app: &Arc<App>, request: &HttpRequest, body: web::Payload) -> 
     let named = Some(said.sha256.clone()).filter(|sha256| !sha256.is_empty());
     let sha256 = one_digest(named.as_deref(), repr_digest(request)?)?;
     let idempotency = text(request, "idempotency-key")?.map(headers::idempotency_key).transpose()?;
+    if app.config.require_digest && sha256.is_none() {
+        return Err(Code::TusHeaderInvalid.with("a SHA-256 is required: Repr-Digest, or sha256 in Upload-Metadata"));
+    }
     let begins = headers::is_offset_octets(text(request, "content-type")?);
     let with = Append { checksum: checksum(request)?, content_length: content_length(request)?, ..Append::default() };
     if begins && length.zip(with.content_length).is_some_and(|(length, body)| body > length) {
         return Err(Code::LengthExceeded.into());
     }
-    let asked = Creation { owner, viewer, length, metadata, said, sha256, key: idempotency };
+    let quota = app.config.quota_bytes;
+    let asked = Creation { owner, viewer, length, metadata, said, sha256, key: idempotency, quota };
+    let (mut body, mut begun) = (Source::new(body, with.content_length), Tray::new(&app.uploads.blocks));
+    let is_whole = length == with.content_length && length.is_some_and(|length| (1..=WHOLE).contains(&length));
+    if begins && is_whole && with.checksum.is_none() {
+        let _place = app.uploads.place(&key)?;
+        if let Some(row) = create_whole(app, &asked, &mut begun, &mut body).await? {
+            return Ok(created(app, &row, Ok(Ended::At(row.durable_offset))));
+        }
+    }
     let (row, is_new) = create(app, asked).await?;
-    let location = format!("{BASE}/{}", row.id);
     let ended = if is_new && begins {
-        append(app, &key, row.id, with, body).await
+        append(app, &key, row.id, with, begun, body).await
     } else if is_new && length == Some(0) {
-        let nothing = futures_util::stream::empty();
-        append(app, &key, row.id, Append { content_length: Some(0), ..Append::default() }, nothing).await
+        let (nothing, with) = (futures_util::stream::empty(), Append { content_length: Some(0), ..Append::default() });
+        append(app, &key, row.id, with, begun, Source::new(nothing, Some(0))).await
     } else {
         Ok(Ended::At(row.durable_offset))
     };
+    Ok(created(app, &row, ended))
+}
+
+/// The answer to a creation. The address holds the upload's own key: whoever was given it may go on when the token that
+/// began it has run out. Stock clients keep nothing but this address, and begin anew after a 401.
+fn created(app: &App, row: &UploadRow, ended: Result<Ended>) -> HttpResponse {
     let mut response = match ended {
         Ok(Ended::At(offset)) => {
             let mut response = HttpResponse::Created().finish();
             put(&mut response, "upload-offset", &offset.to_string());
+            if let (Some(evidence), Some(sha256)) = (row.evidence_id, &row.actual_sha256) {
+                became(&mut response, evidence, sha256);
+            }
             response
         }
         Ok(Ended::Decided(Verdict::Accepted { evidence, sha256 })) => {
             let mut response = HttpResponse::Created().finish();
-            put(&mut response, "upload-offset", &length.unwrap_or_default().to_string());
+            put(&mut response, "upload-offset", &row.length.unwrap_or_default().to_string());
             became(&mut response, evidence, &sha256);
             response
         }
         ended => after(ended, row.length),
     };
-    put(&mut response, "location", &location);
+    put(&mut response, "location", &format!("{BASE}/{}?key={}", row.id, app.keys.mark(&marked(row.id))));
     // Only what is unfinished expires.
     if row.evidence_id.is_none() && !response.headers().contains_key("content-location") {
         put(&mut response, "upload-expires", &headers::http_date(row.expires_at.0));
     }
-    Ok(response)
+    response
 }
 
 /// How far is it? Stops whoever writes, so that the answer is the truth and the next PATCH is not refused.
-#[utoipa::path(head, path = "/uploads/{id}", tag = "uploads", params(("id" = UploadId, Path)), responses((status = 200), (status = 410), (status = 423)))]
+#[utoipa::path(head, path = "/uploads/{id}", tag = "uploads", params(("id" = UploadId, Path), ("key" = Option<String>, Query, description = "as Location gave it; instead of a token")), responses((status = 200), (status = 410), (status = 423)))]
 #[route("/uploads/{id}", method = "HEAD")]
 async fn upload_head(app: web::Data<App>, request: HttpRequest, id: web::Path<UploadId>) -> HttpResponse {
     head(&app.into_inner(), &request, *id).await
@@ -146,7 +165,7 @@ async fn upload_head(app: web::Data<App>, request: HttpRequest, id: web::Path<Up
 async fn head(app: &Arc<App>, request: &HttpRequest, id: UploadId) -> HttpResponse {
     let found = async {
         version(request)?;
-        let key = owner(app, request).await?.key();
+        let key = holder(app, request, id).await?;
         truth(app, &key, id).await
     };
     match found.await {
@@ -195,6 +214,7 @@ async fn truth(app: &Arc<App>, key: &str, id: UploadId) -> Result<UploadRow> {
     tag = "uploads",
     params(
         ("id" = UploadId, Path),
+        ("key" = Option<String>, Query, description = "as Location gave it; instead of a token"),
         ("Tus-Resumable" = String, Header, description = "1.0.0"),
         ("Upload-Offset" = i64, Header),
         ("Upload-Checksum" = Option<String>, Header, description = "sha1, sha256 or crc32 of this body"),
@@ -216,7 +236,7 @@ async fn upload_append(
 
 async fn bring(app: &Arc<App>, request: &HttpRequest, id: UploadId, body: web::Payload) -> Result<HttpResponse> {
     version(request)?;
-    let key = owner(app, request).await?.key();
+    let key = holder(app, request, id).await?;
     if !headers::is_offset_octets(text(request, "content-type")?) {
         return Err(Code::MediaTypeUnsupported.with("application/offset+octet-stream"));
     }
@@ -230,10 +250,14 @@ async fn bring(app: &Arc<App>, request: &HttpRequest, id: UploadId, body: web::P
         content_length: content_length(request)?,
     };
     let length = with.length;
-    let ended = append(app, &key, id, with, body).await;
+    let (begun, body) = (Tray::new(&app.uploads.blocks), Source::new(body, with.content_length));
+    let ended = append(app, &key, id, with, begun, body).await;
     let row = app.db.read(move |db| actions::any(db, id)).await;
     let length = row.as_ref().ok().and_then(|row| row.length).or(length);
     let mut response = after(ended, length);
+    if response.status() == StatusCode::CONFLICT {
+        app.uploads.metrics.conflict();
+    }
     if let Ok(row) = row
         && row.state == UploadState::Open.as_str()
     {
@@ -281,7 +305,11 @@ fn after(ended: Result<Ended>, length: Option<i64>) -> HttpResponse {
 }
 
 /// Give an upload up.
-#[utoipa::path(tag = "uploads", params(("id" = UploadId, Path)), responses((status = 204), (status = 403), (status = 410)))]
+#[utoipa::path(
+    tag = "uploads",
+    params(("id" = UploadId, Path), ("key" = Option<String>, Query, description = "as Location gave it; instead of a token")),
+    responses((status = 204), (status = 403), (status = 410))
+)]
 #[delete("/uploads/{id}")]
 async fn upload_remove(app: web::Data<App>, request: HttpRequest, id: web::Path<UploadId>) -> HttpResponse {
     answer(removal(&app.into_inner(), &request, *id).await)
@@ -289,7 +317,7 @@ async fn upload_remove(app: web::Data<App>, request: HttpRequest, id: web::Path<
 
 async fn removal(app: &Arc<App>, request: &HttpRequest, id: UploadId) -> Result<HttpResponse> {
     version(request)?;
-    let key = owner(app, request).await?.key();
+    let key = holder(app, request, id).await?;
     app.db.read(move |db| actions::own(db, &key, id)).await?;
     let _guard = app.uploads.take(id, Claim::Over).await?;
     app.db.write(move |tx| actions::remove(tx, id)).await?;
@@ -300,7 +328,11 @@ async fn removal(app: &Arc<App>, request: &HttpRequest, id: UploadId) -> Result<
 /// PATCH, HEAD or DELETE for clients that can't send them: `X-HTTP-Method-Override` names the method.
 #[utoipa::path(
     tag = "uploads",
-    params(("id" = UploadId, Path), ("X-HTTP-Method-Override" = String, Header)),
+    params(
+        ("id" = UploadId, Path),
+        ("key" = Option<String>, Query, description = "as Location gave it; instead of a token"),
+        ("X-HTTP-Method-Override" = String, Header),
+    ),
     request_body(content = Vec<u8>, content_type = "application/offset+octet-stream"),
     responses((status = 200), (status = 204), (status = 405))
 )]
@@ -381,11 +413,27 @@ async fn caller(app: &App, request: &HttpRequest) -> Result<Caller> {
     auth::authenticate(app, auth::bearer(request)?).await
 }
 
-/// Whose uploads the request is about. A device that was revoked in mid upload may still end it: what it took before is
-/// evidence all the same, and is marked.
-async fn owner(app: &App, request: &HttpRequest) -> Result<Owner> {
-    let (owner, _): (Owner, Viewer) = parties(&caller(app, request).await?);
-    Ok(owner)
+/// On whose behalf a request goes on with an upload: that of its token, or of the upload's own key when the token has run
+/// out or is somebody else's. A device that was revoked in mid upload may still end it with its own token: what it took
+/// before is evidence all the same, and is marked. The key alone does not help it.
+async fn holder(app: &App, request: &HttpRequest, id: UploadId) -> Result<String> {
+    let by_token = caller(app, request).await.map(|caller| parties(&caller).0.key());
+    let pairs = request.query_string().split('&').filter_map(|pair| pair.split_once('='));
+    let Some((_, mark)) = pairs.into_iter().find(|(name, _)| *name == "key") else { return by_token };
+    if !app.keys.is_marked(&marked(id), mark) {
+        return by_token;
+    }
+    app.db
+        .read(move |db| match by_token {
+            Ok(key) if actions::own(db, &key, id).is_ok() => Ok(key),
+            _ => actions::holder(db, id),
+        })
+        .await
+}
+
+/// What the key of an upload is a mark of.
+fn marked(id: UploadId) -> String {
+    format!("upload {id}")
 }
 
 fn version(request: &HttpRequest) -> Result<()> {

@@ -4,7 +4,7 @@ use super::headers;
 use crate::{
     blob::digest,
     error::{Code, Error, Result},
-    evidence::rules::{Gps, NewEvidence, OCTETS, filename, media_type},
+    evidence::rules::{Gps, NewEvidence, OCTETS, Sidecar, filename, media_type},
     identity::rules::text_enum,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -39,13 +39,18 @@ pub const REMEMBER_FOR: TimeDelta = TimeDelta::days(30);
 pub const IDEMPOTENT_FOR: TimeDelta = TimeDelta::hours(24);
 /// Open PATCH requests of one owner.
 pub const WRITERS: usize = 4;
+/// What an unfinished upload counts for at least, bytes.
+pub const LEAST_HELD: i64 = 4096;
+/// The longest file that is taken as a whole when it comes with its creation, bytes.
+pub const WHOLE: i64 = 1024 * 1024;
 /// The longest body with an `Upload-Checksum`, bytes: nothing of it survives a cut.
 pub const MAX_CHECKED: i64 = 64 * 1024 * 1024;
 
 /// What the metadata of an upload declares about the file.
 ///
 /// Keys: `sha256` (hexadecimal or base64), `filename`, `filetype`, `captured_at` (RFC 3339), `lat`, `lon`, `datum`,
-/// `accuracy_m`, `fix_age_s`, `source`, `case_id`, `role`; all others are kept as they are. An empty value counts as
+/// `accuracy_m`, `fix_age_s`, `source`, `case_id`, `role`, `sidecar_of` (the digest of the recording beside which a track
+/// lies, whose positions are then in `datum`); all others are kept as they are. An empty value counts as
 /// absent.
 ///
 /// # Errors
@@ -64,17 +69,13 @@ pub fn declaration(text: &str) -> Result<NewEvidence> {
         Some(v) => digest::sha256_text(v).ok_or_else(|| wrong("sha256", "64 hexadecimal digits or base64"))?,
         None => String::new(),
     };
+    let datum = text("datum")?.unwrap_or("wgs84").parse().map_err(|_| wrong("datum", "unknown"))?;
     // Read before it is known whether there is a place: rubbish is told with or without one.
     let (accuracy_m, fix_age_s) = (number("accuracy_m")?, number("fix_age_s")?);
     let gps = match (number("lat")?, number("lon")?) {
-        (Some(lat), Some(lon)) => Some(Gps {
-            lat,
-            lon,
-            datum: text("datum")?.unwrap_or("wgs84").parse().map_err(|_| wrong("datum", "unknown"))?,
-            accuracy_m,
-            fix_age_s,
-            source: text("source")?.map(str::to_owned),
-        }),
+        (Some(lat), Some(lon)) => {
+            Some(Gps { lat, lon, datum, accuracy_m, fix_age_s, source: text("source")?.map(str::to_owned) })
+        }
         (None, None) => None,
         _ => return Err(wrong("lat", "lat and lon belong together")),
     };
@@ -93,6 +94,7 @@ pub fn declaration(text: &str) -> Result<NewEvidence> {
         gps,
         case_id,
         role: text("role")?.map(str::to_owned),
+        sidecar: text("sidecar_of")?.map(|of| Sidecar { of_sha256: of.to_owned(), datum }),
     };
     // Checked now, so that it can't fail when the bytes have travelled.
     let probe = NewEvidence { sha256: "0".repeat(64), ..new.clone() };

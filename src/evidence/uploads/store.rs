@@ -90,6 +90,20 @@ pub(super) fn upload_by_digest(
         .optional()?)
 }
 
+/// Length, if known, and durable offset of this owner's uploads that hold space.
+pub(super) fn uploads_held(db: &mut Db, owner: &str) -> Result<Vec<(Option<i64>, i64)>> {
+    Ok(uploads::table
+        .filter(uploads::owner.eq(owner))
+        .filter(uploads::state.eq_any(["open", "finalizing", "rejected"]))
+        .select((uploads::length, uploads::durable_offset))
+        .load(db)?)
+}
+
+/// How many uploads are in this state.
+pub(super) fn uploads_count(db: &mut Db, state: &str) -> Result<i64> {
+    Ok(uploads::table.filter(uploads::state.eq(state)).count().get_result(db)?)
+}
+
 pub(super) fn upload_forget_key(db: &mut Db, id: UploadId) -> Result<()> {
     diesel::update(uploads::table.find(id)).set(uploads::idempotency_key.eq(None::<String>)).execute(db)?;
     Ok(())

@@ -4,12 +4,16 @@ use super::{
     Uploads, actions,
     finish::{self, discard},
     live::Claim,
+    metrics::Moment,
     rules::{REMEMBER_FOR, UploadState},
     store,
 };
 use crate::{
     app::App,
-    db::types::{At, UploadId},
+    db::{
+        Db,
+        types::{At, UploadId},
+    },
     error::Result,
 };
 use chrono::{DateTime, Utc};
@@ -58,6 +62,19 @@ async fn told_to_stop() {
     }
 }
 
+/// What a monitoring system is told about uploads.
+///
+/// # Errors
+/// When the database or the disk does not answer.
+pub async fn metrics_text(app: &App) -> Result<String> {
+    let count = |db: &mut Db, state: UploadState| store::uploads_count(db, state.as_str());
+    let (open, finalizing) =
+        app.db.read(move |db| Ok((count(db, UploadState::Open)?, count(db, UploadState::Finalizing)?))).await?;
+    let disk = app.blobs.clone();
+    let free = finish::blocking(move || disk.free_bytes()).await?;
+    Ok(app.uploads.metrics.text(Moment { open, finalizing, bodies: app.uploads.bodies(), free }))
+}
+
 /// Verifies uploads whose verification was interrupted. Returns how many were decided.
 ///
 /// # Errors
@@ -69,7 +86,7 @@ pub async fn resume(app: &Arc<App>) -> Result<usize> {
         let row = app.db.read(move |db| actions::any(db, id)).await?;
         guard.verifying();
         if row.state == UploadState::Finalizing.as_str()
-            && !matches!(finish::finish(app, row).await, finish::Verdict::Undecided)
+            && !matches!(finish::finish(app, row, None).await, finish::Verdict::Undecided)
         {
             decided += 1;
         }

@@ -12,24 +12,28 @@ pub(super) fn draw(seed: u64, width: u32, height: u32, step: u32) -> RgbImage {
 
     let sky = colour(&mut noise, 120, 100);
     canvas.sky(sky, height * 5 / 8);
-    for house in 0..6 {
-        let (left, tall) = (house * 11 + noise.below(3), 10 + noise.below(18));
+    // No two streets have the same lines, or a hash of pictures would take all streets for one.
+    let (ground, mut left) = (24 + noise.below(10), 0);
+    while left < 64 {
+        let (wide, tall) = (5 + noise.below(10), 8 + noise.below(16));
         let wall = colour(&mut noise, 90, 120);
-        canvas.fill(left * unit_x, (30 - tall) * unit_y, 9 * unit_x, tall * unit_y, wall);
+        canvas.fill(left * unit_x, (ground - tall) * unit_y, wide * unit_x, tall * unit_y, wall);
         for window in 0..tall / 4 {
-            let glass = colour(&mut noise, 40, 160);
-            canvas.fill((left + 1) * unit_x, (31 - tall + window * 4) * unit_y, 2 * unit_x, 2 * unit_y, glass);
-            canvas.fill((left + 5) * unit_x, (31 - tall + window * 4) * unit_y, 2 * unit_x, 2 * unit_y, glass);
+            let (glass, top) = (colour(&mut noise, 40, 160), ground + 1 - tall + window * 4);
+            canvas.fill((left + 1) * unit_x, top * unit_y, 2 * unit_x, 2 * unit_y, glass);
+            canvas.fill((left + wide - 3) * unit_x, top * unit_y, 2 * unit_x, 2 * unit_y, glass);
         }
+        left += wide + noise.below(4);
     }
-    canvas.fill(0, 30 * unit_y, width, 4 * unit_y, [150, 148, 140]);
-    canvas.fill(0, 34 * unit_y, width, height, [70, 70, 74]);
-    for dash in 0..8 {
-        canvas.fill(dash * 8 * unit_x, 40 * unit_y, 4 * unit_x, unit_y, [225, 220, 200]);
+    canvas.fill(0, ground * unit_y, width, 4 * unit_y, [150, 148, 140]);
+    canvas.fill(0, (ground + 4) * unit_y, width, height, [70, 70, 74]);
+    let painted = noise.below(8);
+    for dash in 0..9 {
+        canvas.fill((dash * 8 + painted).saturating_sub(8) * unit_x, 42 * unit_y, 4 * unit_x, unit_y, [225, 220, 200]);
     }
     let heap = noise.below(44);
     for _ in 0..14 {
-        let (x, y, radius) = (heap + noise.below(10), 30 + noise.below(4), 1 + noise.below(2));
+        let (x, y, radius) = (heap + noise.below(10), ground + noise.below(4), 1 + noise.below(2));
         let bag = colour(&mut noise, 20, 140);
         canvas.disc(x * unit_x, y * unit_y, radius * unit_x, bag);
     }

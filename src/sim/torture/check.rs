@@ -3,7 +3,8 @@
 //!
 //! The invariants by their names in the protocol's test plan: I1 acknowledged is durable, I2 one application, I3 a
 //! result stays, I4 nothing undecided without its payload, I5 effect, result and feed together, I6 chains in order,
-//! C1 each view is its scope, C2 the feed has no holes, T1 bytes are as they were, L1 everybody came home.
+//! C1 each view is its scope, C2 the feed has no holes, T1 bytes are as they were, S1 what was signed is one whole chain,
+//! L1 everybody came home.
 
 use super::{
     Report,
@@ -436,7 +437,7 @@ fn view(home: &mut Home, folder: &Path, api: &Api, account: &Account, report: &m
 fn files(api: &Api, county: &County, homes: &mut [Home], report: &mut Report) -> Result<()> {
     let reader = Desk::sign_in(api, &county.supervisor)?;
     let mut expected = Vec::new();
-    for home in homes {
+    for home in homes.iter_mut() {
         let stored = home.client.store.media(MediaState::Stored)?;
         expected.extend(stored.into_iter().map(|media| (media.sha256, u64::try_from(media.size).unwrap_or(0))));
         let waiting = home.client.store.media(MediaState::Waiting)?.len();
@@ -447,8 +448,17 @@ fn files(api: &Api, county: &County, homes: &mut [Home], report: &mut Report) ->
     let mut found = Findings::default();
     check::files(&reader, &expected, &mut found, &|| {})?;
     report.files += found.photos + found.videos;
-    report.bad_files.extend(found.bad_files.into_iter().map(|what| format!("T1: {what}")));
-    report.doubled.extend(found.doubled);
+    report.bad_files.extend(std::mem::take(&mut found.bad_files).into_iter().map(|what| format!("T1: {what}")));
+    report.doubled.extend(std::mem::take(&mut found.doubled));
+    for home in homes {
+        check::captures(&reader, &home.name, &mut home.client.store, &mut found)?;
+    }
+    report.captures += found.captures;
+    report.missing.extend(found.unsigned.into_iter().map(|what| format!("S1: {what}")));
+    // No store was copied, so a number that two records bear, or none, is a chain that a crash has broken.
+    if (found.gaps, found.forks) != (0, 0) {
+        report.changed.push(format!("S1: {} gaps and {} forks in what devices signed", found.gaps, found.forks));
+    }
     Ok(())
 }
 

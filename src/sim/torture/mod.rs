@@ -87,6 +87,8 @@ pub struct Report {
     pub rows_compared: u64,
     /// Files downloaded and equal.
     pub files: u64,
+    /// Signed capture records read and verified.
+    pub captures: u64,
     /// Work that is not where it must be.
     pub missing: Vec<String>,
     /// Work that is there more than once.
@@ -168,8 +170,15 @@ impl fmt::Display for Report {
         writeln!(
             f,
             "read back    {} cases, {} feed rows, {} operations sent once more, {} steps of chains, {} records in views, \
-             {} files ({} bodies had broken off)",
-            self.cases, self.feed_rows, self.repeats, self.links, self.rows_compared, self.files, self.file_cuts
+             {} files ({} bodies had broken off), {} signed records",
+            self.cases,
+            self.feed_rows,
+            self.repeats,
+            self.links,
+            self.rows_compared,
+            self.files,
+            self.file_cuts,
+            self.captures
         )?;
         for (what, list) in self.findings() {
             for line in list.iter().take(12) {

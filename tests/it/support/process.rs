@@ -38,12 +38,23 @@ pub struct Process {
 impl Process {
     /// Starts it in `folder` and waits until it listens. `port` 0 takes a free one.
     pub fn start(folder: &Path, database_url: Option<&str>, port: u16) -> Process {
+        Process::start_with(folder, database_url, port, |_| ())
+    }
+
+    /// The same, with more arguments or variables.
+    pub fn start_with(
+        folder: &Path,
+        database_url: Option<&str>,
+        port: u16,
+        more: impl FnOnce(&mut Command),
+    ) -> Process {
         let mut command = chengguan(folder);
         command.args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--workers", "1", "--log", "warn"]);
         command.args(["--reserve-bytes", "0"]);
         if let Some(url) = database_url {
             command.args(["--database-url", url]);
         }
+        more(&mut command);
         let log = std::fs::File::options().create(true).append(true).open(folder.join("log")).expect("a log file");
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program can be run");
         let output = child.stdout.take().expect("its output is ours");

@@ -38,6 +38,11 @@ impl<'w> Tus<'w> {
         Tus { world, token: token.to_owned() }
     }
 
+    /// The token it sends.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Any request, with the protocol's version and the token.
     pub fn call(&self, method: &str, path: &str) -> Call {
         self.world.call(method, path).by(&self.token).header("tus-resumable", "1.0.0")
@@ -118,6 +123,11 @@ impl Half {
         let length = self.stream.read(&mut answer).unwrap();
         String::from_utf8_lossy(&answer[..length]).into_owned()
     }
+}
+
+/// The id in an upload's address.
+pub fn id_of(location: &str) -> &str {
+    location.rsplit('/').next().and_then(|last| last.split('?').next()).unwrap_or_default()
 }
 
 /// A header that is a number.

@@ -1,10 +1,10 @@
 //! A real server in this process, on either engine, with a clock that stands still until a test moves it.
 
-use super::{http::Call, pg, scratch::Folder};
+use super::{http::Call, pg, s3, scratch::Folder};
 use actix_web::{dev::ServerHandle, web};
 use chengguan::{
     app::App,
-    config::{Config, LogFormat},
+    config::{Config, LogFormat, blobs::BlobPlace},
     db::{
         Db, Tx,
         types::{DeviceId, SessionId, UserId},
@@ -69,11 +69,13 @@ pub struct Options {
     pub simulated: bool,
     /// Changes to the settings.
     pub config: fn(&mut Config),
+    /// Where the originals live, when not in a folder of its own.
+    pub blobs: Option<BlobPlace>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { simulated: true, config: |_| {} }
+        Options { simulated: true, config: |_| {}, blobs: None }
     }
 }
 
@@ -151,6 +153,17 @@ impl World {
         }
     }
 
+    /// Runs one scenario with the originals in a bucket, on the database that such a site has.
+    pub fn run_in_a_bucket(name: &str, scenario: fn(&World)) {
+        if Engine::Postgres.is_on(name) {
+            let (store, prefix) = s3::shared();
+            scenario(&World::with(
+                Engine::Postgres,
+                Options { blobs: Some(store.place(&prefix)), ..Options::default() },
+            ));
+        }
+    }
+
     /// Runs one scenario that makes its own world, or its own process.
     pub fn run_alone(engine: Engine, name: &str, scenario: fn(Engine)) {
         if engine.is_on(name) {
@@ -172,6 +185,7 @@ impl World {
         };
         let mut config = config(&folder, database.as_ref());
         (options.config)(&mut config);
+        config.blobs = options.blobs.unwrap_or(config.blobs);
         let start = START.parse().expect("START is a moment");
         let (simulated, clock) = Env::simulated(start, 7);
         let env = if options.simulated { simulated } else { Env::system() };
@@ -392,13 +406,19 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
             Some(database) => database.url.clone(),
             None => format!("sqlite:{}", data.join("chengguan.db").display()),
         },
-        blobs: data.join("blobs"),
+        staging: data.clone(),
+        blobs: BlobPlace::Folder(data.join("blobs")),
         data,
         migrate: true,
         connections: 4,
         workers: 1,
         max_upload_bytes: 1 << 33,
         reserve_bytes: 0,
+        quota_bytes: 1 << 38,
+        require_digest: false,
+        ffmpeg: "off".into(),
+        general_retention_days: 183,
+        case_retention_years: 30,
         min_app: chengguan::config::OldestApps::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),

@@ -1,9 +1,8 @@
-import { createApp, type App as VueApp } from 'vue'
-import { afterEach, beforeEach, expect, it, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import type { DeviceHealth, Sides, Waiting } from '../lib/sync'
-import type { Case, Role } from '../lib/types'
-import App from './App.vue'
-import { go, leave, onPage, parseRoute, route } from './route'
+import type { Case } from '../lib/types'
+import { go, onPage, parseRoute, route } from './route'
+import { all, answers, fakeServer, one, openAs, problem, text, write } from './testPage'
 
 const waiting = (id: string, change: Partial<Waiting> = {}): Waiting => ({
   result: { op_id: id, status: 'conflict', code: 'stage_moved', detail: 'closed' },
@@ -56,59 +55,14 @@ const device = (id: string, change: Partial<DeviceHealth> = {}): DeviceHealth =>
   ...change,
 })
 
-const problem = (status: number, code: string, title: string, detail?: string) =>
-  Response.json(
-    { type: `/problems/${code}`, title, status, code, detail, request_id: 'req-7' },
-    { status, headers: { 'content-type': 'application/problem+json' } },
-  )
-
-/** What each path answers; a test replaces the one it is about. */
-let answers: Record<string, (body: unknown, query: URLSearchParams) => Response>
-let app: VueApp | null = null
-
-beforeEach(() => {
-  sessionStorage.clear()
-  leave()
-  answers = {
-    '/units': () => Response.json({ items: [{ id: 'n1', code: '01', name: '县水利局', class: 'A' }] }),
-    '/cases': () => Response.json({ items: [], next: null }),
-    '/sync/reviews': () => Response.json({ items: [waiting('o1'), waiting('o2', { followers: 1 })] }),
-    '/sync/reviews/o1': () => Response.json(sides('o1')),
-    '/sync/health': () =>
-      Response.json({ items: [device('well'), device('lossy', { lost: 2, missing: 2 }), device('slow', { clock_offset_ms: -400_000 })] }),
-  }
-  vi.stubGlobal('fetch', async (input: string, init?: RequestInit) => {
-    const [path = '', query] = input.replace('/api/v1', '').split('?')
-    const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : null
-    return answers[path]?.(body, new URLSearchParams(query)) ?? problem(404, 'not_found', '找不到该记录')
-  })
-})
-
-afterEach(() => {
-  app?.unmount()
-  vi.unstubAllGlobals()
-  document.body.innerHTML = ''
-})
-
-function openAs(role: Role): void {
-  const user = { id: 'u1', username: 'zhang', name: '张敏', role, unit_id: null }
-  answers['/me'] = () => Response.json({ user })
-  sessionStorage.setItem('chengguan.session', JSON.stringify({ access_token: 'a', refresh_token: 'r', expires_in: 900, user }))
-  document.body.innerHTML = '<div id="app"></div>'
-  app = createApp(App)
-  app.mount('#app')
-}
-
-const one = <E extends HTMLElement>(name: string) => document.querySelector<E>(`[data-testid=${name}]`)
-const all = (name: string) => [...document.querySelectorAll<HTMLElement>(`[data-testid=${name}]`)]
-const text = (name: string) => one(name)?.textContent ?? ''
-
-function write(name: string, words: string): void {
-  const field = one<HTMLTextAreaElement>(name)
-  if (field === null) throw new Error(`no field ${name}`)
-  field.value = words
-  field.dispatchEvent(new Event('input'))
-}
+fakeServer(() => ({
+  '/units': () => Response.json({ items: [{ id: 'n1', code: '01', name: '县水利局', class: 'A' }] }),
+  '/cases': () => Response.json({ items: [], next: null }),
+  '/sync/reviews': () => Response.json({ items: [waiting('o1'), waiting('o2', { followers: 1 })] }),
+  '/sync/reviews/o1': () => Response.json(sides('o1')),
+  '/sync/health': () =>
+    Response.json({ items: [device('well'), device('lossy', { lost: 2, missing: 2 }), device('slow', { clock_offset_ms: -400_000 })] }),
+}))
 
 it('people outside the Centre find no page of sync, not even by its address', async () => {
   go(onPage('reviews'))
@@ -158,7 +112,7 @@ it('nothing is discarded without a reason; with one, the chain goes with it and 
   let asked = 0
   answers['/sync/reviews'] = () => Response.json({ items: asked++ === 0 ? [waiting('o1'), waiting('o3')] : [waiting('o3')] })
   answers['/sync/reviews/o1'] = () => Response.json(sides('o1', { chain: [waiting('o2', { type: 'case.apply_closing' })] }))
-  answers['/sync/reviews/o1/decision'] = (body) => {
+  answers['/sync/reviews/o1/decision'] = ({ body }) => {
     sent.push(body)
     return Response.json(sides('o1', { result: { op_id: 'o1', status: 'rejected', code: 'discarded' }, resolution: 'discard' }))
   }
@@ -209,7 +163,7 @@ it('bytes that are no operation are shown, and leave the list once it is noted w
     Response.json({
       items: [{ id: 'r1', device_id: 'well', received_at: '2026-11-22T03:00:00Z', code: 'op_malformed', sha256: 'ab', size: 9, text: '{"op_id":' }],
     })
-  answers['/sync/reviews/raw/r1/decision'] = (body) => {
+  answers['/sync/reviews/raw/r1/decision'] = ({ body }) => {
     sent.push(body)
     return new Response(null, { status: 204 })
   }
@@ -217,8 +171,8 @@ it('bytes that are no operation are shown, and leave the list once it is noted w
   openAs('dispatcher')
   await vi.waitFor(() => expect(text('raws')).toContain('{"op_id":'))
   one('raw-begin')?.click()
-  await vi.waitFor(() => expect(one('raw-reason')).not.toBeNull())
-  write('raw-reason', '已重新填报')
+  await vi.waitFor(() => expect(one('reason')).not.toBeNull())
+  write('reason', '已重新填报')
   document.querySelector('.raw form')?.dispatchEvent(new Event('submit'))
   await vi.waitFor(() => expect(one('empty')).not.toBeNull())
   expect(sent).toEqual([{ reason: '已重新填报' }])
@@ -232,6 +186,17 @@ it('the board shows the worst device first, and its ledger names what was lost',
         { epoch: 1, reason: 'enrolled', started_at: '2026-11-20T03:00:00Z', last_push_at: '2026-11-21T03:00:00Z', made: 5, received: 3, missing: [4, 5], lost: true },
       ],
     })
+  answers['/captures/chains/lossy'] = () =>
+    Response.json({
+      records: 12,
+      quarantined: 0,
+      missing: 4,
+      forks: 1,
+      edited: 0,
+      epochs: [
+        { epoch: 1, begins: 'genesis', records: 12, last_seq: 16, last_received_at: null, gaps: [{ from: 3, to: 5 }, { from: 9, to: 9 }], forks: [7], edited: [] },
+      ],
+    })
   openAs('admin')
   await vi.waitFor(() => expect(one('nav-devices')).not.toBeNull())
   one('nav-devices')?.click()
@@ -241,6 +206,9 @@ it('the board shows the worst device first, and its ledger names what was lost',
   all('device-row')[0]?.click()
   await vi.waitFor(() => expect(text('losses')).toContain('不会再来的序号：4–5'))
   expect(text('losses')).toContain('终端数据被清空')
+  await vi.waitFor(() => expect(text('chain-status')).toContain('缺失 4 条'))
+  expect(text('chain-status')).toContain('缺第 3–5、9 条')
+  expect(text('chain-status')).toContain('编号重复：第 7 条')
 })
 
 it('a page keeps its own filters to itself', () => {

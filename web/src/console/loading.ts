@@ -8,6 +8,7 @@ export function useLoading<T>(read: (signal: AbortSignal) => Promise<T>) {
     value: null as T | null,
     busy: false,
     error: null as ApiError | null,
+    loadedAt: null as number | null,
 
     async load(): Promise<void> {
       call.abort()
@@ -16,7 +17,9 @@ export function useLoading<T>(read: (signal: AbortSignal) => Promise<T>) {
       loading.error = null
       try {
         const value = await read(mine.signal)
-        if (!mine.signal.aborted) (loading.value as T | null) = value
+        if (mine.signal.aborted) return
+        ;(loading.value as T | null) = value
+        loading.loadedAt = Date.now()
       } catch (error) {
         if (!isAbort(error) && !mine.signal.aborted) loading.error = shown(error)
       } finally {

@@ -4,5 +4,6 @@ import './styles/base.css'
 import './styles/list.css'
 import './styles/detail.css'
 import './styles/sync.css'
+import './styles/evidence.css'
 
 createApp(App).mount('#app')

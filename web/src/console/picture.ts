@@ -1,5 +1,4 @@
-import type { Evidence } from '../lib/types'
-import { saveAs } from './save'
+import type { Evidence } from '../lib/evidence'
 
 /** A 100-megapixel canvas would take 400 MB; no screen here shows more than this. */
 const LONGEST_SIDE = 4096
@@ -26,9 +25,10 @@ const EXTENSIONS: Record<string, string> = {
   'image/webp': 'webp',
   'image/heic': 'heic',
   'video/mp4': 'mp4',
+  'video/quicktime': 'mov',
+  'video/3gpp': '3gp',
 }
 
 /** Named by its hash, so that a file that was passed on can still be checked against the record. */
-export function saveFile(content: Blob, evidence: Evidence): void {
-  saveAs(content, `${evidence.sha256}.${EXTENSIONS[evidence.media_type] ?? 'bin'}`)
-}
+export const fileName = (evidence: Evidence): string =>
+  `${evidence.sha256}.${EXTENSIONS[evidence.facts?.media_type ?? evidence.media_type] ?? 'bin'}`

@@ -1,11 +1,11 @@
 // What is shown stands in the address (`#state=dispatched&case=…`), so that a reload, a bookmark and
 // the Back key of a phone do what people expect. The part after `#` needs no route on the server.
 
-import { reactive } from 'vue'
+import { nextTick, reactive } from 'vue'
 import { REVIEW_STATUSES } from '../lib/sync'
 import { CASE_STATES, type CaseState } from '../lib/types'
 
-const PAGES = ['reviews', 'devices'] as const
+const PAGES = ['reviews', 'devices', 'ledger', 'reuse', 'clips', 'keeping', 'log'] as const
 
 /** The cases are the page without a name: links from before there were others still lead to them. */
 export type PageName = (typeof PAGES)[number] | ''
@@ -26,12 +26,35 @@ export interface Route {
   op: string
   kind: string
   device: string
+  /** A suspicion that a photo was used again. */
+  match: string
+  clip: string
+  /** What the newer lists show; each page knows its own words. */
+  filter: string
+  /** Opened above whatever page there is. */
+  evidence: string
 }
 
-const BLANK: Route = { page: '', state: '', unit_id: '', case: '', status: '', chained: '', op: '', kind: '', device: '' }
+const BLANK: Route = {
+  page: '',
+  state: '',
+  unit_id: '',
+  case: '',
+  status: '',
+  chained: '',
+  op: '',
+  kind: '',
+  device: '',
+  match: '',
+  clip: '',
+  filter: '',
+  evidence: '',
+}
 
 /** Each of these is a place to come back to; the others only choose what a list shows. */
-const PLACES = ['page', 'case', 'op', 'device'] as const
+const PLACES = ['page', 'case', 'op', 'device', 'match', 'clip', 'evidence'] as const
+
+export type Place = Exclude<(typeof PLACES)[number], 'page'>
 
 export function parseRoute(hash: string): Route {
   const query = new URLSearchParams(hash.replace(/^#/, ''))
@@ -39,16 +62,21 @@ export function parseRoute(hash: string): Route {
     const value = query.get(name) as T | null
     return value !== null && of.includes(value) ? value : ''
   }
+  const any = (name: string): string => query.get(name) ?? ''
   return {
     page: one('page', PAGES),
     state: one('state', CASE_STATES),
-    unit_id: query.get('unit_id') ?? '',
-    case: query.get('case') ?? '',
+    unit_id: any('unit_id'),
+    case: any('case'),
     status: one('status', REVIEW_FILTERS),
     chained: one('chained', ['yes']),
-    op: query.get('op') ?? '',
-    kind: query.get('kind') ?? '',
-    device: query.get('device') ?? '',
+    op: any('op'),
+    kind: any('kind'),
+    device: any('device'),
+    match: any('match'),
+    clip: any('clip'),
+    filter: any('filter'),
+    evidence: any('evidence'),
   }
 }
 
@@ -78,9 +106,19 @@ export const hrefOfCase = (id: string): string => hrefOf({ case: id })
 /** Another page, and of it what `change` says: what was chosen on this one stays behind. */
 export const onPage = (page: PageName, change: Partial<Route> = {}): Route => ({ ...BLANK, page, ...change })
 
-/** A click with a modifier opens a new tab, as for any link; marking text opens nothing. */
-export function isPlainClick(event: MouseEvent): boolean {
-  return !(event.ctrlKey || event.metaKey || event.shiftKey || getSelection()?.toString())
+/** Leaves a place, and takes the focus back to the row that had led there. */
+export async function backToRow(place: Place): Promise<void> {
+  const id = route[place]
+  go({ [place]: '' })
+  await nextTick()
+  document.getElementById(`${place}-${id}`)?.focus()
+}
+
+/** A click on a row. One with a modifier opens a new tab, as for any link; marking text opens nothing. */
+export function onPlainClick(event: MouseEvent, act: () => void): void {
+  if (event.ctrlKey || event.metaKey || event.shiftKey || getSelection()?.toString()) return
+  event.preventDefault()
+  act()
 }
 
 window.addEventListener('popstate', () => Object.assign(route, parseRoute(location.hash)))

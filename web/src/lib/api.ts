@@ -4,10 +4,11 @@
 // So however many calls meet a 401 at once, exactly one refresh is sent and the others wait for it;
 // a call is tried again once, never twice.
 
+import { evidenceCalls } from './evidenceApi'
 import { ApiError, isAbort, networkError, problemOf, timeoutError } from './problem'
 import type { SessionStore } from './session'
 import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
-import type { Case, CaseQuery, Evidence, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
+import type { Case, CaseQuery, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
 
 const BASE = '/api/v1'
 const ANSWER_WITHIN_SECONDS = 30
@@ -20,10 +21,22 @@ export interface ApiOptions {
   fetch?: typeof fetch
 }
 
+/** What a call is made of. */
+export interface Wire {
+  /** The body of an answer, as `take` reads it. */
+  read<T>(path: string, call: Call | undefined, take: (response: Response) => Promise<T>): Promise<T>
+  json<T>(path: string, call?: Call): Promise<T>
+  page<T>(path: string, signal?: AbortSignal): Promise<Page<T>>
+  blob(path: string, call?: Call): Promise<Blob>
+  query(asked: Record<string, string | number | boolean | undefined>): string
+}
+
 interface Call {
-  method?: 'GET' | 'POST'
+  method?: 'GET' | 'POST' | 'PUT'
   body?: unknown
   signal?: AbortSignal | undefined
+  /** Why restricted evidence is opened. */
+  reason?: string | undefined
   /** Media may take as long as it takes; everything else has a deadline. */
   unhurried?: boolean
 }
@@ -46,6 +59,8 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     }
     if (token !== null) headers['Authorization'] = `Bearer ${token}`
     const init: RequestInit = { method: call.method ?? 'GET', headers, cache: 'no-store' }
+    // As a header may hold it; in the address it would stand in every log on the way.
+    if (call.reason !== undefined) headers['X-Access-Reason'] = encodeURIComponent(call.reason)
     if (call.body !== undefined) {
       headers['Content-Type'] = 'application/json'
       init.body = JSON.stringify(call.body)
@@ -123,30 +138,25 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     }
   }
 
-  async function json<T>(path: string, call?: Call): Promise<T> {
+  async function read<T>(path: string, call: Call | undefined, take: (response: Response) => Promise<T>): Promise<T> {
     const response = await authorised(path, call)
     try {
-      return (await response.json()) as T
+      return await take(response)
     } catch (error) {
       if (isAbort(error)) throw error
       throw networkError()
     }
   }
+
+  const json = <T>(path: string, call?: Call): Promise<T> => read(path, call, (response) => response.json() as Promise<T>)
+
+  const blob = (path: string, call?: Call): Promise<Blob> =>
+    read(path, { ...call, unhurried: true }, (response) => response.blob())
 
   /** Some lists leave `next` out on their last page, others say `null`. */
   async function page<T>(path: string, signal?: AbortSignal): Promise<Page<T>> {
     const { items, next } = await json<{ items: T[]; next?: string | null }>(path, { signal })
     return { items, next: next ?? null }
-  }
-
-  async function blob(path: string, signal?: AbortSignal): Promise<Blob> {
-    const response = await authorised(path, { signal, unhurried: true })
-    try {
-      return await response.blob()
-    } catch (error) {
-      if (isAbort(error)) throw error
-      throw networkError()
-    }
   }
 
   return {
@@ -186,15 +196,6 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     timeline: async (id: string, signal?: AbortSignal): Promise<TimelineEntry[]> =>
       (await json<{ items: TimelineEntry[] }>(`/cases/${encodeURIComponent(id)}/timeline`, { signal })).items,
 
-    evidenceOf: async (caseId: string, signal?: AbortSignal): Promise<Evidence[]> =>
-      (await json<{ items: Evidence[] }>(`/evidence${queryString({ case_id: caseId })}`, { signal })).items,
-
-    thumbnail: (id: string, signal?: AbortSignal): Promise<Blob> =>
-      blob(`/evidence/${encodeURIComponent(id)}/thumbnail`, signal),
-
-    content: (id: string, signal?: AbortSignal): Promise<Blob> =>
-      blob(`/evidence/${encodeURIComponent(id)}/content`, signal),
-
     reviews: (query: ReviewQuery & Paging, signal?: AbortSignal): Promise<Page<Waiting>> =>
       page(`/sync/reviews${queryString({ ...query })}`, signal),
 
@@ -222,6 +223,8 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
       (await json<{ items: Losses[] }>(`/sync/health/${encodeURIComponent(deviceId)}/losses`, { signal })).items,
 
     receipt: (opId: string): Promise<SignedReceipt> => json(`/sync/ops/${encodeURIComponent(opId)}/receipt`),
+
+    ...evidenceCalls({ read, json, page, blob, query: queryString }),
   }
 }
 

@@ -1,6 +1,6 @@
 // The words people see. One set everywhere, after the county's own process documents.
 
-import type { CaseState, Position, Role } from './types'
+import type { CaseState, Role } from './types'
 
 const STATES: Record<CaseState, string> = {
   reported: '待派遣',
@@ -70,6 +70,8 @@ const EVIDENCE_ROLES: Record<string, string> = {
   before: '处置前',
   after: '处置后',
   attachment: '附件',
+  redacted: '打码件',
+  recording: '执法录像',
 }
 
 // A newer server may know words that this page does not: the raw word is better than nothing.
@@ -94,9 +96,11 @@ export function opLabel(type: string): string {
   return type.startsWith('case.') ? commandLabel(type.slice('case.'.length)) : type
 }
 
-export function positionText(position: Position | null): string {
+export const datumLabel = (datum: string): string => DATUMS[datum.toLowerCase().replace(/[-_]/g, '')] ?? datum
+
+export function positionText(position: { lat: number; lon: number; datum: string | null } | null): string {
   if (position === null) return '无定位'
-  const datum = DATUMS[position.datum.toLowerCase().replace(/[-_]/g, '')] ?? position.datum
+  const datum = position.datum === null ? '坐标系未注明' : datumLabel(position.datum)
   return `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}（${datum}）`
 }
 

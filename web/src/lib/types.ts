@@ -90,16 +90,6 @@ export interface TimelineEntry {
   op_id: string | null
 }
 
-export interface Evidence {
-  id: string
-  sha256: string
-  media_type: string
-  size: number
-  state: string
-  captured_at: string | null
-  role: string | null
-}
-
 /** One page of a keyset-paged list; `next` is opaque and goes back as `cursor`. */
 export interface Page<T> {
   items: T[]

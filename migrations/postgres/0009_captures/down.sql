@@ -1,0 +1,3 @@
+DROP TABLE capture_media;
+DROP TABLE captures;
+DROP TABLE device_keys;

@@ -1,0 +1,12 @@
+DROP TABLE evidence_deletions;
+DROP TABLE evidence_holds;
+DROP TABLE custody_events;
+DROP FUNCTION custody_events_stay;
+DROP INDEX evidence_age;
+ALTER TABLE evidence DROP COLUMN derived_from;
+ALTER TABLE evidence DROP COLUMN delete_at;
+ALTER TABLE evidence DROP COLUMN retention_class;
+ALTER TABLE evidence DROP COLUMN access_class;
+UPDATE evidence SET state = 'declared' WHERE state = 'deleted';
+ALTER TABLE evidence DROP CONSTRAINT evidence_state_check;
+ALTER TABLE evidence ADD CONSTRAINT evidence_state_check CHECK (state IN ('declared','stored'));

@@ -1,0 +1,12 @@
+DROP TABLE evidence_deletions;
+DROP TABLE evidence_holds;
+DROP TABLE custody_events;
+DROP INDEX evidence_age;
+ALTER TABLE evidence DROP COLUMN derived_from;
+ALTER TABLE evidence DROP COLUMN delete_at;
+ALTER TABLE evidence DROP COLUMN retention_class;
+ALTER TABLE evidence DROP COLUMN access_class;
+ALTER TABLE evidence ADD COLUMN new_state TEXT NOT NULL DEFAULT 'declared' CHECK (new_state IN ('declared','stored'));
+UPDATE evidence SET new_state = CASE state WHEN 'deleted' THEN 'declared' ELSE state END;
+ALTER TABLE evidence DROP COLUMN state;
+ALTER TABLE evidence RENAME COLUMN new_state TO state;
