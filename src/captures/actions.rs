@@ -1,7 +1,7 @@
 //! Taking capture records in and telling what is known of them, in an open transaction.
 
 use super::{
-    rules::{self, Beacon, Chain, Fault, Flag, PublicKey, Record, Status},
+    rules::{self, Beacon, CaptureStatus, Chain, Fault, Flag, PublicKey, Record},
     store::{self, CaptureRow},
     view::{Begins, Capture, CaptureResult, ChainEpoch, ChainStatus, Span},
 };
@@ -136,7 +136,7 @@ impl Taking {
             sha256,
             prev: None,
             raw,
-            status: Status::Quarantined.to_string(),
+            status: CaptureStatus::Quarantined.to_string(),
             findings: Json(json!([])),
             gap_from: None,
             edited: false,
@@ -207,23 +207,23 @@ impl Taking {
 }
 
 /// Whether a record has its number for itself, and how it came.
-fn place(db: &mut Db, record: &Record, flags: &mut Vec<Flag>) -> Result<Status> {
+fn place(db: &mut Db, record: &Record, flags: &mut Vec<Flag>) -> Result<CaptureStatus> {
     let (device, epoch, seq) = (record.content.device, record.content.epoch, record.content.seq);
-    let holder = |rows: &[CaptureRow]| rows.iter().any(|row| row.status == Status::Accepted.as_str());
+    let holder = |rows: &[CaptureRow]| rows.iter().any(|row| row.status == CaptureStatus::Accepted.as_str());
     let behind = store::by_sha256(db, std::slice::from_ref(&record.content.prev))?;
-    let behind = behind.iter().any(|row| row.device_id == device && row.status == Status::Forked.as_str());
+    let behind = behind.iter().any(|row| row.device_id == device && row.status == CaptureStatus::Forked.as_str());
     if holder(&store::at(db, device, epoch, &[seq])?) {
         flags.push(Flag::new(Fault::Fork, format!("另有一条第 {seq} 条先到")));
-        return Ok(Status::Forked);
+        return Ok(CaptureStatus::Forked);
     }
     if behind {
         flags.push(Flag::new(Fault::Fork, "接在分叉的记录之后"));
-        return Ok(Status::Forked);
+        return Ok(CaptureStatus::Forked);
     }
     if let Some(later) = store::neighbour(db, device, (epoch, seq), true)? {
         flags.push(Flag::new(Fault::Reordered, format!("在第 {later} 条之后才到")));
     }
-    Ok(Status::Accepted)
+    Ok(CaptureStatus::Accepted)
 }
 
 /// What was told of a record when it came; the rest is told by the records around it, and told anew when one comes.
@@ -319,7 +319,9 @@ fn around(db: &mut Db, device: DeviceId, wave: &BTreeSet<(i32, i64)>) -> Result<
     }
     let begins: Vec<String> = rows.iter().filter(|row| row.seq == Some(1)).filter_map(|row| row.prev.clone()).collect();
     let before = store::by_sha256(db, &begins)?;
-    rows.extend(before.into_iter().filter(|row| row.device_id == device && row.status != Status::Quarantined.as_str()));
+    rows.extend(
+        before.into_iter().filter(|row| row.device_id == device && row.status != CaptureStatus::Quarantined.as_str()),
+    );
     rows.sort_by_key(|row| (row.epoch, row.seq, row.id));
     rows.dedup_by_key(|row| row.id);
     Ok(rows)

@@ -37,7 +37,7 @@ const LAST_MS: i64 = 253_402_300_799_999;
 
 text_enum! {
     /// What became of a record.
-    Status {
+    CaptureStatus {
         /// It has its place in the chain.
         Accepted = "accepted",
         /// It is well signed, and another one has its number: a copy of the device's store has gone on.

@@ -1,6 +1,6 @@
 //! Rows of capture records and of the keys that signed them.
 
-use super::rules::Status;
+use super::rules::CaptureStatus;
 use crate::{
     db::{
         Db, on_each,
@@ -32,7 +32,7 @@ pub struct CaptureRow {
     pub prev: Option<String>,
     /// Its bytes.
     pub raw: Vec<u8>,
-    /// See [`Status`].
+    /// See [`CaptureStatus`].
     pub status: String,
     /// What was found wrong, `[Flag]`.
     pub findings: Json,
@@ -185,7 +185,7 @@ pub(super) fn gaps(db: &mut Db, device: DeviceId, limit: i64) -> Result<Vec<(i32
 /// The numbers that two records bear.
 pub(super) fn forks(db: &mut Db, device: DeviceId, limit: i64) -> Result<Vec<(i32, i64)>> {
     Ok(captures::table
-        .filter(captures::device_id.eq(device).and(captures::status.eq(Status::Forked.as_str())))
+        .filter(captures::device_id.eq(device).and(captures::status.eq(CaptureStatus::Forked.as_str())))
         .select((captures::epoch.assume_not_null(), captures::seq.assume_not_null()))
         .distinct()
         .order((captures::epoch.assume_not_null(), captures::seq.assume_not_null()))
@@ -206,5 +206,5 @@ pub(super) fn edits(db: &mut Db, device: DeviceId, limit: i64) -> Result<Vec<(i3
 
 pub(super) fn quarantined(db: &mut Db, device: DeviceId) -> Result<i64> {
     let kept = captures::table.filter(captures::device_id.eq(device));
-    Ok(kept.filter(captures::status.eq(Status::Quarantined.as_str())).count().get_result(db)?)
+    Ok(kept.filter(captures::status.eq(CaptureStatus::Quarantined.as_str())).count().get_result(db)?)
 }

@@ -1,7 +1,7 @@
 //! Capture records as JSON: the answer to a device, and what people see.
 
 use super::{
-    rules::{Beacon, Content, Flag, Medium, Record, Status},
+    rules::{Beacon, CaptureStatus, Content, Flag, Medium, Record},
     store::CaptureRow,
 };
 use crate::{
@@ -23,7 +23,7 @@ impl CaptureRow {
         Vec::deserialize(&self.findings.0).map_err(Error::internal)
     }
 
-    fn status(&self) -> Result<Status> {
+    fn status(&self) -> Result<CaptureStatus> {
         self.status.parse()
     }
 }
@@ -53,7 +53,7 @@ pub struct CaptureResult {
     /// Of the bytes that came, lower-case hexadecimal.
     pub sha256: String,
     /// What became of it.
-    pub status: Status,
+    pub status: CaptureStatus,
     /// It was here before; this is how it stands now.
     pub duplicate: bool,
     /// What was found wrong.
@@ -87,7 +87,7 @@ pub struct Capture {
     /// The label on it.
     pub device_name: String,
     /// What became of it.
-    pub status: Status,
+    pub status: CaptureStatus,
     /// Whether the device's key signed it.
     pub signed: bool,
     /// The device's epoch.
@@ -117,6 +117,9 @@ impl Capture {
     pub(super) fn of(row: CaptureRow, device_name: String) -> Result<Capture> {
         let content: Option<Content> = Record::read(&row.raw).ok().map(|record| record.content);
         let text = String::from_utf8(row.raw.clone()).map_err(Error::internal)?;
+        // A number that no reader can hold would make the whole page unreadable.
+        let readable = serde_json::from_str::<serde_json::Value>(&text).is_ok();
+        let text = if readable { text } else { serde_json::to_string(&text).map_err(Error::internal)? };
         Ok(Capture {
             id: row.id,
             device_id: row.device_id,

@@ -333,6 +333,9 @@ async fn shift_page(
         role if CENTRE.contains(&role) => filter.user_id,
         _ => return Err(Code::RoleForbidden.into()),
     };
+    if filter.camera.as_ref().is_some_and(|camera| camera.contains('\0')) {
+        return Err(Code::ParameterInvalid.with("camera: no U+0000"));
+    }
     let limit = page_limit(filter.limit)?;
     let page = ShiftPage {
         camera: filter.camera,

@@ -51,7 +51,7 @@ pub fn declare(tx: &mut Tx, who: &Owner, new: NewEvidence) -> Result<EvidenceRow
     if let Some(case) = new.case_id {
         let role = new.role.as_deref().unwrap_or(ROLE);
         let to = NewLink { kind: "case", id: &case.to_string(), role, need: "none", op: None };
-        link_by(tx, row.id, to, Owner { ..*who })?;
+        link_by(tx, row.id, to, *who)?;
     }
     Ok(row)
 }

@@ -260,14 +260,12 @@ fn session_live(session: &SessionRow, user: &UserRow, now: DateTime<Utc>) -> Res
 }
 
 fn actor(session: &SessionRow, user: UserRow) -> Result<Actor> {
-    Ok(Actor {
-        user_id: user.id,
-        name: user.name,
-        role: user.role.parse().map_err(|_| Error::internal("a stored role is unknown"))?,
-        unit_id: user.unit_id,
-        session_id: session.id,
-        device_id: session.device_id,
-    })
+    acting(user, session.id, session.device_id)
+}
+
+fn acting(user: UserRow, session_id: SessionId, device_id: Option<DeviceId>) -> Result<Actor> {
+    let role = user.role.parse().map_err(|_| Error::internal("a stored role is unknown"))?;
+    Ok(Actor { user_id: user.id, name: user.name, role, unit_id: user.unit_id, session_id, device_id })
 }
 
 /// A person outside of a session: for what is done on the machine itself, or in their name.
@@ -278,10 +276,10 @@ pub fn person(db: &mut Db, username: &str) -> Result<Actor> {
     outside(store::user_by_username(db, username)?)
 }
 
-/// The same by id.
+/// As [`person`], by id.
 ///
 /// # Errors
-/// As [`person`].
+/// The same.
 pub fn person_by_id(db: &mut Db, id: UserId) -> Result<Actor> {
     outside(store::user_get(db, id)?)
 }
@@ -291,14 +289,7 @@ fn outside(user: Option<UserRow>) -> Result<Actor> {
     if user.disabled_at.is_some() {
         return Err(Code::AccountDisabled.into());
     }
-    Ok(Actor {
-        user_id: user.id,
-        name: user.name,
-        role: user.role.parse().map_err(|_| Error::internal("a stored role is unknown"))?,
-        unit_id: user.unit_id,
-        session_id: SessionId(uuid::Uuid::nil()),
-        device_id: None,
-    })
+    acting(user, SessionId(uuid::Uuid::nil()), None)
 }
 
 /// The person behind a live session.

@@ -249,8 +249,10 @@ fn a_copied_store_makes_forks_and_loses_nothing(world: &World) {
     let have: BTreeSet<String> = there.iter().map(|item| item["sha256"].as_str().unwrap().to_owned()).collect();
     assert!(made.is_subset(&have), "nothing is lost");
     let status = handheld.status();
-    assert_eq!((&status["forks"], &status["missing"], &status["edited"]), (&json!(2), &json!(0), &json!(0)));
-    assert_eq!(status["epochs"][0]["forks"], json!([3, 4]));
+    assert_eq!((&status["missing"], &status["edited"]), (&json!(0), &json!(0)));
+    // At least what both signed before one of them knew that it is a copy.
+    let forks = status["epochs"][0]["forks"].as_array().unwrap();
+    assert!(forks.starts_with(&[json!(3), json!(4)]) && status["forks"] == json!(forks.len()), "{status}");
     assert_eq!(status["records"], 8);
     let begins: Vec<&Value> = status["epochs"].as_array().unwrap().iter().map(|epoch| &epoch["begins"]).collect();
     assert_eq!((begins[0], begins[1]), (&json!("genesis"), &json!("linked")));

@@ -133,9 +133,9 @@ impl Rig {
         self.process.take().expect("the server runs")
     }
 
-    /// Any request.
+    /// Any request, on a connection of its own: one that was kept may lead to a server that was killed.
     pub fn call(&self, method: &str, path: &str) -> Call {
-        Call::new(&format!("http://127.0.0.1:{}", self.port), method, path)
+        Call::new(&format!("http://127.0.0.1:{}", self.port), method, path).header("connection", "close")
     }
 
     fn tus(&self, film: &Film, method: &str, path: &str) -> Call {
