@@ -35,6 +35,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const ROLE: &str = "recording";
 /// What a person did about a time is read up to so many lines.
 const DEEDS: i64 = 500;
+/// Places of a track that are compared: one in half a minute of an hour.
+const PLACES: usize = 120;
 /// Cases about a place are read up to so many.
 const CASES: i64 = 200;
 /// Half the side of the square that is searched about a place, degrees: 2 km, and 700 m between datums.
@@ -206,7 +208,11 @@ fn film(db: &mut Db, row: &ClipRow) -> Result<Film> {
         stamped.or(facts(json).position)
     });
     let span = Span { recorded_at: row.recorded_at.0, started_at: row.started_at.0, ended_at: row.ended_at.0 };
-    Ok(Film { span, wearer: row.user_id, unit, places: place.into_iter().collect() })
+    let mut places = evidence::tracks::actions::places(db, row.evidence_id, (span.started_at, span.ended_at), PLACES)?;
+    if places.is_empty() {
+        places.extend(place);
+    }
+    Ok(Film { span, wearer: row.user_id, unit, places })
 }
 
 /// Where the operation behind a line of a timeline was made.
@@ -231,9 +237,12 @@ fn candidates(db: &mut Db, film: &Film, also: Option<CaseId>) -> Result<Vec<Cand
     let mut rows: BTreeMap<CaseId, store::CaseRow> = BTreeMap::new();
     let named: Vec<CaseId> = ids.iter().copied().collect();
     rows.extend(store::cases_named(db, &named)?.into_iter().map(|row| (row.0, row)));
-    for place in &film.places {
-        let (lat, lon) = (place.lat(), place.lon());
-        let square = [lat - SQUARE, lon - SQUARE, lat + SQUARE, lon + SQUARE];
+    let bound = |of: fn(Position) -> f64| {
+        let all = film.places.iter().copied().map(of);
+        all.fold(None, |bound: Option<(f64, f64)>, n| Some(bound.map_or((n, n), |(a, b)| (a.min(n), b.max(n)))))
+    };
+    if let (Some((south, north)), Some((west, east))) = (bound(Position::lat), bound(Position::lon)) {
+        let square = [south - SQUARE, west - SQUARE, north + SQUARE, east + SQUARE];
         rows.extend(store::cases_about(db, square, from, until, CASES)?.into_iter().map(|row| (row.0, row)));
     }
     let ids: Vec<CaseId> = rows.keys().copied().collect();

@@ -193,7 +193,7 @@ struct ProposedCase {
     case_id: CaseId,
     number: String,
     title: String,
-    /// Thousandths, 0–1000; proposed from 600 on.
+    /// Thousandths, 0–1000; proposed from 700 on.
     score: i32,
     parts: Vec<Part>,
 }

@@ -174,7 +174,7 @@ pub struct Part {
 }
 
 /// A case from this score on is proposed.
-pub const PROPOSED: i32 = 600;
+pub const PROPOSED: i32 = 700;
 /// A case below it is not even shown.
 pub const SHOWN: i32 = 250;
 /// Cases that are shown.

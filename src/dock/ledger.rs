@@ -251,6 +251,15 @@ impl Ledger {
         Ok(dock_files::table.find(id).first(&mut self.db)?)
     }
 
+    /// The hash of the file that lay there last, once it was read.
+    ///
+    /// # Errors
+    /// [`ClientError::Store`].
+    pub fn sha256_of(&mut self, path: &Path) -> Result<Option<String>> {
+        let newest = dock_files::table.filter(dock_files::path.eq(text(path)?)).order(dock_files::id.desc());
+        Ok(newest.select(dock_files::sha256).first(&mut self.db).optional()?.flatten())
+    }
+
     /// All lines, oldest first.
     ///
     /// # Errors

@@ -168,7 +168,7 @@ fn skipped(path: &Path) -> bool {
     name.starts_with(['.', '~', '$']) || matches!(name.as_str(), "system volume information" | "lost+found")
 }
 
-/// The media type by the ending; `None` for what is no photo or video (also `.tmp`, `.part`, `.thm`).
+/// The media type by the ending; `None` for what is no photo, video or track of one (also `.tmp`, `.part`, `.thm`).
 pub fn media_type(path: &Path) -> Option<&'static str> {
     match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
         "mp4" => Some("video/mp4"),
@@ -176,8 +176,16 @@ pub fn media_type(path: &Path) -> Option<&'static str> {
         "3gp" => Some("video/3gpp"),
         "jpg" | "jpeg" => Some("image/jpeg"),
         "png" => Some("image/png"),
+        "gpx" => Some("application/gpx+xml"),
+        "nmea" => Some("text/plain"),
         _ => None,
     }
+}
+
+/// The video beside which a track lies: the same name with another ending.
+pub fn recording_of(track: &Path) -> Option<PathBuf> {
+    let endings = ["mp4", "MP4", "mov", "MOV", "3gp", "3GP"];
+    endings.iter().map(|ending| track.with_extension(ending)).find(|path| path != track && path.is_file())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::{
     ledger::{Hashed, Ledger, Line},
     receipt::{self, ReceiptFile},
     recording::{Recording, Seen},
-    scan::{cards, modified},
+    scan::{cards, modified, recording_of},
     tend::{Card, Looks},
     turns::{Turn, Turns},
 };
@@ -360,7 +360,7 @@ impl Dock<'_> {
             filename: path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default(),
             captured_at: Some(hashed.recording.at),
             captured_from: Some(hashed.recording.from.clone()),
-            words: hashed.recording.words(),
+            words: self.words(turn, &line, &hashed)?,
         };
         let mut upload = Upload {
             api: self.api,
@@ -435,6 +435,28 @@ impl Dock<'_> {
         hold(&self.ledger).receipted(line.id, &text, self.env.now())?;
         self.voice.say(Event::Receipted { path: &item.path, sha256: &item.sha256, size: item.size });
         Ok(None)
+    }
+
+    /// What goes with a file beside its time: whose it is; of a track, also the video it belongs to.
+    fn words(&self, turn: &Turn, line: &Line, hashed: &Hashed) -> Result<Vec<(&'static str, String)>> {
+        let mut words = hashed.recording.words();
+        if line.mime.starts_with("video/") || line.mime.starts_with("image/") {
+            return Ok(words);
+        }
+        let Some(video) = recording_of(&line.path()) else { return Ok(words) };
+        let known = hold(&self.ledger).sha256_of(&video)?;
+        let sha256 = match known {
+            Some(sha256) => sha256,
+            None => {
+                hash_file(&video, &|| {
+                    turn.reading(Instant::now(), true);
+                    self.stopped()
+                })?
+                .0
+            }
+        };
+        words.push(("sidecar_of", sha256));
+        Ok(words)
     }
 
     /// Reads the file unless that was done; `None` when it is no longer the file of this line.

@@ -6,11 +6,13 @@ use crate::{
     error::{Error, Result},
     evidence::{
         actions::{add_flags, stamp_of},
+        datum::Position,
         media::{Facts, Flag, compare_track, track::Fix},
         rules::{Sidecar, State},
         store::{EvidenceRow, evidence_by_sha256, evidence_get},
     },
 };
+use chrono::{DateTime, Utc};
 
 /// Notes that a piece of evidence is the track of a recording.
 ///
@@ -81,6 +83,28 @@ fn compared(recording: &EvidenceRow, points: &[Fix]) -> Vec<Flag> {
 
 fn one_sender(a: &EvidenceRow, b: &EvidenceRow) -> bool {
     (a.device_id.is_some() && a.device_id == b.device_id) || (a.user_id.is_some() && a.user_id == b.user_id)
+}
+
+/// Where a recording was made between two moments, WGS-84: at most `most` places of its track, evenly thinned; all of the
+/// track when none of it is of that time.
+///
+/// # Errors
+/// The engine's own.
+pub fn places(
+    db: &mut Db,
+    recording: EvidenceId,
+    between: (DateTime<Utc>, DateTime<Utc>),
+    most: usize,
+) -> Result<Vec<Position>> {
+    let Some(row) = evidence_get(db, recording)? else { return Ok(Vec::new()) };
+    let fixes = of(db, &row)?.map(|(_, fixes)| fixes).unwrap_or_default();
+    let during = |fix: &&Fix| (between.0..=between.1).contains(&fix.at);
+    let mut places: Vec<Position> = fixes.iter().filter(during).map(|fix| fix.position).collect();
+    if places.is_empty() {
+        places = fixes.iter().map(|fix| fix.position).collect();
+    }
+    let step = places.len().div_ceil(most.max(1)).max(1);
+    Ok(places.into_iter().step_by(step).collect())
 }
 
 /// The track of a recording, or a track itself: its file and its points.
