@@ -5,7 +5,7 @@ use crate::{
     app::App,
     db::types::CaseId,
     env::Env,
-    error::{Code, Error},
+    error::Code,
     identity,
     proof::{check, export, verify},
     tlog::LogName,
