@@ -9,7 +9,7 @@ use crate::{
     app::App,
     db::types::{CaseId, DeviceId, EventId, OpId, UnitId, UserId},
     error::{Code, Result},
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, parameter::page_limit},
 };
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -163,17 +163,6 @@ async fn case_page(app: web::Data<App>, caller: Caller, filter: web::Query<Filte
     let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
     let now = app.env.now();
     Ok(web::Json(Cases { items: rows.into_iter().map(|row| Case::new(row, now)).collect(), next }))
-}
-
-/// The size of a page: 50 unless told, 1–200.
-///
-/// # Errors
-/// `parameter_invalid`.
-pub fn page_limit(limit: Option<i64>) -> Result<i64> {
-    match limit.unwrap_or(50) {
-        n @ 1..=200 => Ok(n),
-        _ => Err(Code::ParameterInvalid.with("limit: 1–200")),
-    }
 }
 
 /// One case.

@@ -4,7 +4,7 @@ use super::{Common, admin::with, say};
 use crate::{
     clips::{
         actions,
-        rules::{Shift, roster_line},
+        rules::{RosterLine, Shift, roster_line},
         store::ShiftPage,
     },
     db::types::UserId,
@@ -50,7 +50,7 @@ pub(super) fn run(args: RosterArgs) -> Result<(), Box<dyn std::error::Error>> {
             let name = file.display().to_string();
             let count = with(&args.common, move |tx| {
                 let count = lines.len();
-                for (n, (camera, username, from, until)) in lines {
+                for (n, RosterLine { camera, username, from, until }) in lines {
                     let person = identity::actions::user_by_username(tx.db, &username)?;
                     let shift = person.map(|person| Shift { camera, user_id: person.id, from, until });
                     let entered = shift.ok_or_else(|| crate::error::Error::not_found(&username));

@@ -95,7 +95,8 @@ impl Courier {
         Ok(Round::Later(self.pace.wait(self.failures, env.below(u32::MAX)), why))
     }
 
-    /// Asks for the log's newest checkpoint when the one that is known is old. Not to get one is no trouble.
+    /// Asks for the log's newest checkpoint when the one that is known is old. Not to get one is no trouble, and a store
+    /// that only reads signs nothing.
     ///
     /// # Errors
     /// As [`Courier::send`].
@@ -103,7 +104,10 @@ impl Courier {
         let now = env.now();
         if self.refused.is_none() && self.asked.is_none_or(|asked| (now - asked).abs() >= BEACON_FOR) {
             self.asked = Some(now);
-            self.ask(store, api, env, &[])?;
+            match self.ask(store, api, env, &[]) {
+                Ok(_) | Err(ClientError::NotEnrolled) => {}
+                Err(other) => return Err(other),
+            }
         }
         Ok(())
     }

@@ -8,15 +8,18 @@ use super::{
 };
 use crate::{
     app::App,
-    cases::routes::page_limit,
     db::types::{AssignmentId, At, CaseId, DeviceId, EvidenceId, UserId},
     error::{Code, Result},
     evidence::view::Evidence,
-    http::{auth::Caller, body::Body},
+    http::{
+        auth::Caller,
+        body::Body,
+        parameter::{in_calendar, page_limit, text},
+    },
     identity::rules::{CENTRE, Role},
 };
 use actix_web::{HttpResponse, delete, get, post, put, web};
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -150,7 +153,7 @@ async fn clip_page(app: web::Data<App>, caller: Caller, filter: web::Query<ClipF
     let page = Page {
         sight,
         state: state.map(|state| state.to_string()),
-        camera,
+        camera: text("camera", camera)?,
         user_id,
         oldest_first: matches!(state, Some(ClipState::Unclaimed | ClipState::Proposed)),
         after: cursor,
@@ -333,12 +336,9 @@ async fn shift_page(
         role if CENTRE.contains(&role) => filter.user_id,
         _ => return Err(Code::RoleForbidden.into()),
     };
-    if filter.camera.as_ref().is_some_and(|camera| camera.contains('\0')) {
-        return Err(Code::ParameterInvalid.with("camera: no U+0000"));
-    }
     let limit = page_limit(filter.limit)?;
     let page = ShiftPage {
-        camera: filter.camera,
+        camera: text("camera", filter.camera)?,
         user_id,
         from: in_calendar("from", filter.from)?.map(At),
         until: in_calendar("until", filter.until)?.map(At),
@@ -379,14 +379,6 @@ struct UseSpan {
     from: Option<DateTime<Utc>>,
     /// Now by default; at most 400 days after `from`.
     to: Option<DateTime<Utc>>,
-}
-
-/// A moment that both engines can compare with.
-fn in_calendar(name: &str, at: Option<DateTime<Utc>>) -> Result<Option<DateTime<Utc>>> {
-    if at.is_some_and(|at| !(1970..=9999).contains(&at.year())) {
-        return Err(Code::ParameterInvalid.with(format!("{name}: year 1970–9999")));
-    }
-    Ok(at)
 }
 
 #[derive(Serialize, ToSchema)]

@@ -290,12 +290,25 @@ impl Shift {
     }
 }
 
+/// A shift as a roster names it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct RosterLine {
+    /// The camera's serial.
+    pub camera: String,
+    /// Who carries it.
+    pub username: String,
+    /// From when.
+    pub from: DateTime<Utc>,
+    /// Until when.
+    pub until: DateTime<Utc>,
+}
+
 /// One line of a roster in CSV: camera, user name, from, until; times are local (`2026-11-23 08:00`) or RFC 3339. `None`
 /// for an empty line and for the heading.
 ///
 /// # Errors
 /// A sentence for whoever wrote it.
-pub fn roster_line(line: &str) -> Result<Option<(String, String, DateTime<Utc>, DateTime<Utc>)>, String> {
+pub fn roster_line(line: &str) -> Result<Option<RosterLine>, String> {
     let line = line.trim().trim_start_matches('\u{feff}');
     let fields: Vec<&str> = line.split(',').map(|field| field.trim().trim_matches('"').trim()).collect();
     if line.is_empty() || fields[0].eq_ignore_ascii_case("camera") {
@@ -314,7 +327,8 @@ pub fn roster_line(line: &str) -> Result<Option<(String, String, DateTime<Utc>, 
             .or_else(|| DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc()))
             .ok_or_else(|| format!("{text:?} is no time such as 2026-11-23 08:00"))
     };
-    Ok(Some((camera.to_owned(), username.to_owned(), time(from)?, time(until)?)))
+    let (from, until) = (time(from)?, time(until)?);
+    Ok(Some(RosterLine { camera: camera.to_owned(), username: username.to_owned(), from, until }))
 }
 
 #[cfg(test)]

@@ -267,8 +267,11 @@ pub(super) fn case_link(db: &mut Db, id: EvidenceId) -> Result<Option<(Option<Us
         .optional()?)
 }
 
-/// Where the stamp or the file says that a video was taken, WGS-84, degrees.
-pub(super) fn stamped_place(db: &mut Db, id: EvidenceId) -> Result<Option<(Option<f64>, Option<f64>, Option<Json>)>> {
+/// A latitude and a longitude, WGS-84, degrees, and what the file says.
+pub(super) type PlaceRow = (Option<f64>, Option<f64>, Option<Json>);
+
+/// Where the stamp or the file says that a video was taken.
+pub(super) fn stamped_place(db: &mut Db, id: EvidenceId) -> Result<Option<PlaceRow>> {
     Ok(evidence::table
         .find(id)
         .select((evidence::wgs84_lat, evidence::wgs84_lon, evidence::facts))

@@ -431,8 +431,11 @@ impl Dock<'_> {
         };
         let file = ReceiptFile { path: line.path.clone(), mtime: line.mtime.0, recording, receipt, signed };
         let text = serde_json::to_string_pretty(&file).map_err(|e| ClientError::Store(e.to_string()))?;
+        // Files of two cards often bear one name: what is on the disk says which of them may have it.
+        let mut ledger = hold(&self.ledger);
         receipt::write(&self.settings.state, &item.filename, line.id, &file, &text)?;
-        hold(&self.ledger).receipted(line.id, &text, self.env.now())?;
+        ledger.receipted(line.id, &text, self.env.now())?;
+        drop(ledger);
         self.voice.say(Event::Receipted { path: &item.path, sha256: &item.sha256, size: item.size });
         Ok(None)
     }

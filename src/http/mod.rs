@@ -6,6 +6,7 @@ pub mod edge;
 mod health;
 mod metrics;
 mod pages;
+pub mod parameter;
 pub mod problem;
 pub mod server;
 mod unknown;

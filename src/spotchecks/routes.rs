@@ -7,10 +7,9 @@ use super::{
 };
 use crate::{
     app::App,
-    cases::routes::page_limit,
     db::types::{DeviceId, OpId, SiteId, SpotCheckId, UnitId, UserId},
     error::Result,
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, parameter::page_limit},
     identity::rules::Role,
 };
 use actix_web::{get, put, web};

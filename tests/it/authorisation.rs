@@ -200,7 +200,9 @@ impl Cast {
 
     /// A caller whom the operation lets in; none for an operation without token.
     pub fn entitled(&self, operation: &Operation) -> Option<&str> {
-        let column = letters(row(operation).unwrap_or("*")).iter().position(|letter| *letter == 'y')?;
+        let letters = letters(row(operation).unwrap_or("*"));
+        // Where the cast has nothing to be let in to, whoever hears that it is not there has the right.
+        let column = ['y', 'h'].iter().find_map(|wanted| letters.iter().position(|letter| letter == wanted))?;
         Some(&self.tokens[column])
     }
 

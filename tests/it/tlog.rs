@@ -68,7 +68,7 @@ fn evidence_that_is_accepted_can_be_proved_to_somebody_without_an_account(world:
     let evidence = world.get(&location).by(&person.token).send().expect(200);
     settled(world);
     let subject = format!("evidence:{}", evidence["id"].as_str().unwrap());
-    let path = format!("/api/v1/log/entries?subject={subject}");
+    let path = format!("/api/v1/log/entries?subject={subject}&kind=evidence");
     let entries = world.get(&path).by(&world.person(Role::Verifier).token).send().expect(200);
     let entry = &entries["items"][0];
     assert_eq!((&entry["kind"], entries["items"].as_array().unwrap().len()), (&json!("evidence"), 1));

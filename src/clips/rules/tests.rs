@@ -116,10 +116,10 @@ fn what_a_dock_says_is_read_as_far_as_it_can_be() {
 #[test]
 fn a_line_of_a_roster_is_read_or_told() {
     let good = roster_line("C0012, zhang.wei ,2026-11-23 08:00,\"2026-11-23 18:00\"\r\n").unwrap().unwrap();
-    assert_eq!((good.0.as_str(), good.1.as_str()), ("C0012", "zhang.wei"));
-    assert_eq!(good.2.to_rfc3339(), "2026-11-23T00:00:00+00:00");
+    assert_eq!((good.camera.as_str(), good.username.as_str()), ("C0012", "zhang.wei"));
+    assert_eq!(good.from.to_rfc3339(), "2026-11-23T00:00:00+00:00");
     let iso = roster_line("C1,x,2026-11-23T08:00:00+08:00,2026/11/23 9:00").unwrap().unwrap();
-    assert_eq!(iso.3 - iso.2, TimeDelta::hours(1));
+    assert_eq!(iso.until - iso.from, TimeDelta::hours(1));
     for nothing in ["", "  ", "\u{feff}camera,username,from,until", "CAMERA,user,a,b"] {
         assert_eq!(roster_line(nothing), Ok(None), "{nothing:?}");
     }
@@ -202,10 +202,10 @@ fn planted_links_are_found_among_decoys() {
     }
     let share = |part: u32, whole: u32| f64::from(part) / f64::from(whole);
     let (precision, recall) = (share(right, proposed), share(right, true_links));
-    println!(
+    let figures = format!(
         "{clips} clips, {true_links} true links: {proposed} proposed, {right} of them right: precision {precision:.3}, \
          recall {recall:.3}; the true case is among those shown for {:.3}",
         share(shown, true_links)
     );
-    assert!(precision >= 0.88 && recall >= 0.80, "precision {precision:.3}, recall {recall:.3}");
+    assert!(precision >= 0.88 && recall >= 0.80, "{figures}");
 }

@@ -293,9 +293,11 @@ pub(super) fn match_decide(db: &mut Db, id: MatchId, finding: &str, reason: &str
     Ok(diesel::update(open).set(word).execute(db)? > 0)
 }
 
-/// The photos of a case for before and after, with their role and when they were linked; and whether one of them is
-/// stored and waits to be hashed.
-pub(super) fn before_and_after(db: &mut Db, case: CaseId) -> Result<(Vec<(EvidenceId, String, At)>, bool)> {
+/// A photo of a case, its role and when it was linked.
+pub(super) type RoleRow = (EvidenceId, String, At);
+
+/// The photos of a case for before and after, and whether one of them is stored and waits to be hashed.
+pub(super) fn before_and_after(db: &mut Db, case: CaseId) -> Result<(Vec<RoleRow>, bool)> {
     let rows: Vec<(EvidenceId, String, At, String, Option<String>)> = evidence_links::table
         .inner_join(evidence::table.on(evidence::id.eq(evidence_links::evidence_id)))
         .left_join(photo_hashes::table.on(photo_hashes::evidence_id.eq(evidence_links::evidence_id)))

@@ -4,7 +4,7 @@ use crate::{
     app::App,
     db::types::{DeviceId, OpId},
     error::{Code, Result},
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, parameter::page_limit},
     identity::{
         rules::{CENTRE, Role, text},
         tokens::PublicJwk,
@@ -76,11 +76,6 @@ async fn review_list(app: web::Data<App>, caller: Caller, filter: web::Query<Fil
     let items = app.db.read(move |db| review::queue(db, &page)).await?;
     let next = items.last().filter(|_| full(items.len(), limit)).and_then(|last| last.result.op_id);
     Ok(web::Json(Reviews { items, next }))
-}
-
-fn page_limit(limit: Option<i64>) -> Result<i64> {
-    let limit = limit.unwrap_or(50);
-    if (1..=200).contains(&limit) { Ok(limit) } else { Err(Code::ParameterInvalid.with("limit: 1–200")) }
 }
 
 fn full(count: usize, limit: i64) -> bool {

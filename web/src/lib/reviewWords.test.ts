@@ -46,6 +46,11 @@ describe('why an operation waits', () => {
     expect(text).toContain('（praise，第 3 版）')
   })
 
+  it.each(['uncompared', 'undecided', 'reused', 'of_tomorrow'])('says what is the matter with the photos: %s', (detail) => {
+    const { title, text, hint } = why({ status: 'held', code: 'photo_reuse_undecided', detail })
+    for (const words of [title, text, hint]) expect(words).toMatch(/照片/)
+  })
+
   it('of one that was held too long is what it had waited for', () => {
     expect(why({ code: 'held_too_long', detail: 'evidence_missing' }).text).toContain('照片或视频还没有传到')
   })

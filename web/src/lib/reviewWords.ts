@@ -32,6 +32,25 @@ export const isOpen = (result: OpResult): boolean => ['conflict', 'held', 'quara
 const keys = (result: OpResult, prefix: string): number =>
   (result.waiting ?? []).filter((key) => key.startsWith(prefix)).length
 
+// What keeps a case open whose photos of before and after may be the same picture.
+const DOUBTS: Record<string, Reason> = {
+  uncompared: {
+    title: '处置照片正在比对',
+    text: '结案所用的处置前后照片刚刚传到，系统还在比对是否为同一张。',
+    hint: '照片比对完成后会自动处理，一般只要几秒钟。',
+  },
+  undecided: {
+    title: '处置前后照片疑似相同',
+    text: '处置前和处置后的照片看起来是同一张，需要先由人认定，才能结案。',
+    hint: '请先在「疑似复用」里查看这两张照片并作出认定，认定后会自动处理。',
+  },
+  reused: {
+    title: '处置后照片已认定为重复使用',
+    text: '经人认定，处置后的照片与处置前是同一张，不能作为结案依据。',
+    hint: '请操作人到现场重新拍摄处置后的照片；新照片传到后会自动处理。',
+  },
+}
+
 // `detail` is for programs: a stage, names of fields, the code before. Words that this page does not know stay as
 // they came.
 const REASONS: Record<string, (result: OpResult) => Reason> = {
@@ -74,6 +93,7 @@ const REASONS: Record<string, (result: OpResult) => Reason> = {
     text: `结案必须有的 ${keys(result, 'evidence:') || 1} 件照片或视频还没有传到服务器。`,
     hint: '传到后会自动处理。请让操作人打开终端并连上网络，把文件传完。',
   }),
+  photo_reuse_undecided: ({ detail }) => DOUBTS[detail ?? ''] ?? DOUBTS.undecided!,
   reauth: () => ({
     title: '需要操作人重新登录',
     text: '这一步是在登录失效之后做的，系统不能确认是操作人本人。',
