@@ -105,6 +105,7 @@ fn uploads(options: &Options) -> Done<(Rates, Rates, Rates)> {
             filename: format!("{round}.mp4"),
             captured_at: Some(env.now()),
             captured_from: None,
+            words: vec![],
         };
         uploads.push(rate(|| upload(&api, &identity, &env, &item, offset))?);
         std::fs::remove_file(&path)?;

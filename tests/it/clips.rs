@@ -199,13 +199,13 @@ fn the_roster_says_who_wore_the_camera_and_who_may_see_it(world: &World) {
     let clip = docked.clip(&id)["clip"].clone();
     assert_eq!((&clip["user_id"], &clip["user_from"]), (&json!(officer.id), &json!("roster")));
     // The wearer sees the clip and the video; the feed brings it.
-    assert_eq!(docked.list(&officer, "?state=unclaimed"), [id.clone()]);
+    assert_eq!(docked.list(&officer, "?state=unclaimed"), std::slice::from_ref(&id));
     assert!(docked.get(&officer, &id).expect(200)["evidence"].is_object());
     world.get(&format!("/api/v1/evidence/{id}")).by(&officer.token).send().expect(200);
     let (cursor, changes) = feed.changes(&cursor, 100);
     assert!(changes.iter().any(|change| change["id"] == json!(id) && change["t"] == "upsert"), "{changes:?}");
     // The unit's desk sees that there is a clip, and the video when it belongs to a case of the unit.
-    assert_eq!(docked.list(&colleague, ""), [id.clone()]);
+    assert_eq!(docked.list(&colleague, ""), std::slice::from_ref(&id));
     assert!(docked.get(&colleague, &id).expect(200)["evidence"].is_null());
     assert_eq!((docked.list(&other, ""), docked.list(&liaison, "")), (vec![], vec![]));
     docked.get(&other, &id).refused(Code::NotFound);
@@ -373,7 +373,7 @@ fn a_clip_of_no_case_is_dismissed_with_a_reason(world: &World) {
     world.wait(TimeDelta::hours(1));
     let (docked, wearer) = (docked.later(), world.sign_in(&officer.person.username, None));
     world.write(|tx| clips::actions::refresh(tx, 50));
-    assert_eq!(docked.list(&docked.dispatcher, "?state=dismissed"), [id.clone()]);
+    assert_eq!(docked.list(&docked.dispatcher, "?state=dismissed"), std::slice::from_ref(&id));
     // A person may think better of it.
     docked.post(&wearer, &id, "link", json!({"case_id": case})).expect(200);
     assert_eq!(docked.clip(&id)["clip"]["state"], json!("linked"));
@@ -585,7 +585,7 @@ fn a_roster_is_read_from_a_spreadsheet_whole_or_not_at_all() {
     };
     let good = "\u{feff}camera,username,from,until\r\nC1,zhang.wei,2026-11-23 08:00,2026-11-23 18:00\r\n";
     assert_eq!(import(good), (true, "1 shifts entered\n".to_owned()));
-    assert_eq!(import(good).0, true, "the same again");
+    assert!(import(good).0, "the same again");
     for (wrong, told) in [
         ("C2,zhang.wei,2026-11-23 08:00,2026-11-23 18:00\nC2,li.si,2026-11-24 08:00,2026-11-24 18:00\n", "line 2"),
         ("C2,zhang.wei,2026-11-23 08:00\n", "line 1"),
