@@ -2,7 +2,7 @@
 
 use crate::{
     blob::{Disk, InBucket, InFolder, Originals},
-    clips,
+    city, clips,
     config::{Config, blobs::BlobPlace},
     db::{Database, OpenError, Tx, feed},
     env::Env,
@@ -73,10 +73,11 @@ pub enum StartError {
 }
 
 /// What the end of every writing transaction brings about: videos that arrived become clips, operations that waited
-/// are judged again.
+/// are judged again, and the city is told of what all that did to its cases.
 fn release(tx: &mut Tx) -> Result<()> {
     clips::actions::arrived(tx)?;
-    sync::push::release(tx)
+    sync::push::release(tx)?;
+    city::outbox::follow(tx)
 }
 
 impl App {
@@ -86,6 +87,10 @@ impl App {
     /// [`StartError`], in words for the person who starts the server.
     pub async fn open(config: Config, env: Env) -> Result<App, StartError> {
         let db = App::open_for_administration(&config, env.clone()).await?;
+        let linked = config.city.is_some();
+        db.write(move |tx| city::actions::connect(tx, linked)).await?;
+        // Apart from that: it takes the same locks in the other order.
+        db.write(city::outbox::catch_up).await?;
         let (keys, log, setup_code) = db
             .write(|tx| {
                 sync::push::settle_types(tx);

@@ -4,8 +4,10 @@
 //! that names the source, the key and what was expected.
 
 pub mod blobs;
+pub mod city;
 
 use blobs::{Access, BlobPlace};
+use city::CityLink;
 use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// How log lines look.
@@ -52,6 +54,8 @@ pub struct Config {
     pub case_retention_years: u32,
     /// The oldest apps that may read; every app may push.
     pub min_app: OldestApps,
+    /// The city's platform; none, and nothing is told to it.
+    pub city: Option<CityLink>,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
@@ -145,6 +149,8 @@ pub const KEYS: &[(&str, &str)] = &[
     ("general_retention_days", "days evidence is kept that nothing asks to keep longer, 183–36500 [default: 183]"),
     ("case_retention_years", "years evidence is kept after the end of its case, 1–100 [default: 30]"),
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
+    ("city_url", "http://… where the city's platform takes messages; with city_key [default: no link]"),
+    ("city_key", "NAME:SECRET that signs what goes to the city, more after commas are taken from it; never as a flag"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -243,10 +249,22 @@ impl Config {
             general_retention_days,
             case_retention_years,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
+            city: city_link(values)?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
     }
+}
+
+/// The link to the city: both settings, or none.
+fn city_link(values: &Values) -> Result<Option<CityLink>, ConfigError> {
+    let own = |key: &str| values.get(key).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+    CityLink::parse(own("city_url"), own("city_key")).map_err(|(key, expected)| {
+        let (origin, value) = values.get(key).cloned().unwrap_or_else(|| ("default".into(), String::new()));
+        // A secret is not shown.
+        let value = if key == "city_key" { String::new() } else { value };
+        ConfigError::Value { origin, key: key.into(), value, expected: expected.into() }
+    })
 }
 
 /// The keys of the S3 store: our own settings, or what every tool for such stores reads.

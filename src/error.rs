@@ -3,7 +3,9 @@
 //! `http::problem` is the only place that turns a code into an HTTP status and a sentence for a person;
 //! `api-spec/problems.md` lists every code, and `tests/it/tidy.rs` holds the two together.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use utoipa::ToSchema;
 
 macro_rules! codes {
     ($($(#[doc = $doc:literal])* $variant:ident = $text:literal,)*) => {
@@ -54,6 +56,8 @@ codes! {
     ValueInvalid = "value_invalid",
     /// The record exists already with other content.
     AlreadyExists = "already_exists",
+    /// An imported table has errors; each is named, and nothing was imported.
+    TableInvalid = "table_invalid",
     // -- who is asking
     /// No credentials were sent.
     CredentialsMissing = "credentials_missing",
@@ -97,10 +101,17 @@ codes! {
     VersionStale = "version_stale",
     /// An extension was asked for already.
     ExtensionPending = "extension_pending",
+    /// A hold waits already, or the clock stands still already.
+    HoldPending = "hold_pending",
+    /// No hold waits for a decision, or the clock does not stand still.
+    HoldAbsent = "hold_absent",
     /// No extension is waiting for a decision.
     ExtensionAbsent = "extension_absent",
     /// The deadline must lie ahead (and an extension must move it on).
     DueAtInvalid = "due_at_invalid",
+    // -- the exchange with the city
+    /// A message is not signed with a key that is known here.
+    SignatureWrong = "signature_wrong",
     // -- sync
     /// The device's store is older than what it has pushed, or the epoch is unknown: it must begin a new one.
     EpochStale = "epoch_stale",
@@ -210,8 +221,22 @@ codes! {
 impl Code {
     /// An error of this code with a sentence of detail. Never put secrets or SQL in it: people read it.
     pub fn with(self, detail: impl Into<String>) -> Error {
-        Error { code: self, detail: Some(detail.into()), cause: None }
+        Error { detail: Some(detail.into()), ..self.into() }
     }
+}
+
+/// What is wrong with one cell of an imported table, or with one feature of a map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FileFault {
+    /// The sheet, in a workbook with several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<String>,
+    /// The row as a spreadsheet numbers it, the feature of a map, from 1; 0 for the file as a whole.
+    pub row: u32,
+    /// The column's or property's name; empty for the row as a whole.
+    pub column: String,
+    /// What is wrong, in Chinese.
+    pub problem: String,
 }
 
 /// A code, an optional sentence for the caller, and an internal cause that only the log sees.
@@ -223,6 +248,8 @@ pub struct Error {
     pub detail: Option<String>,
     /// What happened inside; logged, never sent.
     pub cause: Option<String>,
+    /// Everything that is wrong with an imported file; else empty.
+    pub faults: Vec<FileFault>,
 }
 
 /// The result of everything below the edge.
@@ -231,18 +258,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// A fault of ours; `cause` goes to the log only.
     pub fn internal(cause: impl fmt::Display) -> Error {
-        Error { code: Code::Internal, detail: None, cause: Some(cause.to_string()) }
+        Error { cause: Some(cause.to_string()), ..Code::Internal.into() }
     }
 
     /// No such record, or not for this caller's eyes.
     pub fn not_found(what: &str) -> Error {
         Code::NotFound.with(what)
     }
+
+    /// An imported file with errors.
+    pub fn faults(faults: Vec<FileFault>) -> Error {
+        Error { faults, ..Code::TableInvalid.into() }
+    }
 }
 
 impl From<Code> for Error {
     fn from(code: Code) -> Error {
-        Error { code, detail: None, cause: None }
+        Error { code, detail: None, cause: None, faults: Vec::new() }
     }
 }
 
@@ -264,7 +296,7 @@ impl From<diesel::result::Error> for Error {
         } else {
             Code::Internal
         };
-        Error { code, detail: None, cause: Some(text) }
+        Error { cause: Some(text), ..code.into() }
     }
 }
 
@@ -276,6 +308,10 @@ impl fmt::Display for Error {
         }
         if let Some(cause) = &self.cause {
             write!(f, " ({cause})")?;
+        }
+        for FileFault { sheet, row, column, problem } in &self.faults {
+            let sheet = sheet.as_ref().map(|sheet| format!("{sheet} ")).unwrap_or_default();
+            write!(f, "\n{sheet}第 {row} 行 {column}：{problem}")?;
         }
         Ok(())
     }

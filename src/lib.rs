@@ -15,10 +15,15 @@
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
 //! | [`blob`] | bytes: staging, digests, content-addressed originals in a folder or an S3-compatible store |
 //! | [`identity`] | units, people, sessions, devices, tokens |
+//! | [`calendar`] | when is worked; deadlines that explain themselves |
+//! | [`catalogue`] | what cases are about: classes by code, conditions, limits, in versions |
 //! | [`tlog`] | the transparency log: facts as leaves of one Merkle tree |
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself, custody, re-use, tracks |
+//! | [`grids`] | the county's grid units, and who is responsible where for what |
 //! | [`captures`] | what devices signed and chained |
 //! | [`cases`] | the loop in seven steps and its side paths |
+//! | [`city`] | the exchange with the city's platform: signed messages, numbered without gaps |
+//! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
@@ -89,9 +94,12 @@
 
 pub mod app;
 pub mod blob;
+pub mod calendar;
 pub mod canonical;
 pub mod captures;
 pub mod cases;
+pub mod catalogue;
+pub mod city;
 pub mod cli;
 pub mod client;
 pub mod clips;
@@ -101,10 +109,12 @@ pub mod dock;
 pub mod env;
 pub mod error;
 pub mod evidence;
+pub mod grids;
 pub mod http;
 pub mod identity;
 pub mod proof;
 pub mod sim;
 pub mod spotchecks;
+pub mod statistics;
 pub mod sync;
 pub mod tlog;

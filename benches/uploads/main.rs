@@ -70,11 +70,11 @@ fn run(options: &Options) -> Done {
     let tokens = data.prepare(|tx, _| devices(tx, OPEN))?;
     let server = Server::start(&data)?;
     let ours = Target::ours(server.address, server.child.id(), tokens.clone());
-    let peer = if options.peer { Some(peer::Peer::start(&options.dir.join("peer"))?) } else { None };
+    let mut peer = if options.peer { Some(peer::Peer::start(&options.dir.join("peer"))?) } else { None };
     let (mut floors, mut mine, mut theirs) = (floors::Floors::default(), Measured::default(), Measured::default());
     for round in 0..options.rounds {
         floors.measure(options, round)?;
-        if let Some(peer) = &peer {
+        if let Some(peer) = &mut peer {
             measure(options, &peer.target(), &mut theirs, round, Some(peer))?;
         }
         measure(options, &ours, &mut mine, round, None)?;
@@ -100,7 +100,13 @@ fn devices(tx: &mut chengguan::db::Tx, count: usize) -> chengguan::error::Result
         .collect()
 }
 
-fn measure(options: &Options, to: &Target, into: &mut Measured, round: usize, peer: Option<&peer::Peer>) -> Done {
+fn measure(
+    options: &Options,
+    to: &Target,
+    into: &mut Measured,
+    round: usize,
+    mut peer: Option<&mut peer::Peer>,
+) -> Done {
     let jobs = [(1, 1, options.bytes, false), (STREAMS, STREAMS, options.bytes, false)];
     let photos = [(options.photos, 8, 200 * 1024, true), (options.photos, 8, 200 * 1024, false)];
     for (n, (count, connections, bytes, whole)) in jobs.into_iter().chain(photos).enumerate() {
@@ -112,10 +118,10 @@ fn measure(options: &Options, to: &Target, into: &mut Measured, round: usize, pe
         into.cost.end(to)?;
         let thing = if n < 2 { (count * bytes) as f64 / 1e6 } else { count as f64 };
         [&mut into.one, &mut into.eight, &mut into.photos, &mut into.photos_two][n].push(thing / took.as_secs_f64());
-        if let Some(peer) = peer {
+        if let Some(peer) = &mut peer {
             peer.sync_files()?;
             into.durable[n].push(thing / began.elapsed().as_secs_f64());
-            peer.remove_files()?;
+            peer.set_files_aside()?;
         }
     }
     Ok(())

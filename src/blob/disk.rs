@@ -5,6 +5,7 @@
 
 use super::{
     digest::{self, Algorithm, Running},
+    shared::SharedFolder,
     sync_folder,
 };
 use std::{
@@ -12,6 +13,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 /// What is read back at once, bytes: little enough to stay in a core's cache.
@@ -20,7 +22,7 @@ const READ: usize = 128 * 1024;
 /// The folders. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Disk {
-    staging: PathBuf,
+    staging: Arc<SharedFolder>,
     quarantine: PathBuf,
     /// The folder of the originals, when they share a disk with what is on its way to them.
     originals: Option<PathBuf>,
@@ -89,11 +91,11 @@ impl Disk {
     /// The system's own.
     pub fn open(root: &Path, originals: Option<&Path>) -> io::Result<Disk> {
         let disk = Disk {
-            staging: root.join("staging"),
+            staging: Arc::new(SharedFolder::new(root.join("staging"))),
             quarantine: root.join("quarantine"),
             originals: originals.map(Path::to_owned),
         };
-        for folder in [&disk.staging, &disk.quarantine] {
+        for folder in [disk.staging.path(), &disk.quarantine] {
             fs::create_dir_all(folder)?;
         }
         sync_folder(root)?;
@@ -102,7 +104,7 @@ impl Disk {
 
     /// Where an upload's file is.
     pub fn staged(&self, name: &str) -> PathBuf {
-        self.staging.join(name)
+        self.staging.path().join(name)
     }
 
     /// The sole right to finish an upload; `None` when another process has it. An upload whose file is gone needs none.
@@ -131,7 +133,7 @@ impl Disk {
     pub fn stage(&self, name: &str, length: u64) -> io::Result<()> {
         let path = self.staged(name);
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        let made = set_aside(&file, length).and_then(|()| file.sync_all()).and_then(|()| sync_folder(&self.staging));
+        let made = set_aside(&file, length).and_then(|()| file.sync_all()).and_then(|()| self.staging.sync());
         if made.is_err() {
             drop(fs::remove_file(path));
         }
@@ -219,7 +221,7 @@ impl Disk {
     pub fn quarantine(&self, name: &str) -> io::Result<()> {
         fs::rename(self.staged(name), self.quarantine.join(name))?;
         sync_folder(&self.quarantine)?;
-        sync_folder(&self.staging)
+        self.staging.sync()
     }
 
     /// Removes an upload's bytes, staged or quarantined. No error when there are none.
@@ -227,7 +229,7 @@ impl Disk {
     /// # Errors
     /// The system's own.
     pub fn discard(&self, name: &str) -> io::Result<()> {
-        for folder in [&self.staging, &self.quarantine] {
+        for folder in [self.staging.path(), &self.quarantine] {
             match fs::remove_file(folder.join(name)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
@@ -242,7 +244,7 @@ impl Disk {
     /// The system's own.
     pub fn leftovers(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for folder in [&self.staging, &self.quarantine] {
+        for folder in [self.staging.path(), &self.quarantine] {
             for entry in fs::read_dir(folder)? {
                 names.extend(entry?.file_name().into_string().ok());
             }
@@ -259,7 +261,7 @@ impl Disk {
             let status = rustix::fs::statvfs(path)?;
             Ok(status.f_bavail.saturating_mul(status.f_frsize))
         };
-        let staging = free(&self.staging)?;
+        let staging = free(self.staging.path())?;
         Ok(self.originals.as_deref().map(free).transpose()?.map_or(staging, |originals| originals.min(staging)))
     }
 }

@@ -1,6 +1,9 @@
 //! Originals in a local folder: `aa/bb/<sha256>`, and `derived/aa/bb/<sha256>…` for pictures made of them.
 
-use super::{Listed, LocalFile, Originals, Source, digest, is_original, originals::changed, shelf, sync_folder};
+use super::{
+    Listed, LocalFile, Originals, Source, digest, is_original, originals::changed, shared::SharedFolder, shelf,
+    sync_folder,
+};
 use std::{
     collections::HashSet,
     ffi::OsStr,
@@ -13,7 +16,7 @@ use std::{
 /// The folder.
 #[derive(Debug)]
 pub struct InFolder {
-    root: PathBuf,
+    root: SharedFolder,
     derived: PathBuf,
     /// Folders of originals whose own names this process knows to be durable.
     shelves: Mutex<HashSet<PathBuf>>,
@@ -31,24 +34,29 @@ impl InFolder {
         if let Some(parent) = root.parent().filter(|parent| parent.is_dir()) {
             sync_folder(parent)?;
         }
-        Ok(InFolder { root: root.to_owned(), derived, shelves: Mutex::default() })
+        Ok(InFolder { root: SharedFolder::new(root.to_owned()), derived, shelves: Mutex::default() })
     }
 
     fn path(&self, sha256: &str) -> PathBuf {
-        self.root.join(shelf(sha256)).join(sha256)
+        self.root.path().join(shelf(sha256)).join(sha256)
     }
 
     /// Makes a folder for originals, durably. That it exists says nothing: another thread may have made it just now.
     fn make_shelf(&self, folder: &Path) -> io::Result<()> {
-        if self.shelves.lock().unwrap_or_else(PoisonError::into_inner).contains(folder) {
+        let known = |folder: &Path| self.shelves.lock().unwrap_or_else(PoisonError::into_inner).contains(folder);
+        if known(folder) {
             return Ok(());
         }
         fs::create_dir_all(folder)?;
+        let mut durable = vec![folder.to_owned()];
         if let Some(parent) = folder.parent() {
             sync_folder(parent)?;
+            if !known(parent) {
+                self.root.sync()?;
+                durable.push(parent.to_owned());
+            }
         }
-        sync_folder(&self.root)?;
-        self.shelves.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.to_owned());
+        self.shelves.lock().unwrap_or_else(PoisonError::into_inner).extend(durable);
         Ok(())
     }
 
@@ -82,11 +90,8 @@ impl Originals for InFolder {
         match fs::rename(staged, &to) {
             // It may be another file system.
             Err(e) if e.kind() == io::ErrorKind::CrossesDevices => self.copy(staged, sha256, folder),
-            outcome => {
-                outcome?;
-                sync_folder(folder)?;
-                staged.parent().map_or(Ok(()), sync_folder)
-            }
+            // That the old name is gone need not survive: a file without an open upload is removed by the sweeper.
+            outcome => outcome.and_then(|()| sync_folder(folder)),
         }
     }
 
@@ -119,7 +124,7 @@ impl Originals for InFolder {
     fn list(&self, after: &str, limit: usize) -> io::Result<Vec<Listed>> {
         let mut found = Vec::new();
         let begin = |length| after.get(..length).unwrap_or_default();
-        for first in entries(&self.root)? {
+        for first in entries(self.root.path())? {
             if name(&first).len() != 2 || name(&first) < begin(2) {
                 continue;
             }

@@ -15,6 +15,7 @@ pub mod digest;
 pub mod disk;
 mod folder;
 mod originals;
+mod shared;
 
 pub use bucket::InBucket;
 pub use disk::Disk;

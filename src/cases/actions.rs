@@ -2,11 +2,17 @@
 
 pub use super::desk::{Cause, Outcome, keys};
 use super::{
+    clock::{Stretch, stretches},
     desk::{self, Shelf, Step},
-    rules::{Command, Report, State},
+    report::Report,
+    rules::{Assignment, Command, State},
     store::{self, CaseRow, EventRow, Page, Sight},
 };
 use crate::{
+    calendar::{
+        self,
+        rules::{Calendar, Due},
+    },
     db::{
         Db, Tx,
         types::{CaseId, OpId, UnitId},
@@ -19,8 +25,11 @@ use crate::{
         rules::{Actor, CENTRE},
     },
 };
-use chrono::{DateTime, Utc};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 use uuid::Uuid;
 
 /// Whose cases a person's lists show.
@@ -40,6 +49,7 @@ pub struct Held {
     lines: Vec<EventRow>,
     moved: BTreeMap<CaseId, HashSet<String>>,
     units: Option<HashSet<UnitId>>,
+    calendar: Option<Arc<Calendar>>,
 }
 
 impl Held {
@@ -129,6 +139,13 @@ impl Shelf for Desk<'_, '_> {
             self.held.units = Some(identity::actions::unit_ids(self.tx.db)?);
         }
         Ok(self.held.units.as_ref().is_some_and(|units| units.contains(&id)))
+    }
+
+    fn calendar(&mut self) -> Result<Arc<Calendar>> {
+        match &self.held.calendar {
+            Some(calendar) => Ok(calendar.clone()),
+            None => Ok(self.held.calendar.insert(Arc::new(calendar::actions::calendar(self.tx.db)?)).clone()),
+        }
     }
 
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {
@@ -251,8 +268,44 @@ pub fn case_timeline(db: &mut Db, who: &Actor, id: CaseId, after: i64, limit: i6
         .collect())
 }
 
-/// Whether a case's deadline has passed while it is not closed.
+/// The clocks of a case.
+#[derive(Debug, Clone)]
+pub struct Clocks {
+    /// The charge they belong to; none before the first dispatch and when the case is void.
+    pub charge: Option<Assignment>,
+    /// When its limit runs out, with every stretch on the way; none when the deadline was named. An extension may have
+    /// moved the case's own deadline past it.
+    pub due: Option<Due>,
+    /// How much of the limit is used.
+    pub used: Option<TimeDelta>,
+    /// Which stage had the case when.
+    pub stretches: Vec<Stretch>,
+}
+
+/// The clocks of a case that this person may see, at a moment.
+///
+/// # Errors
+/// `not_found`.
+pub fn case_clocks(db: &mut Db, who: &Actor, id: CaseId, now: DateTime<Utc>) -> Result<Clocks> {
+    let row = case_get(db, who, id)?;
+    let calendar = calendar::actions::calendar(db)?;
+    let charge = row.place()?.assignment().cloned();
+    let moves = store::moves(db, id)?.into_iter().map(|(at, stage)| Ok((at.0, stage.parse()?)));
+    let stretches = stretches(&moves.collect::<Result<Vec<_>>>()?, charge.as_ref(), &calendar, now);
+    let limited = charge.as_ref().and_then(|a| Some((a, a.limit?)));
+    // What the unit has used ends with its application, and starts again with a rework.
+    let until = |a: &Assignment| a.applied_at.unwrap_or(now);
+    Ok(Clocks {
+        due: limited.map(|(a, limit)| calendar.due(a.dispatched_at, limit, &a.pauses)),
+        used: limited.map(|(a, limit)| calendar.elapsed(limit.kind, a.dispatched_at, until(a), &a.pauses)),
+        stretches,
+        charge,
+    })
+}
+
+/// Whether a case's deadline has passed while it is neither closed nor on hold.
 pub fn overdue(case: &CaseRow, now: DateTime<Utc>) -> bool {
-    let open = !matches!(case.place(), Ok(State::Closed { .. } | State::Void(_)) | Err(_));
+    let open =
+        case.place().is_ok_and(|place| !matches!(place, State::Closed { .. } | State::Void(_)) && !place.on_hold());
     open && case.due_at.is_some_and(|due| due.0 < now)
 }

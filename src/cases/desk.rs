@@ -9,10 +9,12 @@
 
 use super::{
     edit::Edited,
-    rules::{self, Command, Refusal, Report, Stage},
+    report::Report,
+    rules::{self, Command, Refusal, Stage},
     store::{CaseRow, EventRow},
 };
 use crate::{
+    calendar::rules::Calendar,
     db::{
         feed::{Change, Keys},
         types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId},
@@ -22,6 +24,7 @@ use crate::{
     identity::rules::{Actor, CENTRE},
 };
 use chrono::{DateTime, Utc};
+use std::sync::Arc;
 use uuid::Uuid;
 
 /// What a decision about a case may ask of the record, and where it puts what it decided.
@@ -40,6 +43,11 @@ pub trait Shelf {
     /// # Errors
     /// The engine's own.
     fn unit_known(&mut self, id: UnitId) -> Result<bool>;
+    /// When is worked.
+    ///
+    /// # Errors
+    /// The engine's own.
+    fn calendar(&mut self) -> Result<Arc<Calendar>>;
     /// Digests that must be stored before the case can be closed and are not.
     ///
     /// # Errors
@@ -178,6 +186,10 @@ pub fn report(shelf: &mut impl Shelf, who: &Actor, id: CaseId, report: Report, c
         reported_at: now,
         dispatched_at: None,
         due_at: None,
+        limit_kind: None,
+        limit_tenths: None,
+        pauses: Json(serde_json::json!([])),
+        hold_reason: None,
         handled_at: None,
         applied_at: None,
         passed: false,
@@ -201,7 +213,8 @@ pub fn report(shelf: &mut impl Shelf, who: &Actor, id: CaseId, report: Report, c
 ///
 /// # Errors
 /// `not_found` (also for a case that is private to others), and what no stage could mend: `value_invalid`,
-/// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`.
+/// `role_forbidden`, `unit_foreign`, `due_at_invalid`, `extension_pending`, `extension_absent`, `hold_pending`,
+/// `hold_absent`.
 pub fn command(
     shelf: &mut impl Shelf,
     who: &Actor,
@@ -220,7 +233,11 @@ pub fn command(
     }
     let before = keys(&row);
     let now = shelf.now();
-    let next = match rules::decide(row.place()?, command, who, now) {
+    let place = row.place()?;
+    // Most steps need no calendar, and a push brings a hundred.
+    let timed = matches!(command, Command::Dispatch(_) | Command::Resume(_)) || place.on_hold();
+    let calendar = if timed { shelf.calendar()? } else { Arc::default() };
+    let next = match rules::decide(place, command, who, now, &calendar) {
         Ok(next) => next,
         Err(Refusal::Never(error)) => return Err(error),
         Err(Refusal::Stage { reached: true }) => return superseded(shelf, who, row, command, cause),

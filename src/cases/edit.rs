@@ -1,7 +1,7 @@
 //! Corrections of a report's own words, field by field: two people who mend different fields both succeed.
 
 use super::{
-    rules::{Position, field_text},
+    report::{Position, field_text},
     store::CaseRow,
 };
 use crate::error::{Code, Result};

@@ -7,11 +7,15 @@
 //! Invariants (held by the tests in `rules.rs` and by `tests/it/cases.rs`):
 //! * a stage changes only by a command that the stage allows, sent by a role that may;
 //! * every change is one line of the timeline with its version; lines are never changed or removed;
+//! * a clock that stood still goes on with exactly what was left (`hold`, held by `tests/it/case_clocks.rs`);
 //! * a case is closed only when the evidence that must be there before is stored.
 
 pub mod actions;
+pub mod clock;
 pub mod desk;
 pub mod edit;
+mod hold;
+pub mod report;
 pub mod routes;
 pub mod rules;
 pub mod store;

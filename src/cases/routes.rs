@@ -2,11 +2,14 @@
 
 use super::{
     actions::{self, Cause, Outcome},
-    rules::{Command, Position, Report, Stage},
+    clock::{StageClock, ate},
+    report::{Position, Report},
+    rules::{Command, Stage, State},
     store::{CaseRow, EventRow, Page},
 };
 use crate::{
     app::App,
+    calendar::rules::{Due, Limit, Pause},
     db::types::{CaseId, DeviceId, EventId, OpId, UnitId, UserId},
     error::{Code, Result},
     http::{auth::Caller, body::Body, parameter::page_limit},
@@ -19,7 +22,12 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(case_report).service(case_page).service(case_get).service(case_timeline).service(case_command);
+    cfg.service(case_report)
+        .service(case_page)
+        .service(case_get)
+        .service(case_timeline)
+        .service(case_clocks)
+        .service(case_command);
 }
 
 /// A case as people and devices see it.
@@ -40,6 +48,12 @@ pub struct Case {
     reported_at: DateTime<Utc>,
     dispatched_at: Option<DateTime<Utc>>,
     due_at: Option<DateTime<Utc>>,
+    /// What the deadline was computed from; null when it was named.
+    limit: Option<Limit>,
+    /// Its clock stands still (挂账).
+    on_hold: bool,
+    /// Why the unit asks to stop the clock, while that waits for a decision.
+    hold_reason: Option<String>,
     handled_at: Option<DateTime<Utc>>,
     applied_at: Option<DateTime<Utc>>,
     /// The city's collector found it solved.
@@ -69,6 +83,7 @@ impl Case {
     /// The view of a row at a moment.
     pub fn new(row: CaseRow, now: DateTime<Utc>) -> Case {
         let overdue = actions::overdue(&row, now);
+        let place = row.place().ok();
         let position = match (row.lat, row.lon, row.datum) {
             (Some(lat), Some(lon), Some(datum)) => Some(Position { lat, lon, datum }),
             _ => None,
@@ -89,6 +104,9 @@ impl Case {
             reported_at: row.reported_at.0,
             dispatched_at: row.dispatched_at.map(|at| at.0),
             due_at: row.due_at.map(|at| at.0),
+            limit: place.as_ref().and_then(State::assignment).and_then(|a| a.limit),
+            on_hold: place.as_ref().is_some_and(State::on_hold),
+            hold_reason: row.hold_reason,
             handled_at: row.handled_at.map(|at| at.0),
             applied_at: row.applied_at.map(|at| at.0),
             passed: row.passed,
@@ -172,6 +190,63 @@ async fn case_get(app: web::Data<App>, caller: Caller, id: web::Path<CaseId>) ->
     let who = caller.user()?;
     let row = app.db.read(move |db| actions::case_get(db, &who, *id)).await?;
     Ok(web::Json(Case::new(row, app.env.now())))
+}
+
+/// Where the time of a case went.
+#[derive(Serialize, ToSchema)]
+struct CaseClocks {
+    /// The limit it was dispatched with; null when the deadline was named, or before the first dispatch.
+    limit: Option<Limit>,
+    /// The case's deadline, extensions and holds included.
+    due_at: Option<DateTime<Utc>>,
+    /// When the limit runs out, with every stretch that counts or does not.
+    due: Option<Due>,
+    /// How much of the limit the unit has used: counted seconds up to its application, or up to now.
+    used_s: Option<i64>,
+    /// The limit in counted seconds.
+    limit_s: Option<i64>,
+    /// When the clock stood still (挂账).
+    pauses: Vec<Pause>,
+    /// Which stage had the case when, oldest first.
+    stages: Vec<StageTime>,
+    /// The stage that took most of the counted time.
+    ate: Option<StageClock>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct StageTime {
+    stage: StageClock,
+    from: DateTime<Utc>,
+    /// Until the moment of the answer for the stage that has it.
+    until: DateTime<Utc>,
+    /// Seconds by the measure of the case's limit.
+    counted_s: i64,
+}
+
+/// Why the deadline is when it is, and which stage took the time.
+#[utoipa::path(tag = "cases", params(("id" = CaseId, Path)), responses((status = 200, body = CaseClocks)))]
+#[get("/cases/{id}/clocks")]
+async fn case_clocks(app: web::Data<App>, caller: Caller, id: web::Path<CaseId>) -> Result<web::Json<CaseClocks>> {
+    let (who, now) = (caller.user()?, app.env.now());
+    let clocks = app.db.read(move |db| db.snapshot(|db| actions::case_clocks(db, &who, *id, now))).await?;
+    let ate = ate(&clocks.stretches);
+    let stages = clocks.stretches.into_iter().map(|stretch| StageTime {
+        stage: stretch.clock,
+        from: stretch.from,
+        until: stretch.until,
+        counted_s: stretch.counted.num_seconds(),
+    });
+    let limit = clocks.charge.as_ref().and_then(|a| a.limit);
+    Ok(web::Json(CaseClocks {
+        limit,
+        due_at: clocks.charge.as_ref().map(|a| a.due_at),
+        due: clocks.due,
+        used_s: clocks.used.map(|used| used.num_seconds()),
+        limit_s: limit.map(|limit| limit.span().num_seconds()),
+        stages: stages.collect(),
+        ate,
+        pauses: clocks.charge.map(|a| a.pauses).unwrap_or_default(),
+    }))
 }
 
 /// One line of a timeline.

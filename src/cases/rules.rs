@@ -2,8 +2,9 @@
 //!
 //! Steps are numbered as in the county's own report (三、项目产出情况); the side paths are what real life has besides.
 
-use super::edit::Edit;
+use super::{edit::Edit, report::REPORTERS};
 use crate::{
+    calendar::rules::{Calendar, Limit, Pause},
     db::types::UnitId,
     error::{Code, Error, Result},
     identity::rules::{Actor, Role, text, text_enum},
@@ -82,6 +83,12 @@ pub struct Assignment {
     pub dispatched_at: DateTime<Utc>,
     /// Until when (截止时间), after granted extensions.
     pub due_at: DateTime<Utc>,
+    /// What the deadline was computed from; none when it was named.
+    pub limit: Option<Limit>,
+    /// When its clock stood still (挂账); the last one may last.
+    pub pauses: Vec<Pause>,
+    /// Why the unit asks to stop the clock, while that waits for a decision.
+    pub hold: Option<String>,
     /// An extension that waits for a decision.
     pub extension: Option<Extension>,
     /// When the unit said it was done.
@@ -113,12 +120,24 @@ impl State {
         }
     }
 
+    /// The unit's charge, also when it is over.
+    pub fn assignment(&self) -> Option<&Assignment> {
+        match self {
+            State::InHand(_, a) | State::Closed { assignment: a, .. } => Some(a),
+            State::Reported | State::Returned { .. } | State::Void(_) => None,
+        }
+    }
+
+    /// Whether its clock stands still (挂账).
+    pub fn on_hold(&self) -> bool {
+        matches!(self, State::InHand(_, a) if a.on_hold())
+    }
+
     /// The unit it concerns.
     pub fn unit_id(&self) -> Option<UnitId> {
         match self {
-            State::InHand(_, a) | State::Closed { assignment: a, .. } => Some(a.unit_id),
             State::Returned { unit_id } => Some(*unit_id),
-            State::Reported | State::Void(_) => None,
+            other => other.assignment().map(|a| a.unit_id),
         }
     }
 }
@@ -149,6 +168,12 @@ pub enum Command {
     RequestExtension(ExtensionRequest),
     /// Grant or refuse it.
     DecideExtension(ExtensionDecision),
+    /// 挂账: ask to stop the clock, for what can't be solved now.
+    RequestHold(Reason),
+    /// Grant or refuse that.
+    DecideHold(HoldDecision),
+    /// Let the clock go on. To handle a case does that too.
+    Resume(Nothing),
     /// End it without dispatch.
     Void(VoidArgs),
     /// Add a remark; changes nothing else.
@@ -199,6 +224,14 @@ args! {
         /// 1–2000 characters.
         reason: String,
     }
+    /// The Centre's word on a hold.
+    HoldDecision {
+        /// Granted or refused.
+        granted: bool,
+        /// Why.
+        #[serde(default)]
+        reason: String,
+    }
     /// The Centre's word on it.
     ExtensionDecision {
         /// Granted or refused.
@@ -215,8 +248,12 @@ args! {
 pub struct Dispatch {
     /// The unit.
     pub unit_id: UnitId,
-    /// The deadline; must lie ahead.
-    pub due_at: DateTime<Utc>,
+    /// The deadline; must lie ahead. Either this or a limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<DateTime<Utc>>,
+    /// How long it may take from now on, by the working calendar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
     /// 0 普通, 1 紧急, 2 特急.
     #[serde(default)]
     pub priority: i32,
@@ -277,6 +314,9 @@ impl Command {
             Command::Return(_) => "return",
             Command::RequestExtension(_) => "request_extension",
             Command::DecideExtension(_) => "decide_extension",
+            Command::RequestHold(_) => "request_hold",
+            Command::DecideHold(_) => "decide_hold",
+            Command::Resume(_) => "resume",
             Command::Void(_) => "void",
             Command::Note(_) => "note",
             Command::Edit(_) => "edit",
@@ -287,7 +327,8 @@ impl Command {
     pub fn words(&self) -> Option<&str> {
         let words = match self {
             Command::Handle(n) | Command::ApplyClosing(n) => n.note.as_str(),
-            Command::RefuseClosing(r) | Command::Return(r) => r.reason.as_str(),
+            Command::RefuseClosing(r) | Command::Return(r) | Command::RequestHold(r) => r.reason.as_str(),
+            Command::DecideHold(d) => d.reason.as_str(),
             Command::Verify(v) => v.note.as_str(),
             Command::RequestExtension(e) => e.reason.as_str(),
             Command::DecideExtension(d) => d.reason.as_str(),
@@ -307,14 +348,24 @@ impl Command {
         match self {
             Command::Dispatch(d) => {
                 who.must_be(&[Dispatcher])?;
+                if d.due_at.is_some() == d.limit.is_some() {
+                    return Err(Code::ValueInvalid.with("due_at or limit: one of them"));
+                }
                 if (0..=2).contains(&d.priority) { Ok(()) } else { Err(Code::ValueInvalid.with("priority: 0, 1 or 2")) }
             }
-            Command::RequestVerification(_) | Command::ConfirmClosing(_) => who.must_be(&[Dispatcher]),
+            Command::RequestVerification(_) | Command::ConfirmClosing(_) | Command::Resume(_) => {
+                who.must_be(&[Dispatcher])
+            }
             Command::RefuseClosing(r) => who.must_be(&[Dispatcher]).and_then(|()| text("reason", &r.reason, 2000)),
             Command::DecideExtension(d) => {
                 who.must_be(&[Dispatcher])?;
                 if d.reason.is_empty() { Ok(()) } else { text("reason", &d.reason, 2000) }
             }
+            Command::DecideHold(d) => {
+                who.must_be(&[Dispatcher])?;
+                if d.reason.is_empty() { Ok(()) } else { text("reason", &d.reason, 2000) }
+            }
+            Command::RequestHold(r) => who.must_be(&[Liaison]).and_then(|()| text("reason", &r.reason, 2000)),
             Command::Void(v) => {
                 who.must_be(&[Dispatcher])?;
                 if v.note.is_empty() { Ok(()) } else { text("note", &v.note, 2000) }
@@ -340,21 +391,35 @@ impl Command {
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) -> Result<Next, Refusal> {
+pub fn decide(
+    state: State,
+    command: &Command,
+    who: &Actor,
+    now: DateTime<Utc>,
+    calendar: &Calendar,
+) -> Result<Next, Refusal> {
     use Stage::{ClosingApplied, Dispatched, Handled, Verified, Verifying};
     own_unit(&state, command, who)?;
+    // Who works on a case does not wait for its clock to be started again.
+    let state = match (command, state) {
+        (Command::Handle(_) | Command::ApplyClosing(_), State::InHand(stage, a)) => {
+            State::InHand(stage, a.resumed(now, calendar))
+        }
+        (_, state) => state,
+    };
     let next = |state| Ok(Next { state, rework: 0, extended: 0 });
     match (command, state) {
         (Command::Dispatch(d), State::Reported | State::Returned { .. }) => {
-            if d.due_at <= now {
-                return Err(Code::DueAtInvalid.with("due_at must lie ahead").into());
-            }
+            let due_at = d.deadline(now, calendar)?;
             next(State::InHand(
                 Dispatched,
                 Assignment {
                     unit_id: d.unit_id,
                     dispatched_at: now,
-                    due_at: d.due_at,
+                    due_at,
+                    limit: d.limit,
+                    pauses: vec![],
+                    hold: None,
                     extension: None,
                     handled_at: None,
                     applied_at: None,
@@ -381,7 +446,8 @@ pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) 
         (Command::ConfirmClosing(_), State::InHand(Verified, a)) => {
             // "Through the process before the deadline" (截止时间之前走完处置流程) counts to the confirmation.
             let timely = now <= a.due_at;
-            next(State::Closed { assignment: Assignment { extension: None, ..a }, closed_at: now, timely })
+            let assignment = Assignment { extension: None, hold: None, ..a };
+            next(State::Closed { assignment, closed_at: now, timely })
         }
         (Command::Return(_), State::InHand(Dispatched, a)) => next(State::Returned { unit_id: a.unit_id }),
         (Command::RequestExtension(e), State::InHand(stage @ (Dispatched | Handled), a)) => {
@@ -400,6 +466,24 @@ pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) 
             let state = State::InHand(stage, Assignment { extension: None, due_at, ..a });
             Ok(Next { state, rework: 0, extended: i32::from(d.granted) })
         }
+        (Command::RequestHold(r), State::InHand(stage @ (Dispatched | Handled), a)) => {
+            if a.hold.is_some() || a.on_hold() {
+                return Err(Error::from(Code::HoldPending).into());
+            }
+            next(State::InHand(stage, Assignment { hold: Some(r.reason.clone()), ..a }))
+        }
+        (Command::DecideHold(d), State::InHand(stage @ (Dispatched | Handled), a)) => {
+            if a.hold.is_none() {
+                return Err(Error::from(Code::HoldAbsent).into());
+            }
+            next(State::InHand(stage, if d.granted { a.held(now) } else { Assignment { hold: None, ..a } }))
+        }
+        (Command::Resume(_), State::InHand(stage, a)) => {
+            if !a.on_hold() {
+                return Err(Error::from(Code::HoldAbsent).into());
+            }
+            next(State::InHand(stage, a.resumed(now, calendar)))
+        }
         (Command::Void(v), State::Reported | State::Returned { .. }) => next(State::Void(v.reason)),
         (Command::Note(_), state) => next(state),
         // The words of a case that is over are part of the record.
@@ -411,7 +495,7 @@ pub fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) 
 fn rework(a: Assignment) -> Result<Next, Refusal> {
     let state = State::InHand(
         Stage::Dispatched,
-        Assignment { handled_at: None, applied_at: None, passed: false, extension: None, ..a },
+        Assignment { handled_at: None, applied_at: None, passed: false, extension: None, hold: None, ..a },
     );
     Ok(Next { state, rework: 1, extended: 0 })
 }
@@ -449,101 +533,14 @@ fn reached(state: &State, command: &Command) -> bool {
         Command::RefuseClosing(_)
         | Command::RequestExtension(_)
         | Command::DecideExtension(_)
+        | Command::RequestHold(_)
+        | Command::DecideHold(_)
+        | Command::Resume(_)
         | Command::Note(_)
         | Command::Edit(_) => &[],
     };
     debug_assert!(!past.contains(&Dispatched), "a dispatch is compared by its unit");
     past.contains(&stage)
-}
-
-/// What a report must hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Report {
-    /// 1–80 characters.
-    pub title: String,
-    /// At most 2000 characters.
-    #[serde(default)]
-    pub description: String,
-    /// Class code (GB/T 30428.2): 4–10 digits.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub class_code: Option<String>,
-    /// Where, in words; at most 200 characters.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    /// Where, measured.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub position: Option<Position>,
-}
-
-/// A place as it was measured; the datum says in which system.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Position {
-    /// Latitude, degrees.
-    pub lat: f64,
-    /// Longitude, degrees.
-    pub lon: f64,
-    /// `wgs84`, `cgcs2000`, `gcj02` or `bd09`.
-    pub datum: String,
-}
-
-impl Report {
-    /// Checks form and role.
-    ///
-    /// # Errors
-    /// `value_invalid`, `role_forbidden`.
-    pub fn check(&self, who: &Actor) -> Result<()> {
-        who.must_be(REPORTERS)?;
-        field_text::title(&self.title)?;
-        field_text::description(&self.description)?;
-        self.address.as_deref().map_or(Ok(()), field_text::address)?;
-        self.class_code.as_deref().map_or(Ok(()), field_text::class_code)?;
-        self.position.as_ref().map_or(Ok(()), Position::check)
-    }
-}
-
-/// Who may report a case, and correct a report.
-const REPORTERS: &[Role] = &[Role::Inspector, Role::Officer, Role::SpotChecker, Role::Liaison, Role::Dispatcher];
-
-/// The forms of a report's fields, for those who write and those who correct them.
-pub(super) mod field_text {
-    use super::{Code, Result, text};
-
-    pub fn title(title: &str) -> Result<()> {
-        text("title", title, 80)
-    }
-
-    pub fn description(description: &str) -> Result<()> {
-        if description.is_empty() { Ok(()) } else { text("description", description, 2000) }
-    }
-
-    pub fn address(address: &str) -> Result<()> {
-        text("address", address, 200)
-    }
-
-    pub fn class_code(code: &str) -> Result<()> {
-        if (4..=10).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_digit()) {
-            return Ok(());
-        }
-        Err(Code::ValueInvalid.with("class_code: 4–10 digits"))
-    }
-}
-
-impl Position {
-    /// Checks range and datum.
-    ///
-    /// # Errors
-    /// `value_invalid`.
-    pub fn check(&self) -> Result<()> {
-        if !((-90.0..=90.0).contains(&self.lat) && (-180.0..=180.0).contains(&self.lon)) {
-            return Err(Code::ValueInvalid.with("position: lat −90…90, lon −180…180"));
-        }
-        if !matches!(self.datum.as_str(), "wgs84" | "cgcs2000" | "gcj02" | "bd09") {
-            return Err(Code::ValueInvalid.with("datum: wgs84, cgcs2000, gcj02 or bd09"));
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::rules::{Assignment, Extension, Stage, State};
 use crate::{
+    calendar::rules::Limit,
     db::{
         Db, Each, MultiBackend, on_each,
         schema::{case_events, case_numbers, cases},
@@ -14,6 +15,7 @@ use diesel::{
     prelude::*,
     upsert::excluded,
 };
+use serde_json::json;
 use std::cmp::Reverse;
 
 /// A case.
@@ -54,6 +56,14 @@ pub struct CaseRow {
     pub dispatched_at: Option<At>,
     /// The deadline.
     pub due_at: Option<At>,
+    /// What the deadline was computed from: in what it is counted.
+    pub limit_kind: Option<String>,
+    /// The same: how many, in tenths.
+    pub limit_tenths: Option<i32>,
+    /// When its clock stood still.
+    pub pauses: Json,
+    /// Why the unit asks to stop the clock.
+    pub hold_reason: Option<String>,
     /// When the unit said it was done.
     pub handled_at: Option<At>,
     /// When it applied for closing.
@@ -122,11 +132,18 @@ impl CaseRow {
     pub fn place(&self) -> Result<State> {
         let broken = || Error::internal(format!("case {} holds a broken state", self.id));
         let stage: Stage = self.state.parse().map_err(|_| broken())?;
+        let limit = || -> Result<Option<Limit>> {
+            let (Some(kind), Some(tenths)) = (&self.limit_kind, self.limit_tenths) else { return Ok(None) };
+            Ok(Some(Limit::of_tenths(kind.parse()?, tenths)?))
+        };
         let assignment = || -> Result<Assignment> {
             Ok(Assignment {
                 unit_id: self.unit_id.ok_or_else(broken)?,
                 dispatched_at: self.dispatched_at.ok_or_else(broken)?.0,
                 due_at: self.due_at.ok_or_else(broken)?.0,
+                limit: limit().map_err(|_| broken())?,
+                pauses: serde_json::from_value(self.pauses.0.clone()).map_err(|_| broken())?,
+                hold: self.hold_reason.clone(),
                 extension: self.extension_until.map(|until| Extension {
                     until: until.0,
                     reason: self.extension_reason.clone().unwrap_or_default(),
@@ -171,6 +188,11 @@ impl CaseRow {
     fn put_assignment(&mut self, a: Option<&Assignment>) {
         self.dispatched_at = a.map(|a| At(a.dispatched_at));
         self.due_at = a.map(|a| At(a.due_at));
+        let limit = a.and_then(|a| a.limit);
+        self.limit_kind = limit.map(|limit| limit.kind.to_string());
+        self.limit_tenths = limit.map(Limit::tenths);
+        self.pauses = Json(json!(a.map_or(&[][..], |a| &a.pauses)));
+        self.hold_reason = a.and_then(|a| a.hold.clone());
         self.handled_at = a.and_then(|a| a.handled_at).map(At);
         self.applied_at = a.and_then(|a| a.applied_at).map(At);
         self.passed = a.is_some_and(|a| a.passed);
@@ -180,7 +202,7 @@ impl CaseRow {
     }
 }
 
-/// SQLite takes 32,766 parameters a statement; a case has 27.
+/// SQLite takes 32,766 parameters a statement; a case has 33.
 const ROWS: usize = 500;
 
 pub(super) fn cases_add(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
@@ -331,6 +353,16 @@ pub(super) fn event_page(db: &mut Db, case: CaseId, after: i64, limit: i64) -> R
         .order(case_events::seq.asc())
         .limit(limit)
         .select(EventRow::as_select())
+        .load(db)?)
+}
+
+/// When the case changed, and where it stood then, oldest first.
+pub(super) fn moves(db: &mut Db, case: CaseId) -> Result<Vec<(At, String)>> {
+    Ok(case_events::table
+        .filter(case_events::case_id.eq(case))
+        .filter(case_events::ver.is_not_null())
+        .order(case_events::seq.asc())
+        .select((case_events::at, case_events::state))
         .load(db)?)
 }
 

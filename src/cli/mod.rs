@@ -1,6 +1,9 @@
 //! The command line. Thin: it reads settings, opens an `App`, calls actions, prints.
 
 mod admin;
+mod calendar;
+mod catalogue;
+mod city;
 mod demo;
 mod dock;
 mod proof;
@@ -40,6 +43,14 @@ enum Command {
     Verify(proof::VerifyArgs),
     /// Compare what is kept with the transparency log, as the server does every night.
     Check(proof::CheckArgs),
+    /// Holidays and make-up days: import a year, show.
+    Calendar(calendar::CalendarArgs),
+    /// The exchange with the city's platform: import messages from a file.
+    City(city::CityArgs),
+    /// Play the city's platform, on a bad network; with --once, live through a year with a county of its own.
+    CitySim(city::SimArgs),
+    /// Classes of cases with conditions and limits: import a table, export.
+    Catalogue(catalogue::CatalogueArgs),
     /// Who carries which body camera when: import from CSV, list.
     Roster(roster::RosterArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
@@ -164,6 +175,10 @@ pub fn run() -> ExitCode {
         Command::ExportEvidence(args) => proof::export_evidence(&args),
         Command::Verify(args) => proof::verify(&args),
         Command::Check(args) => proof::check(&args),
+        Command::Calendar(args) => calendar::run(args),
+        Command::City(args) => city::run(args),
+        Command::CitySim(args) => city::simulate(&args),
+        Command::Catalogue(args) => catalogue::run(args),
         Command::Roster(args) => roster::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),

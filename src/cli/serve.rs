@@ -22,6 +22,7 @@ pub(super) fn run(common: &Common) -> Outcome {
         crate::evidence::uploads::start(app.clone().into_inner());
         crate::proof::check::start(app.clone().into_inner());
         crate::evidence::custody::start(app.clone().into_inner());
+        crate::city::sweep::start(app.clone().into_inner());
         bound.server.await?;
         tracing::info!("stopped");
         Ok(())

@@ -137,7 +137,7 @@ impl Database {
 
 impl Inner {
     fn connection(&self) -> Result<PooledConnection<Manager>> {
-        self.readers.get().map_err(|e| Error { code: Code::Busy, detail: None, cause: Some(e.to_string()) })
+        self.readers.get().map_err(|e| Error { cause: Some(e.to_string()), ..Code::Busy.into() })
     }
 }
 

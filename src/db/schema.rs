@@ -1,5 +1,4 @@
 //! Every table, in the three portable types. One file on purpose: joins and the feed cross the areas.
-
 macro_rules! tables {
     ($($name:ident ($($pk:ident),+) {$($body:tt)*})*) => {$(
         diesel::table! {
@@ -262,6 +261,10 @@ tables! {
         reported_at -> Utc,
         dispatched_at -> Nullable<Utc>,
         due_at -> Nullable<Utc>,
+        limit_kind -> Nullable<Text>,
+        limit_tenths -> Nullable<Integer>,
+        pauses -> Doc,
+        hold_reason -> Nullable<Text>,
         handled_at -> Nullable<Utc>,
         applied_at -> Nullable<Utc>,
         passed -> Bool,
@@ -451,51 +454,147 @@ tables! {
         set_by -> Nullable<Uid>,
         set_at -> Utc,
     }
+    calendar_years (year) {
+        year -> Integer,
+        source -> Text,
+        imported_by -> Nullable<Uid>,
+        imported_at -> Utc,
+    }
+    calendar_days (day) {
+        day -> Text,
+        year -> Integer,
+        kind -> Text,
+        name -> Text,
+    }
+    working_slots (from_day, from_min) {
+        from_day -> Text,
+        from_min -> Integer,
+        until_min -> Integer,
+        set_by -> Nullable<Uid>,
+        set_at -> Utc,
+    }
+    catalogue_versions (version) {
+        version -> Integer,
+        source -> Text,
+        imported_by -> Nullable<Uid>,
+        imported_at -> Utc,
+    }
+    catalogue_classes (version, scheme_version, kind, code) {
+        version -> Integer,
+        scheme_version -> Text,
+        kind -> Text,
+        code -> Text,
+        big_name -> Text,
+        name -> Text,
+    }
+    catalogue_conditions (version, scheme_version, kind, code, number) {
+        version -> Integer,
+        scheme_version -> Text,
+        kind -> Text,
+        code -> Text,
+        number -> Integer,
+        filing -> Text,
+        closing -> Text,
+        limit_kind -> Text,
+        limit_tenths -> Integer,
+        remark -> Text,
+    }
+    grids (code) {
+        code -> Text,
+        name -> Text,
+        shape -> Doc,
+        west -> Double,
+        south -> Double,
+        east -> Double,
+        north -> Double,
+        imported_at -> Utc,
+    }
+    responsibilities (id) {
+        id -> Uid,
+        area -> Text,
+        class_kind -> Nullable<Text>,
+        class_code -> Text,
+        from_min -> Nullable<Integer>,
+        until_min -> Nullable<Integer>,
+        unit_id -> Uid,
+        ruling -> Bool,
+        reason -> Text,
+        set_by -> Nullable<Uid>,
+        set_at -> Utc,
+        ended_by -> Nullable<Uid>,
+        ended_at -> Nullable<Utc>,
+    }
     device_repairs (device_id) {
         device_id -> Uid,
         reason -> Text,
         set_by -> Uid,
         set_at -> Utc,
     }
+    city_directions (direction) {
+        direction -> Text,
+        seq -> BigInt,
+        enabled -> Bool,
+        held_by -> Nullable<Text>,
+        held_until -> Nullable<Utc>,
+    }
+    city_cases (city_number) {
+        city_number -> Text,
+        case_id -> Uid,
+        state -> Text,
+        due_at -> Utc,
+        unit_code -> Nullable<Text>,
+        line -> BigInt,
+        dispatch -> Doc,
+        received_at -> Utc,
+        updated_at -> Utc,
+    }
+    city_inbox (msg_id) {
+        msg_id -> Text,
+        seq -> BigInt,
+        kind -> Text,
+        envelope -> Doc,
+        outcome -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        detail -> Nullable<Text>,
+        county_number -> Nullable<Text>,
+        received_at -> Utc,
+        applied_at -> Nullable<Utc>,
+    }
+    city_outbox (msg_id) {
+        msg_id -> Uid,
+        seq -> BigInt,
+        kind -> Text,
+        case_id -> Nullable<Uid>,
+        body -> Doc,
+        state -> Text,
+        attempts -> Integer,
+        next_try_at -> Utc,
+        last_error -> Nullable<Text>,
+        queued_at -> Utc,
+        settled_at -> Nullable<Utc>,
+        settled_by -> Nullable<Uid>,
+        settled_note -> Nullable<Text>,
+    }
+    city_codes (kind, city_code) {
+        kind -> Text,
+        city_code -> Text,
+        county_code -> Text,
+    }
+    city_reconciliations (seq) {
+        seq -> BigInt,
+        received_at -> Utc,
+        items -> Integer,
+        in_flight -> Integer,
+        differences -> Doc,
+    }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(
-    sync_clock,
-    changes,
-    sync_ops,
-    sync_waits,
-    sync_raw,
-    server_secrets,
-    units,
-    unit_classes,
-    users,
-    devices,
-    device_epochs,
-    sessions,
-    evidence,
-    custody_events,
-    evidence_holds,
-    evidence_deletions,
-    evidence_links,
-    uploads,
-    cases,
-    case_events,
-    case_numbers,
-    spot_sites,
-    spot_checks,
-    photo_hashes,
-    photo_hash_clock,
-    photo_pairs,
-    photo_matches,
-    evidence_tracks,
-    log_entries,
-    log_tiles,
-    log_head,
-    log_checkpoints,
-    device_keys,
-    captures,
-    capture_media,
-    clips,
-    camera_assignments,
-    device_repairs
-);
+diesel::allow_tables_to_appear_in_same_query! {
+    sync_clock, changes, sync_ops, sync_waits, sync_raw, server_secrets, units, unit_classes, users, devices,
+    device_epochs, sessions, evidence, custody_events, evidence_holds, evidence_deletions, evidence_links, uploads,
+    cases, case_events, case_numbers, spot_sites, spot_checks, photo_hashes, photo_hash_clock, photo_pairs,
+    photo_matches, evidence_tracks, log_entries, log_tiles, log_head, log_checkpoints, device_keys, captures,
+    capture_media, clips, camera_assignments, device_repairs, calendar_years, calendar_days, working_slots,
+    city_directions, city_cases, city_inbox, city_outbox, city_codes, city_reconciliations, catalogue_versions,
+    catalogue_classes, catalogue_conditions, grids, responsibilities
+}

@@ -44,6 +44,11 @@ impl<'a> Tx<'a> {
         self.pending.changes.push(change);
     }
 
+    /// The records of a kind that changed in this transaction so far; one may come several times.
+    pub fn changed(&self, kind: &str) -> impl Iterator<Item = &str> {
+        self.pending.changes.iter().filter(move |change| change.kind == kind).map(|change| change.id.as_str())
+    }
+
     /// Says that something others may be waiting for has happened (`op:<id>`, `evidence:<sha256>`, `login:<user>:<device>`).
     pub fn settle(&mut self, key: String) {
         self.pending.settled.push(key);

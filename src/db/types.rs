@@ -210,6 +210,10 @@ ids! {
     LogEntryId,
     /// One shift of one person with one body camera.
     AssignmentId,
+    /// A message to the city's platform.
+    MessageId,
+    /// A row of the responsibility map.
+    ResponsibilityId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

@@ -29,7 +29,12 @@ pub fn routes(cfg: &mut ServiceConfig) {
 
 fn areas(cfg: &mut ServiceConfig) {
     crate::identity::routes::routes(cfg);
+    crate::calendar::routes::routes(cfg);
+    crate::catalogue::routes::routes(cfg);
+    crate::grids::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
+    crate::city::routes::routes(cfg);
+    crate::statistics::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
@@ -53,6 +58,7 @@ pub fn openapi() -> OpenApi {
     let components = api.components.get_or_insert_default();
     components.security_schemes.insert("bearer".to_owned(), bearer.into());
     components.schemas.insert("Problem".to_owned(), problem::Problem::schema());
+    components.schemas.insert("FileFault".to_owned(), crate::error::FileFault::schema());
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     let refusal = ResponseBuilder::new().description("A refusal").content("application/problem+json", content).build();
     for item in api.paths.paths.values_mut() {
@@ -74,8 +80,8 @@ pub fn openapi() -> OpenApi {
     api
 }
 
-/// The operations that take no token: those that give one, what a tus client asks first, what proves something to
-/// somebody outside, and the two that a supervisor of processes asks.
+/// The operations that take no token: those that give one, the one whose messages the city signs, what a tus client asks
+/// first, what proves something to somebody outside, and the two that a supervisor of processes asks.
 const PUBLIC: &[&str] = &[
     "setup",
     "login",
@@ -83,6 +89,7 @@ const PUBLIC: &[&str] = &[
     "device_enrol",
     "upload_options",
     "sync_receipt_key",
+    "city_message_post",
     "log_key",
     "log_checkpoint",
     "log_proof",

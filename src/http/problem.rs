@@ -1,6 +1,6 @@
 //! The one translation of a [`Code`] into HTTP: status, title for a person, RFC 9457 body.
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, FileFault};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError, http::StatusCode};
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ impl Language {
     }
 }
 
-/// An `application/problem+json` body (RFC 9457) with three members of our own.
+/// An `application/problem+json` body (RFC 9457) with members of our own.
 #[derive(Debug, Clone, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// `/problems/<code>`.
@@ -42,6 +42,9 @@ pub struct Problem {
     /// The log has this id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
+    /// Everything that is wrong with an imported file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FileFault>,
 }
 
 /// The status and the titles (zh-CN, en) of a code.
@@ -60,6 +63,7 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::NotFound => (404, "找不到该记录", "Not found"),
         Code::ValueInvalid => (422, "填写的内容不符合规定", "A value breaks a rule"),
         Code::AlreadyExists => (409, "已存在内容不同的同一记录", "It exists already with other content"),
+        Code::TableInvalid => (422, "文件内容有误，未导入任何数据", "The file has errors; nothing was imported"),
         Code::CredentialsMissing => (401, "请先登录", "Sign in first"),
         Code::CredentialsWrong => (401, "用户名或密码不正确", "Wrong user name or password"),
         Code::AccountLocked => (429, "密码错误次数过多，账号已暂时锁定，请稍后再试", "Too many wrong passwords, try later"),
@@ -79,9 +83,12 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::StageForbids => (409, "案件当前环节不允许此操作", "The case's stage does not allow this"),
         Code::StageMoved => (409, "案件已被他人推进到别的环节", "Somebody moved the case on"),
         Code::VersionStale => (409, "记录已被他人修改，请刷新后再试", "The record has changed"),
+        Code::HoldPending => (409, "已申请挂账或已经挂账", "A hold is waiting or granted already"),
+        Code::HoldAbsent => (409, "没有待审批的挂账申请，或没有挂账", "No hold is waiting, or the clock is running"),
         Code::ExtensionPending => (409, "已有延期申请待审批", "An extension is waiting already"),
         Code::ExtensionAbsent => (409, "没有待审批的延期申请", "No extension is waiting"),
         Code::DueAtInvalid => (422, "截止时间不正确", "The deadline is not valid"),
+        Code::SignatureWrong => (401, "报文签名不正确", "The message's signature is wrong"),
         Code::EpochStale => (409, "设备的数据批次已过期，需要重新登记批次", "The device's epoch is stale"),
         Code::ProtocolUnsupported => (426, "客户端版本过旧，请升级后再读取；未上传的操作仍可提交", "The client is too old to read; it may still push"),
         Code::FieldChanged => (409, "同一内容已被他人修改", "Somebody changed the same field"),
@@ -149,6 +156,7 @@ pub fn problem(error: &Error, language: Language, request_id: Option<String>) ->
         code: error.code.as_str().to_owned(),
         detail: error.detail.clone(),
         request_id,
+        faults: error.faults.clone(),
     }
 }
 

@@ -15,3 +15,4 @@ pub mod check;
 pub mod export;
 mod page;
 pub mod verify;
+mod words;

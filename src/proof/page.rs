@@ -1,6 +1,9 @@
 //! The page of a bundle that a person opens first.
 
-use super::export::Dossier;
+use super::{
+    export::Dossier,
+    words::{moment, moment_of, word},
+};
 use std::fmt::Write;
 
 /// The page, in Chinese, without anything from elsewhere.
@@ -31,21 +34,21 @@ pub(super) fn page(dossier: &Dossier, log: &str) -> String {
             "<h2>案件</h2>\n<table><tr><th>地点<td>{}<tr><th>描述<td>{}<tr><th>上报时间<td>{}<tr><th>当前环节<td>{}</table>\n",
             text("address"),
             text("description"),
-            text("reported_at"),
-            text("state")
+            moment_of(&text("reported_at")),
+            word(&text("state"))
         ),
     );
-    html.push_str("<h2>办理经过</h2>\n<table><tr><th>时间<th>操作<th>人员<th>结果<th>说明\n");
+    html.push_str("<h2>办理经过</h2>\n<table><tr><th>时间（北京时间）<th>操作<th>人员<th>结果<th>说明\n");
     for event in &dossier.timeline {
         let text = |field: &str| escape(event[field].as_str().unwrap_or(""));
         put(
             &mut html,
             format_args!(
                 "<tr><td>{}<td>{}<td>{}<td>{}<td>{}\n",
-                text("at"),
-                text("command"),
+                moment_of(&text("at")),
+                word(&text("command")),
                 text("actor_name"),
-                text("state"),
+                word(&text("state")),
                 text("note")
             ),
         );
@@ -70,32 +73,32 @@ pub(super) fn page(dossier: &Dossier, log: &str) -> String {
             format_args!(
                 "<figcaption>{} · 拍摄 {} · 入库 {} · {} 字节<br><code>SHA-256 {}</code>",
                 said("filename"),
-                said("captured_at"),
-                said("stored_at"),
+                moment_of(&said("captured_at")),
+                moment_of(&said("stored_at")),
                 item.piece.size,
                 escape(&item.piece.sha256)
             ),
         );
         for flag in record["flags"].as_array().into_iter().flatten() {
             let part = |field: &str| escape(flag[field].as_str().unwrap_or(""));
-            put(&mut html, format_args!("<br>提示：{} {}", part("code"), part("detail")));
+            put(&mut html, format_args!("<br>提示：{} {}", word(&part("code")), part("detail")));
         }
         for exhibit in &item.exhibits {
             let row = &exhibit.row;
             put(
                 &mut html,
                 format_args!(
-                    "<br>签名：设备 {} 第 {} 代第 {} 条 · 拍摄时间可证区间 {} 至 {}",
+                    "<br>签名：设备 {} 第 {} 批第 {} 条 · 拍摄时间可证区间 {} 至 {}",
                     escape(&exhibit.device_name),
                     row.epoch.unwrap_or_default(),
                     row.seq.unwrap_or_default(),
-                    row.lower_at.map_or("—".into(), |at| at.0.to_rfc3339()),
-                    row.received_at.0.to_rfc3339()
+                    row.lower_at.map_or("—".into(), |at| moment(at.0)),
+                    moment(row.received_at.0)
                 ),
             );
             for flag in row.findings.0.as_array().into_iter().flatten() {
                 let part = |field: &str| escape(flag[field].as_str().unwrap_or(""));
-                put(&mut html, format_args!("<br>提示：{} {}", part("code"), part("detail")));
+                put(&mut html, format_args!("<br>提示：{} {}", word(&part("code")), part("detail")));
             }
         }
         if item.exhibits.is_empty() {

@@ -469,7 +469,7 @@ pub fn decide(
             let verdict = run(record, &op, &actor, at, true)?;
             if !verdict.status.settled_well() && verdict.status != Status::Held {
                 let code = verdict.code.unwrap_or(Code::StageForbids);
-                return Err(Error { code, detail: verdict.detail, cause: None });
+                return Err(Error { detail: verdict.detail, ..code.into() });
             }
             outcome(record, row, &verdict)
         }

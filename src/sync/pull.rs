@@ -117,7 +117,7 @@ impl Place {
             return Err(Code::CursorExpired.into());
         }
         if self.seq > life.head || source.stamp(self.seq)?.unwrap_or(0) != self.stamp {
-            return Err(Error { code: Code::GenerationChanged, detail: None, cause: Some(RESTORED.to_owned()) });
+            return Err(Error { cause: Some(RESTORED.to_owned()), ..Code::GenerationChanged.into() });
         }
         Ok(())
     }

@@ -24,6 +24,10 @@ fn who(role: Role, unit_id: Option<UnitId>) -> Actor {
     }
 }
 
+fn decide(state: State, command: &Command, who: &Actor, now: DateTime<Utc>) -> Result<Next, Refusal> {
+    super::decide(state, command, who, now, &Calendar::default())
+}
+
 fn centre() -> Actor {
     who(Role::Dispatcher, None)
 }
@@ -41,7 +45,7 @@ fn reason() -> Reason {
 }
 
 fn dispatch() -> Command {
-    Command::Dispatch(Dispatch { unit_id: unit(7), due_at: at(48), priority: 0 })
+    Command::Dispatch(Dispatch { unit_id: unit(7), due_at: Some(at(48)), limit: None, priority: 0 })
 }
 
 /// Runs commands one hour apart, each by the person who may.
@@ -105,7 +109,7 @@ fn a_step_somebody_already_took_counts_as_reached() {
             assert!(matches!(refusal, Refusal::Stage { reached: true }), "{command:?} after {done}: {refusal:?}");
         }
     }
-    let elsewhere = Command::Dispatch(Dispatch { unit_id: unit(8), due_at: at(48), priority: 0 });
+    let elsewhere = Command::Dispatch(Dispatch { unit_id: unit(8), due_at: Some(at(48)), limit: None, priority: 0 });
     let refusal = decide(walk(&steps[..1]).state, &elsewhere, &centre(), at(10)).unwrap_err();
     assert!(matches!(refusal, Refusal::Stage { reached: false }), "another unit is not the same dispatch");
 }
@@ -131,7 +135,7 @@ fn a_returned_case_is_dispatched_anew_and_a_case_in_hand_cannot_be_voided() {
     assert_eq!(state, State::Returned { unit_id: unit(7) });
     let void = Command::Void(VoidArgs { reason: VoidReason::Duplicate, note: String::new() });
     assert_eq!(decide(state.clone(), &void, &centre(), at(3)).unwrap().state, State::Void(VoidReason::Duplicate));
-    let again = Command::Dispatch(Dispatch { unit_id: unit(8), due_at: at(72), priority: 0 });
+    let again = Command::Dispatch(Dispatch { unit_id: unit(8), due_at: Some(at(72)), limit: None, priority: 0 });
     assert_eq!(decide(state, &again, &centre(), at(3)).unwrap().state.unit_id(), Some(unit(8)));
     assert!(decide(walk(&returned[..1]).state, &void, &centre(), at(3)).is_err());
 }
@@ -154,7 +158,7 @@ fn an_extension_moves_the_deadline_only_when_granted() {
     }
     let sooner = Command::RequestExtension(ExtensionRequest { until: at(24), reason: "早".into() });
     assert_eq!(code(decide(walk(&[(dispatch(), centre())]).state, &sooner, &liaison(), at(1))), Code::DueAtInvalid);
-    let past = Command::Dispatch(Dispatch { unit_id: unit(7), due_at: at(0), priority: 0 });
+    let past = Command::Dispatch(Dispatch { unit_id: unit(7), due_at: Some(at(0)), limit: None, priority: 0 });
     assert_eq!(code(decide(State::Reported, &past, &centre(), at(0))), Code::DueAtInvalid);
 }
 

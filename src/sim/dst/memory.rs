@@ -2,6 +2,7 @@
 
 use super::mutant::Mutant;
 use crate::{
+    calendar::rules::Calendar,
     cases::{
         desk::{self, Shelf, Step},
         store::{CaseRow, EventRow},
@@ -30,6 +31,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
+    sync::Arc,
 };
 use uuid::Uuid;
 
@@ -437,6 +439,10 @@ impl Shelf for Open<'_> {
 
     fn unit_known(&mut self, id: UnitId) -> Result<bool> {
         Ok(self.memory.units.contains(&id))
+    }
+
+    fn calendar(&mut self) -> Result<Arc<Calendar>> {
+        Ok(Arc::default())
     }
 
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {

@@ -420,6 +420,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         general_retention_days: 183,
         case_retention_years: 30,
         min_app: chengguan::config::OldestApps::default(),
+        city: None,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

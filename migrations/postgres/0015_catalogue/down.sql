@@ -1,0 +1,3 @@
+DROP TABLE catalogue_conditions;
+DROP TABLE catalogue_classes;
+DROP TABLE catalogue_versions;

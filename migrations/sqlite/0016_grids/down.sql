@@ -1,0 +1,2 @@
+DROP TABLE responsibilities;
+DROP TABLE grids;

@@ -1,0 +1,157 @@
+//! Counting and listing by the same conditions.
+
+use super::rules::{By, Counts, Figure};
+use crate::{
+    db::{
+        Db,
+        types::{At, CaseId, Uid, UnitId, Utc},
+    },
+    error::Result,
+};
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{BigInt, Nullable, Text},
+};
+
+/// Which cases.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scope {
+    /// Deadlines from here on.
+    pub(super) from: At,
+    /// Deadlines before this.
+    pub(super) until: At,
+    /// Only of this unit.
+    pub(super) unit: Option<UnitId>,
+    /// When it is asked: a deadline before has passed.
+    pub(super) now: At,
+}
+
+/// The condition of a figure on a case; `{now}` is the moment it is asked.
+fn holds(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Total => "1 = 1",
+        Figure::Closed => "state = 'closed'",
+        Figure::Timely => "state = 'closed' AND timely",
+        Figure::Late => "state = 'closed' AND NOT timely",
+        Figure::NotHandled => "state = 'dispatched' AND rework_count = 0",
+        Figure::NotApplied => "state = 'handled' AND rework_count = 0",
+        Figure::NotPassed => "state IN ('dispatched', 'handled') AND rework_count > 0",
+        Figure::InVerification => "state IN ('closing_applied', 'verifying', 'verified')",
+        Figure::Handled => "handled_at IS NOT NULL",
+        Figure::HandledInTime => "handled_at <= due_at",
+        Figure::Overdue => "handled_at IS NULL AND due_at < {now}",
+        Figure::Reworked => "rework_count > 0",
+        Figure::Extended => "extension_count > 0",
+    }
+}
+
+/// What a line of a breakdown is called by.
+fn key(by: By) -> &'static str {
+    match by {
+        By::All => "''",
+        By::Unit => "CAST(unit_id AS TEXT)",
+        By::Class => "COALESCE(class_code, '')",
+        By::Reporter => "CAST(reported_by AS TEXT)",
+    }
+}
+
+/// The n-th parameter in an engine's words.
+fn numbered(db: &Db, text: &str) -> String {
+    match db {
+        Db::Postgres(_) => text.to_owned(),
+        Db::Sqlite(_) => text.replace('$', "?"),
+    }
+}
+
+const IN_SCOPE: &str = "due_at >= $1 AND due_at < $2 AND ($3 IS NULL OR unit_id = $3)";
+
+#[derive(QueryableByName)]
+struct Counted {
+    #[diesel(sql_type = Text)]
+    key: String,
+    #[diesel(sql_type = BigInt)]
+    total: i64,
+    #[diesel(sql_type = BigInt)]
+    closed: i64,
+    #[diesel(sql_type = BigInt)]
+    timely: i64,
+    #[diesel(sql_type = BigInt)]
+    late: i64,
+    #[diesel(sql_type = BigInt)]
+    not_handled: i64,
+    #[diesel(sql_type = BigInt)]
+    not_applied: i64,
+    #[diesel(sql_type = BigInt)]
+    not_passed: i64,
+    #[diesel(sql_type = BigInt)]
+    in_verification: i64,
+    #[diesel(sql_type = BigInt)]
+    handled: i64,
+    #[diesel(sql_type = BigInt)]
+    handled_in_time: i64,
+    #[diesel(sql_type = BigInt)]
+    overdue: i64,
+    #[diesel(sql_type = BigInt)]
+    reworked: i64,
+    #[diesel(sql_type = BigInt)]
+    extended: i64,
+}
+
+/// The figures of each line.
+pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, Counts)>> {
+    let sums: Vec<String> = Figure::ALL
+        .iter()
+        .map(|figure| format!("COUNT(CASE WHEN {} THEN 1 END) AS {figure}", holds(*figure).replace("{now}", "$4")))
+        .collect();
+    let (key, sums) = (key(by), sums.join(", "));
+    let text = numbered(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
+    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+    let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
+    let counts = |row: Counted| {
+        let counts = Counts {
+            total: row.total,
+            closed: row.closed,
+            timely: row.timely,
+            late: row.late,
+            not_handled: row.not_handled,
+            not_applied: row.not_applied,
+            not_passed: row.not_passed,
+            in_verification: row.in_verification,
+            handled: row.handled,
+            handled_in_time: row.handled_in_time,
+            overdue: row.overdue,
+            reworked: row.reworked,
+            extended: row.extended,
+        };
+        (row.key, counts)
+    };
+    Ok(rows.into_iter().map(counts).collect())
+}
+
+#[derive(QueryableByName)]
+struct Found {
+    #[diesel(sql_type = Uid)]
+    id: CaseId,
+}
+
+/// The cases behind a figure of a line, by id.
+pub(super) fn cases(
+    db: &mut Db,
+    scope: Scope,
+    (by, line): (By, &str),
+    figure: Figure,
+    after: Option<CaseId>,
+    limit: i64,
+) -> Result<Vec<CaseId>> {
+    let text = format!(
+        "SELECT id FROM cases WHERE {IN_SCOPE} AND {} AND {} = $5 AND ($6 IS NULL OR id > $6) AND $4 = $4 \
+         ORDER BY id LIMIT $7",
+        holds(figure).replace("{now}", "$4"),
+        key(by),
+    );
+    let query = sql_query(numbered(db, &text)).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+    let query = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).bind::<Text, _>(line);
+    let rows: Vec<Found> = query.bind::<Nullable<Uid>, _>(after).bind::<BigInt, _>(limit).load(db)?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
