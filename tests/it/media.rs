@@ -241,9 +241,9 @@ fn originals() -> Vec<(String, Vec<u8>)> {
         ("track.gpx".to_owned(), gpx.into_bytes()),
         ("track.csv".to_owned(), csv.into_bytes()),
     ];
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/media");
-    let folder = env::var_os("TEST_MEDIA_DIR").map_or(beside, PathBuf::from);
-    for entry in fs::read_dir(folder).into_iter().flatten() {
+    // Real ones too, where somebody has some; a folder that is named must be there.
+    let Some(folder) = env::var_os("TEST_MEDIA_DIR") else { return all };
+    for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|end| ["jpg", "mp4"].iter().any(|known| end == *known)) {
             all.push((path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap()));
