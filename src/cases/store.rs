@@ -212,6 +212,17 @@ pub(super) fn cases_add(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
     Ok(())
 }
 
+/// Every column that a step may change, for one macro: what is set, and the names for the test that holds the list.
+macro_rules! changing {
+    ($then:ident) => {
+        $then!(
+            ver lines state title description class_code address lat lon datum unit_id dispatched_at due_at limit_kind
+            limit_tenths pauses hold_reason handled_at applied_at passed extension_until extension_reason
+            extension_count rework_count priority closed_at timely void_reason updated_at
+        )
+    };
+}
+
 macro_rules! replaced {
     ($($column:ident)*) => { ($(cases::$column.eq(excluded(cases::$column)),)*) };
 }
@@ -225,11 +236,7 @@ pub(super) fn cases_save(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
                 .values(chunk)
                 .on_conflict(cases::id)
                 .do_update()
-                .set(replaced!(
-                    ver lines state title description class_code address lat lon datum unit_id dispatched_at due_at
-                    handled_at applied_at passed extension_until extension_reason extension_count rework_count priority
-                    closed_at timely void_reason updated_at
-                ))
+                .set(changing!(replaced))
                 .execute(c)?;
         }
         return Ok(());
@@ -391,4 +398,22 @@ pub(super) fn numbers_next(db: &mut Db, day: &str, count: i64) -> Result<i64> {
             .returning(case_numbers::last),
     )
     .get_result(db)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    macro_rules! names {
+        ($($column:ident)*) => { [$(stringify!($column)),*] };
+    }
+
+    #[test]
+    fn no_column_of_a_case_is_left_out_when_many_are_saved_at_once() {
+        let table = include_str!("../db/schema.rs").split_once("\n    cases (id) {\n").unwrap().1;
+        let columns = table.split_once('}').unwrap().0.lines().filter_map(|line| line.trim().split_once(" -> "));
+        let fixed = ["id", "number", "reported_by", "reported_at"];
+        let expected: BTreeSet<&str> = columns.map(|(name, _)| name).filter(|name| !fixed.contains(name)).collect();
+        assert_eq!(changing!(names).into_iter().collect::<BTreeSet<_>>(), expected);
+    }
 }
