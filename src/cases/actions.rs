@@ -273,8 +273,8 @@ pub fn case_timeline(db: &mut Db, who: &Actor, id: CaseId, after: i64, limit: i6
 pub struct Clocks {
     /// The charge they belong to; none before the first dispatch and when the case is void.
     pub charge: Option<Assignment>,
-    /// When its limit runs out, with every stretch on the way; none when the deadline was named. An extension may have
-    /// moved the case's own deadline past it.
+    /// When its limit runs out by the calendar that holds now, with every stretch on the way; none when the deadline was
+    /// named. The case's own deadline was fixed when it was dispatched, and an extension may have moved it.
     pub due: Option<Due>,
     /// How much of the limit is used.
     pub used: Option<TimeDelta>,

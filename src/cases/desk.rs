@@ -235,7 +235,7 @@ pub fn command(
     let now = shelf.now();
     let place = row.place()?;
     // Most steps need no calendar, and a push brings a hundred.
-    let timed = matches!(command, Command::Dispatch(_) | Command::Resume(_)) || place.on_hold();
+    let timed = matches!(command, Command::Dispatch(d) if d.limit.is_some()) || place.on_hold();
     let calendar = if timed { shelf.calendar()? } else { Arc::default() };
     let next = match rules::decide(place, command, who, now, &calendar) {
         Ok(next) => next,

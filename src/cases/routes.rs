@@ -12,7 +12,11 @@ use crate::{
     calendar::rules::{Due, Limit, Pause},
     db::types::{CaseId, DeviceId, EventId, OpId, UnitId, UserId},
     error::{Code, Result},
-    http::{auth::Caller, body::Body, parameter::page_limit},
+    http::{
+        auth::Caller,
+        body::Body,
+        parameter::{self, page_limit},
+    },
 };
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -178,7 +182,7 @@ async fn case_page(app: web::Data<App>, caller: Caller, filter: web::Query<Filte
     let limit = page_limit(limit)?;
     let page = Page { sight: actions::sight(&who), state, unit_id, after: cursor, limit };
     let rows = app.db.read(move |db| actions::case_page(db, &page)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.id);
     let now = app.env.now();
     Ok(web::Json(Cases { items: rows.into_iter().map(|row| Case::new(row, now)).collect(), next }))
 }
@@ -199,7 +203,8 @@ struct CaseClocks {
     limit: Option<Limit>,
     /// The case's deadline, extensions and holds included.
     due_at: Option<DateTime<Utc>>,
-    /// When the limit runs out, with every stretch that counts or does not.
+    /// When the limit runs out by the calendar that holds now, with every stretch that counts or does not. The case's own
+    /// deadline was fixed when it was dispatched, and an extension may have moved it.
     due: Option<Due>,
     /// How much of the limit the unit has used: counted seconds up to its application, or up to now.
     used_s: Option<i64>,
@@ -323,7 +328,7 @@ async fn case_timeline(
     let limit = page_limit(filter.limit)?;
     let after = filter.cursor.unwrap_or(0);
     let rows = app.db.read(move |db| actions::case_timeline(db, &who, *id, after, limit)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.0.seq)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.0.seq);
     Ok(web::Json(Timeline { items: rows.into_iter().map(Event::new).collect(), next }))
 }
 

@@ -14,7 +14,7 @@ use crate::{
     http::{
         auth::Caller,
         body::{self, Body},
-        parameter::{page_limit, text},
+        parameter::{next, page_limit, text},
     },
     identity::rules::{CENTRE, Role, text_enum},
 };
@@ -188,11 +188,6 @@ struct CityCases {
     items: Vec<CityCase>,
     /// Give it as `cursor` for the next page; absent on the last.
     next: Option<String>,
-}
-
-/// The last item's mark, when the page is full.
-fn next<T, M>(items: &[T], limit: i64, mark: impl Fn(&T) -> M) -> Option<M> {
-    (items.len() == usize::try_from(limit).unwrap_or(0)).then(|| items.last().map(mark)).flatten()
 }
 
 /// The cases that the city sent, by its number.

@@ -14,7 +14,7 @@ use crate::{
     http::{
         auth::Caller,
         body::Body,
-        parameter::{in_calendar, page_limit, text},
+        parameter::{self, in_calendar, page_limit, text},
     },
     identity::rules::{CENTRE, Role},
 };
@@ -168,8 +168,7 @@ async fn clip_page(app: web::Data<App>, caller: Caller, filter: web::Query<ClipF
         })
         .await?;
     let now = app.env.now();
-    let next =
-        (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.evidence_id)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.evidence_id);
     let count = |(state, count, oldest): (String, i64, Option<At>)| ClipCount {
         state,
         count,
@@ -346,7 +345,7 @@ async fn shift_page(
         limit,
     };
     let rows = app.db.read(move |db| actions::shifts(db, &page)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.id);
     Ok(web::Json(CameraAssignments { items: rows.into_iter().map(CameraAssignment::from).collect(), next }))
 }
 

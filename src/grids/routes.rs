@@ -16,7 +16,7 @@ use crate::{
     http::{
         auth::Caller,
         body::{self, Body},
-        parameter::{in_calendar, page_limit, text},
+        parameter::{self, in_calendar, page_limit, text},
     },
     identity::rules::{CENTRE, Role},
 };
@@ -195,7 +195,7 @@ async fn responsibility_page(
     let in_force = !ended.unwrap_or(false);
     let page = ResponsibilityPage { in_force, unit_id, ruling, after: cursor, limit: Some(limit) };
     let rows = app.db.read(move |db| actions::responsibilities(db, &page)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|row| row.id)).flatten();
+    let next = parameter::next(&rows, limit, |row| row.id);
     let items = rows.into_iter().map(ResponsibilityMapRow::new).collect::<Result<_>>()?;
     Ok(web::Json(ResponsibilityRows { items, next }))
 }

@@ -14,6 +14,11 @@ pub fn page_limit(limit: Option<i64>) -> Result<i64> {
     }
 }
 
+/// Where the next page begins: behind the last row of a full one.
+pub fn next<T, K>(rows: &[T], limit: i64, key: impl FnOnce(&T) -> K) -> Option<K> {
+    rows.last().filter(|_| usize::try_from(limit).is_ok_and(|limit| rows.len() >= limit)).map(key)
+}
+
 /// A moment that both engines can compare with.
 ///
 /// # Errors

@@ -9,7 +9,11 @@ use crate::{
     app::App,
     db::types::{DeviceId, OpId, SiteId, SpotCheckId, UnitId, UserId},
     error::Result,
-    http::{auth::Caller, body::Body, parameter::page_limit},
+    http::{
+        auth::Caller,
+        body::Body,
+        parameter::{self, page_limit},
+    },
     identity::rules::Role,
 };
 use actix_web::{get, put, web};
@@ -179,6 +183,6 @@ async fn check_page(
     let limit = page_limit(limit)?;
     let wanted = Wanted { week, unit_id, actor_id: None, after: cursor, limit };
     let rows = app.db.read(move |db| actions::check_page(db, &who, wanted)).await?;
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.id);
     Ok(web::Json(SpotChecks { items: rows.into_iter().map(SpotCheck::from).collect(), next }))
 }

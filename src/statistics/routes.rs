@@ -11,7 +11,7 @@ use crate::{
     error::{Code, Result},
     http::{
         auth::Caller,
-        parameter::{page_limit, text},
+        parameter::{self, page_limit, text},
     },
     identity::rules::{Actor, CENTRE, Role},
 };
@@ -169,6 +169,6 @@ async fn statistics_records(
         })
         .await?;
     rows.sort_unstable_by_key(|row| row.id);
-    let next = (rows.len() == usize::try_from(limit).unwrap_or(0)).then(|| rows.last().map(|r| r.id)).flatten();
+    let next = parameter::next(&rows, limit, |r| r.id);
     Ok(web::Json(Records { items: rows.into_iter().map(|row| Case::new(row, now)).collect(), next }))
 }

@@ -73,7 +73,7 @@ impl Period {
         (midnight(self.year, self.month), midnight(self.year + i32::from(after >= 12), after % 12))
     }
 
-    /// The period of this length that a moment lies in.
+    /// The month that a moment lies in.
     #[must_use]
     pub fn month_of(at: DateTime<Utc>) -> Period {
         let local = at.with_timezone(&Shanghai);
@@ -123,7 +123,7 @@ text_enum! {
         Handled = "handled",
         /// 按期处置: handled by the deadline.
         HandledInTime = "handled_in_time",
-        /// 超期未处置: not handled, and the deadline has passed.
+        /// 超期未处置: not handled, and the deadline has passed; not while it is on hold (挂账).
         Overdue = "overdue",
         /// 返工: went back to the unit at least once.
         Reworked = "reworked",
@@ -251,7 +251,7 @@ impl From<&Counts> for Rates {
 
 /// The counting rule, as it is printed with the figures.
 pub const RULE: &str = "统计口径：截止时间（含已批准的延期和挂账顺延）落在统计期内的案件，自首日 00:00 起，至末日 24:00 止（24:00 整\
-属于下一期），不论何时上报；未派遣、作废和退回待重派的案件不计。解决率＝已结案÷总数；及时解决率＝及时结案÷总数；综合解决率＝（及时结案＋\
+属于下一期），不论何时上报；挂账期间不计超期；未派遣、作废和退回待重派的案件不计。解决率＝已结案÷总数；及时解决率＝及时结案÷总数；综合解决率＝（及时结案＋\
 0.55×超时结案）÷总数；处置率、按期处置率、超期未处置率、返工率、延期率均以总数为分母。分母为 0 时记“—”。";
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ pub(super) struct Scope {
     pub(super) now: At,
 }
 
-/// The condition of a figure on a case; `{now}` is the moment it is asked.
+/// The condition of a figure on a case; `{now}` is the moment it is asked, `{pause}` the last time its clock stood still.
 fn holds(figure: Figure) -> &'static str {
     match figure {
         Figure::Total => "1 = 1",
@@ -40,7 +40,8 @@ fn holds(figure: Figure) -> &'static str {
         Figure::InVerification => "state IN ('closing_applied', 'verifying', 'verified')",
         Figure::Handled => "handled_at IS NOT NULL",
         Figure::HandledInTime => "handled_at <= due_at",
-        Figure::Overdue => "handled_at IS NULL AND due_at < {now}",
+        // What is on hold is not overdue: its last pause has no end.
+        Figure::Overdue => "handled_at IS NULL AND due_at < {now} AND ({pause} IS NULL OR {pause} LIKE '%\"until\"%')",
         Figure::Reworked => "rework_count > 0",
         Figure::Extended => "extension_count > 0",
     }
@@ -56,11 +57,11 @@ fn key(by: By) -> &'static str {
     }
 }
 
-/// The n-th parameter in an engine's words.
-fn numbered(db: &Db, text: &str) -> String {
+/// Parameters and parts of documents in an engine's words.
+fn in_words_of(db: &Db, text: &str) -> String {
     match db {
-        Db::Postgres(_) => text.to_owned(),
-        Db::Sqlite(_) => text.replace('$', "?"),
+        Db::Postgres(_) => text.replace("{pause}", "(pauses ->> -1)"),
+        Db::Sqlite(_) => text.replace('$', "?").replace("{pause}", "json_extract(pauses, '$[#-1]')"),
     }
 }
 
@@ -105,7 +106,7 @@ pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, C
         .map(|figure| format!("COUNT(CASE WHEN {} THEN 1 END) AS {figure}", holds(*figure).replace("{now}", "$4")))
         .collect();
     let (key, sums) = (key(by), sums.join(", "));
-    let text = numbered(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
+    let text = in_words_of(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
     let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
     let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
     let counts = |row: Counted| {
@@ -150,7 +151,7 @@ pub(super) fn cases(
         holds(figure).replace("{now}", "$4"),
         key(by),
     );
-    let query = sql_query(numbered(db, &text)).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+    let query = sql_query(in_words_of(db, &text)).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
     let query = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).bind::<Text, _>(line);
     let rows: Vec<Found> = query.bind::<Nullable<Uid>, _>(after).bind::<BigInt, _>(limit).load(db)?;
     Ok(rows.into_iter().map(|row| row.id).collect())

@@ -9,7 +9,7 @@ use chengguan::{
         actions::{Cause, Held},
         desk,
         report::Report,
-        rules::{Command, Dispatch, ExtensionDecision, ExtensionRequest, Note, Nothing, Reason, Verify},
+        rules::{Command, Dispatch, ExtensionDecision, ExtensionRequest, HoldDecision, Note, Nothing, Reason, Verify},
     },
     db::types::CaseId,
     error::Code,
@@ -22,6 +22,7 @@ on_both_engines!(
     a_year_of_cases_comes_out_as_the_county_printed_it,
     a_case_belongs_to_the_month_of_its_deadline,
     a_number_opens_to_exactly_its_records,
+    what_is_on_hold_is_not_overdue,
     a_liaison_sees_the_own_units_figures_alone,
     a_period_or_figure_that_is_none_is_refused,
 );
@@ -240,6 +241,26 @@ fn a_number_opens_to_exactly_its_records(world: &World) {
     let by_unit = world.get("/api/v1/statistics?period=2027-01&by=unit").by(&dispatcher.token).send().expect(200);
     assert_eq!(by_unit["lines"][0]["key"].as_str(), liaison.unit.as_deref());
     assert!(by_unit["lines"][0]["name"].as_str().is_some_and(|name| name.starts_with("单位")), "{by_unit}");
+}
+
+fn what_is_on_hold_is_not_overdue(world: &World) {
+    let (people, dispatcher, _) = Loop::new(world);
+    let first = first_of(2027, 1);
+    let ids = people.dispatch(world, vec![first; 3]);
+    let hold = || {
+        let granted = HoldDecision { granted: true, reason: String::new() };
+        vec![
+            (&people.liaison, Command::RequestHold(Reason { reason: "等待配件".into() })),
+            (&people.dispatcher, Command::DecideHold(granted)),
+        ]
+    };
+    people.step(world, &ids[..2], hold());
+    // The second goes on before its deadline, so it has a pause with an end, and is late like the third.
+    people.step(world, &ids[1..2], vec![(&people.dispatcher, Command::Resume(Nothing {}))]);
+    until(world, first + TimeDelta::days(1));
+    let dispatcher = world.sign_in(&dispatcher.username, None);
+    let counts = line(world, &dispatcher, "2027-01")["counts"].clone();
+    assert_eq!((&counts["total"], &counts["overdue"], &counts["not_handled"]), (&json!(3), &json!(2), &json!(3)));
 }
 
 fn a_liaison_sees_the_own_units_figures_alone(world: &World) {

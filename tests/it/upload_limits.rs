@@ -15,7 +15,13 @@ use chengguan::{
     },
 };
 use chrono::TimeDelta;
-use std::{fs, future::Future, thread};
+use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+use std::{
+    fs,
+    future::Future,
+    thread,
+    time::{Duration, Instant},
+};
 
 on_both_engines!(
     the_address_lets_its_owner_go_on_when_the_token_has_run_out,
@@ -24,6 +30,7 @@ on_both_engines!(
     what_operators_watch_is_counted,
     headers_of_every_shape_break_nothing,
     a_small_file_that_comes_slowly_or_broken_goes_the_usual_way,
+    a_database_that_is_locked_completes_nothing_early_and_loses_nothing,
 );
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
@@ -311,4 +318,85 @@ fn a_policy_may_demand_a_digest_and_a_disk_may_be_full() {
     let call = tus.call("POST", "/api/v1/uploads").header("upload-length", "5");
     call.bytes("application/offset+octet-stream", b"hello").send().refused(Code::StorageFull);
     assert_eq!(fs::read_dir(world.app.config.data.join("staging")).unwrap().count(), 0);
+}
+
+/// Somebody else holds the database: an administrator's tool, a backup.
+enum Foreign {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Foreign {
+    fn lock(world: &World) -> Foreign {
+        let url = &world.app.config.database_url;
+        match url.strip_prefix("sqlite:") {
+            Some(path) => {
+                let mut db = SqliteConnection::establish(path).unwrap();
+                db.batch_execute("PRAGMA busy_timeout=10000; BEGIN IMMEDIATE").unwrap();
+                Foreign::Sqlite(db)
+            }
+            None => {
+                let mut db = PgConnection::establish(url).unwrap();
+                db.batch_execute("BEGIN; LOCK TABLE uploads IN EXCLUSIVE MODE").unwrap();
+                Foreign::Postgres(db)
+            }
+        }
+    }
+
+    fn release(self) {
+        match self {
+            Foreign::Sqlite(mut db) => db.batch_execute("ROLLBACK").unwrap(),
+            Foreign::Postgres(mut db) => db.batch_execute("ROLLBACK").unwrap(),
+        }
+    }
+}
+
+fn a_database_that_is_locked_completes_nothing_early_and_loses_nothing(world: &World) {
+    let tus = Tus::new(world, &world.person(Role::Inspector).token);
+    let location = tus.begin(10, &[]);
+    tus.patch(&location, 0, b"01234").expect_status(204);
+    let foreign = Foreign::lock(world);
+    let mut foreign = Some(foreign);
+    thread::scope(|scope| {
+        let last = scope.spawn(|| tus.patch(&location, 5, b"56789"));
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(2) {
+            thread::sleep(Duration::from_millis(300));
+            let asked = scope.spawn(|| tus.head(&location));
+            // What asks may have to wait for the lock as well; it must not be told of an end that is not recorded.
+            while !asked.is_finished() && began.elapsed() < Duration::from_secs(2) {
+                thread::sleep(Duration::from_millis(20));
+            }
+            if !asked.is_finished() {
+                foreign.take().unwrap().release();
+            }
+            let head = asked.join().unwrap();
+            let told = (head.status, head.header("upload-offset"), head.header("content-location").is_some());
+            match (foreign.is_some(), told) {
+                (true, (200, Some("5"), false) | (423, _, false)) => {}
+                (false, (200 | 423, ..)) => break,
+                _ => panic!("{head}"),
+            }
+        }
+        if let Some(foreign) = foreign.take() {
+            foreign.release();
+        }
+        // Taken over by who asked, or complete: never an inner error that a stock client takes for the end.
+        let last = last.join().unwrap();
+        assert!(matches!(last.status, 204 | 409 | 423), "{last}");
+    });
+    let began = Instant::now();
+    let end = loop {
+        let head = tus.head(&location);
+        let offset = head.header("upload-offset").map(|offset| offset.parse::<usize>().unwrap());
+        match (head.status, offset) {
+            (200, Some(10)) => break head,
+            (200, Some(offset)) => drop(tus.patch(&location, offset, &b"0123456789"[offset..])),
+            (423, _) => thread::sleep(Duration::from_millis(50)),
+            _ => panic!("{head}"),
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "it does not come to its end");
+    };
+    let evidence = end.header("content-location").unwrap();
+    assert_eq!(tus.call("GET", &format!("{evidence}/content")).send().bytes, b"0123456789");
 }

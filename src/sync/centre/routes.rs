@@ -4,7 +4,11 @@ use crate::{
     app::App,
     db::types::{DeviceId, OpId},
     error::{Code, Result},
-    http::{auth::Caller, body::Body, parameter::page_limit},
+    http::{
+        auth::Caller,
+        body::Body,
+        parameter::{self, page_limit},
+    },
     identity::{
         rules::{CENTRE, Role, text},
         tokens::PublicJwk,
@@ -74,12 +78,8 @@ async fn review_list(app: web::Data<App>, caller: Caller, filter: web::Query<Fil
     };
     let page = ReviewPage { statuses, heads: heads.unwrap_or(true), after: cursor, limit };
     let items = app.db.read(move |db| review::queue(db, &page)).await?;
-    let next = items.last().filter(|_| full(items.len(), limit)).and_then(|last| last.result.op_id);
+    let next = parameter::next(&items, limit, |last| last.result.op_id).flatten();
     Ok(web::Json(Reviews { items, next }))
-}
-
-fn full(count: usize, limit: i64) -> bool {
-    i64::try_from(count).unwrap_or(0) >= limit
 }
 
 /// One of them, with both sides and what builds on it.
@@ -154,7 +154,7 @@ async fn review_raw_list(app: web::Data<App>, caller: Caller, page: web::Query<R
     let RawPage { limit, cursor } = page.into_inner();
     let limit = page_limit(limit)?;
     let items = app.db.read(move |db| review::raw_queue(db, cursor, limit)).await?;
-    let next = items.last().filter(|_| full(items.len(), limit)).map(|last| last.id);
+    let next = parameter::next(&items, limit, |last| last.id);
     Ok(web::Json(RawList { items, next }))
 }
 
