@@ -22,7 +22,7 @@ use std::{
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// One column as an engine, or `schema.rs`, describes it.
+/// One column as an engine, or `src/db/schema`, describes it.
 #[derive(Debug, Clone, PartialEq, Eq, QueryableByName)]
 struct Column {
     #[diesel(sql_type = Text)]
@@ -70,13 +70,15 @@ fn columns(db: &mut Db) -> Vec<Column> {
     sql_query(sql).load(db).unwrap()
 }
 
-/// What `src/db/schema.rs` says, with the type's name on the engine.
+/// What `src/db/schema` says, with the type's name on the engine.
 fn declared(engine: Engine) -> Vec<Column> {
-    let source = fs::read_to_string(Path::new(ROOT).join("src/db/schema.rs")).unwrap();
-    let body = source.split_once("\ntables! {").unwrap().1.split("\n}").next().unwrap();
+    let mut source = String::new();
+    for file in fs::read_dir(Path::new(ROOT).join("src/db/schema")).unwrap() {
+        source += &fs::read_to_string(file.unwrap().path()).unwrap();
+    }
     let mut table = String::new();
     let mut found = Vec::new();
-    for line in body.lines().map(str::trim) {
+    for line in source.lines().map(str::trim) {
         if let Some((name, _)) = line.split_once(" (") {
             name.clone_into(&mut table);
         } else if let Some((name, kind)) = line.trim_end_matches(',').split_once(" -> ") {
@@ -138,7 +140,7 @@ fn every_table_of_the_schema_is_there_with_its_columns_and_no_other() {
         let mut fresh = empty(engine);
         migrate::check(&mut fresh.db, true).unwrap();
         let (found, declared) = (by_table(columns(&mut fresh.db)), by_table(declared(engine)));
-        assert!(declared.len() > 15, "schema.rs was read: {:?}", declared.keys());
+        assert!(declared.len() > 15, "the schema was read: {:?}", declared.keys());
         assert_eq!(found.keys().collect::<Vec<_>>(), declared.keys().collect::<Vec<_>>(), "{engine:?}");
         for (table, columns) in &declared {
             assert_eq!(&found[table], columns, "{engine:?}: {table}");

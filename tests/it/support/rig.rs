@@ -113,8 +113,9 @@ impl Rig {
 
     /// Starts the server, every sync of which is recorded; what is there after the start counts as durable.
     pub fn start_recorded(&mut self, recorder: &Recorder) {
-        self.launch(Some(recorder));
+        // Before the server runs: what it makes and removes meanwhile would be recorded twice, or be gone when it is read.
         recorder.all_is_durable(&self.data());
+        self.launch(Some(recorder));
     }
 
     fn launch(&mut self, recorder: Option<&Recorder>) {
