@@ -1,6 +1,7 @@
-import { shallowReactive } from 'vue'
+import { computed, onMounted, shallowReactive } from 'vue'
 import type { Api } from '../lib/api'
 import { isCentre } from '../lib/labels'
+import { useLoading } from './loading'
 
 const GOOD_FOR = 10 * 60_000
 
@@ -24,4 +25,12 @@ export function useNames(api: Api): { of: (id: string | null) => string } {
     }
   }
   return { of: (id) => (id === null ? '系统' : id === user?.id ? user.name : (found.names.get(id) ?? `…${id.slice(-6)}`)) }
+}
+
+/** The units, and what an id of theirs stands for. */
+export function useUnits(api: Api) {
+  const units = useLoading(api.units)
+  const names = computed(() => new Map(units.value?.map((unit) => [unit.id, unit.name])))
+  onMounted(units.load)
+  return { units, of: (id: string): string => names.value.get(id) ?? `…${id.slice(-6)}` }
 }
