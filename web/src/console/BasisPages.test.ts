@@ -288,3 +288,18 @@ it('an empty map says what to do about it', async () => {
   one('refresh')?.click()
   await vi.waitFor(() => expect(text('problem')).toContain('系统维护中'))
 })
+
+it('a code of a class is read with its name, and with both where it may be a component or an event', async () => {
+  answers['/catalogue/classes'] = () =>
+    Response.json({ items: [aClass('0405', { name: '店外经营' }), aClass('0405', { kind: 'component', name: '花钵' }), aClass('1101', { name: '乱堆' })], next: null })
+  // What is known is kept for a while.
+  vi.useFakeTimers({ now: Date.now() + 3_600_000, toFake: ['Date'] })
+  try {
+    await open('map', 'doubts', 'dispatcher')
+    await vi.waitFor(() => expect(all('doubt')[1]?.textContent).toContain('0405 店外经营 / 花钵'))
+    go({ filter: '' })
+    await vi.waitFor(() => expect(all('row')[0]?.textContent).toContain('事件 04街面秩序'))
+  } finally {
+    vi.useRealTimers()
+  }
+})
