@@ -45,5 +45,6 @@ mod tidy;
 mod tlog;
 mod torture;
 mod upload_limits;
+mod upload_memory;
 mod uploads;
 mod vectors;
