@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod edge;
 mod health;
+pub mod intake;
 mod metrics;
 mod pages;
 pub mod parameter;

@@ -45,6 +45,7 @@ mod tidy;
 mod tlog;
 mod torture;
 mod upload_limits;
+mod upload_memory;
 mod uploads;
 mod vectors;
 mod workbench;
