@@ -174,7 +174,7 @@ impl Roll {
     }
 }
 
-const PROBLEMS: usize = 300;
+const PROBLEMS: usize = 150;
 
 /// A town of problems, each reported twice by people whose fixes are off, among others of the same class that lie
 /// just beyond the radius.
