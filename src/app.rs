@@ -12,6 +12,7 @@ use crate::{
     identity::{actions, secrets, tokens::Keys},
     spots, sync,
     tlog::{self, LogKey},
+    workbench,
 };
 use std::{io, path::PathBuf, sync::Arc};
 
@@ -113,6 +114,7 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         clips::sweep::start(db.clone());
+        workbench::sweep::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
         let ffmpeg = poster::find(&config.ffmpeg);
         if ffmpeg.is_none() {

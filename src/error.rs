@@ -145,6 +145,10 @@ codes! {
     Reauth = "reauth",
     /// Somebody had already brought the case to the same stage.
     AlreadyDone = "already_done",
+    /// Somebody else has the case in hand.
+    CaseClaimed = "case_claimed",
+    /// The case is not late: there is nothing to object to.
+    CaseNotLate = "case_not_late",
     /// The sync cursor can't be read; take a new snapshot.
     CursorInvalid = "cursor_invalid",
     /// The cursor is older than the kept feed; take a new snapshot.

@@ -25,6 +25,7 @@
 //! | [`city`] | the exchange with the city's platform: signed messages, numbered without gaps |
 //! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
 //! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
+//! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
@@ -120,3 +121,4 @@ pub mod spots;
 pub mod statistics;
 pub mod sync;
 pub mod tlog;
+pub mod workbench;

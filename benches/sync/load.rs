@@ -59,6 +59,45 @@ pub fn cases(place: &Place, county: &County, count: u64, lines: Lines) -> Done {
     Ok(())
 }
 
+/// Ends all cases but the last 2,000 as a county does over years, a month's 1,222 in each month from 2020 on, and makes all
+/// of them findable by their words; every thousandth by a word of its own.
+pub fn years(place: &Place, count: u64) -> Done {
+    let grams = |words: &str| {
+        let chars: Vec<String> = words.chars().filter(|c| c.is_alphanumeric()).map(String::from).collect();
+        let pairs = chars.windows(2).map(|pair| pair.concat());
+        chars.iter().cloned().chain(pairs).collect::<Vec<_>>().join(" ")
+    };
+    let (often, seldom) = ("井盖缺失，人行道，存在安全隐患", "喷泉旁井盖缺失，存在安全隐患");
+    let (dispatched, due, handled) = match place.engine {
+        Engine::Sqlite => ("{at}", "{at} + 259200000000", "{at} + 86400000000"),
+        Engine::Postgres => ("{at}", "{at} + interval '3 days'", "{at} + interval '1 day'"),
+    };
+    let at = match place.engine {
+        Engine::Sqlite => "(1577836800000000 + CAST(substr(number, 7) AS INTEGER) * 2121000000)",
+        Engine::Postgres => {
+            "(timestamptz '2020-01-01 00:00:00Z' + substr(number, 7)::bigint * interval '2121 seconds')"
+        }
+    };
+    let sql = format!(
+        "UPDATE cases SET state = 'closed', unit_id = (SELECT id FROM units ORDER BY id LIMIT 1), timely = TRUE, \
+         dispatched_at = {dispatched}, due_at = {due}, handled_at = {handled}, applied_at = {handled}, \
+         closed_at = {handled} WHERE substr(number, 7) < '{open:014}'; \
+         INSERT INTO case_words (case_id, words, grams) SELECT id, \
+         CASE WHEN number LIKE '%000' THEN '{seldom}' ELSE '{often}' END, \
+         CASE WHEN number LIKE '%000' THEN '{}' ELSE '{}' END FROM cases ORDER BY id;",
+        grams(seldom),
+        grams(often),
+        open = count.saturating_sub(2_000),
+    );
+    let mut db = place.open()?;
+    db.batch_execute(&format!("BEGIN; {} COMMIT;", sql.replace("{at}", at)))?;
+    db.batch_execute(match place.engine {
+        Engine::Sqlite => "PRAGMA wal_checkpoint(TRUNCATE);",
+        Engine::Postgres => "VACUUM ANALYZE; ",
+    })?;
+    Ok(())
+}
+
 /// UUIDv7-shaped ids: 48 bits of time, one millisecond a case, then a digit for the table and the number.
 const SQLITE: &str = r#"
 CREATE TEMP TABLE n AS

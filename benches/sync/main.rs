@@ -1,6 +1,6 @@
 //! Sync, measured on both engines: everything the README's "Speed" says about it comes from here.
 //!
-//! `cargo bench --bench sync -- [--only push,single,pull,growth,peers,floor] [--rounds N] [--cases 10000,100000,1000000]
+//! `cargo bench --bench sync -- [--only push,single,pull,growth,peers,floor,workbench] [--rounds N] [--cases 10000,100000,1000000]
 //! [--engines sqlite,postgres] [--postgres-url URL of a server where databases may be made]`
 //!
 //! Everything is the real thing: `chengguan serve` in a process of its own, HTTP on loopback, durable commits (SQLite
@@ -27,13 +27,14 @@ mod support {
     pub mod scratch;
 }
 mod wire;
+mod workbench;
 
 use figures::Done;
 use places::Engine;
 use std::os::unix::process::CommandExt;
 
 /// The parts, in the order they run.
-const PARTS: [&str; 6] = ["push", "single", "pull", "floor", "peers", "growth"];
+const PARTS: [&str; 7] = ["push", "single", "pull", "floor", "peers", "growth", "workbench"];
 
 /// What was asked for.
 pub struct Options {
@@ -74,6 +75,9 @@ fn main() -> Done {
     }
     if wants("growth") {
         growth::sizes(&options)?;
+    }
+    if wants("workbench") {
+        workbench::sizes(&options)?;
     }
     if wants("profile") {
         profile::run(&options)?;

@@ -6,7 +6,7 @@ use super::{
     desk::{self, Shelf, Step},
     report::Report,
     rules::{Assignment, Command, State},
-    store::{self, CaseRow, EventRow, Page, Sight},
+    store::{self, CaseRow, EventRow, Page, Sight, Waiting},
 };
 use crate::{
     calendar::{
@@ -15,7 +15,7 @@ use crate::{
     },
     db::{
         Db, Tx,
-        types::{CaseId, OpId, UnitId},
+        types::{At, CaseId, OpId, UnitId},
     },
     error::{Error, Result},
     evidence::{self, reuse::rules::Doubt},
@@ -93,6 +93,14 @@ impl Held {
         changed.sort_unstable_by_key(|row| row.id);
         store::cases_save(tx.db, &changed)?;
         store::events_add(tx.db, &self.lines)?;
+        let worded: HashSet<CaseId> = self
+            .lines
+            .iter()
+            .filter(|line| matches!(line.command.as_str(), "report" | "edit"))
+            .map(|l| l.case_id)
+            .collect();
+        let worded: Vec<&CaseRow> = worded.iter().filter_map(|id| self.rows.get(id)?.as_ref()).collect();
+        store::words_put(tx.db, &worded)?;
         self.new.clear();
         self.dirty.clear();
         self.lines.clear();
@@ -232,6 +240,24 @@ pub fn case_by_number(db: &mut Db, who: &Actor, number: &str) -> Result<CaseRow>
 /// The engine's own.
 pub fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
     store::case_page(db, page)
+}
+
+/// Makes some cases findable that were reported before there was a search; returns how many.
+///
+/// # Errors
+/// The engine's own.
+pub fn words_fill(tx: &mut Tx, at_once: i64) -> Result<usize> {
+    let rows = store::without_words(tx.db, at_once)?;
+    store::words_put(tx.db, &rows.iter().collect::<Vec<_>>())?;
+    Ok(rows.len())
+}
+
+/// How many cases wait for what: of all units, or of one.
+///
+/// # Errors
+/// The engine's own.
+pub fn waiting(db: &mut Db, unit: Option<UnitId>, now: DateTime<Utc>) -> Result<Vec<Waiting>> {
+    store::waiting(db, unit, At(now))
 }
 
 /// Cases by id, for the feed; audience is checked by the caller with [`keys`].

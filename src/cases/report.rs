@@ -58,6 +58,8 @@ impl Report {
 pub(super) const REPORTERS: &[Role] =
     &[Role::Inspector, Role::Officer, Role::SpotChecker, Role::Liaison, Role::Dispatcher];
 
+pub use field_text::class_code;
+
 /// The forms of a report's fields, for those who write and those who correct them.
 pub(super) mod field_text {
     use super::{Code, Result, text};

@@ -3,20 +3,23 @@
 use super::{
     actions::{self, Cause, Outcome},
     clock::{StageClock, ate},
+    queue::Queue,
     report::{Position, Report},
     rules::{Command, Stage, State},
-    store::{CaseRow, EventRow, Page},
+    store::{CaseRow, EventRow, Only, Page},
+    words::Search,
 };
 use crate::{
     app::App,
     calendar::rules::{Due, Limit, Pause},
-    db::types::{CaseId, DeviceId, EventId, OpId, UnitId, UserId},
+    db::types::{At, CaseId, DeviceId, EventId, OpId, UnitId, UserId},
     error::{Code, Result},
     http::{
         auth::Caller,
         body::Body,
         parameter::{self, page_limit},
     },
+    identity::rules::text_enum,
 };
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
@@ -160,10 +163,34 @@ struct Filter {
     state: Option<Stage>,
     /// Only of this unit.
     unit_id: Option<UnitId>,
+    /// Only what waits for this.
+    queue: Option<Queue>,
+    /// Only of this class; the first two digits mean the big class.
+    class_code: Option<String>,
+    /// Only reported from here on.
+    from: Option<DateTime<Utc>>,
+    /// Only reported before this.
+    until: Option<DateTime<Utc>>,
+    /// Only what the caller has claimed.
+    mine: Option<bool>,
+    /// Only with these words in title, address or description; 1–100 characters.
+    q: Option<String>,
+    /// `newest` reports first, the default, or `oldest`.
+    order: Option<CaseOrder>,
     /// 1–200, 50 by default.
     limit: Option<i64>,
     /// `next` of the page before.
     cursor: Option<CaseId>,
+}
+
+text_enum! {
+    /// Which report comes first.
+    CaseOrder {
+        /// The last one.
+        Newest = "newest",
+        /// The first one.
+        Oldest = "oldest",
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -178,12 +205,22 @@ struct Cases {
 #[get("/cases")]
 async fn case_page(app: web::Data<App>, caller: Caller, filter: web::Query<Filter>) -> Result<web::Json<Cases>> {
     let who = caller.user()?;
-    let Filter { state, unit_id, limit, cursor } = filter.into_inner();
-    let limit = page_limit(limit)?;
-    let page = Page { sight: actions::sight(&who), state, unit_id, after: cursor, limit };
+    let filter = filter.into_inner();
+    let (limit, now) = (page_limit(filter.limit)?, app.env.now());
+    let only = Only {
+        state: filter.state,
+        unit_id: filter.unit_id,
+        queue: filter.queue,
+        class_code: parameter::text("class_code", filter.class_code)?,
+        from: parameter::in_calendar("from", filter.from)?.map(At),
+        until: parameter::in_calendar("until", filter.until)?.map(At),
+        claimed_by: filter.mine.unwrap_or(false).then_some(who.user_id),
+        search: parameter::text("q", filter.q)?.map(|words| Search::new(&words)).transpose()?,
+    };
+    let oldest_first = filter.order == Some(CaseOrder::Oldest);
+    let page = Page { sight: actions::sight(&who), only, oldest_first, after: filter.cursor, limit, now: At(now) };
     let rows = app.db.read(move |db| actions::case_page(db, &page)).await?;
     let next = parameter::next(&rows, limit, |r| r.id);
-    let now = app.env.now();
     Ok(web::Json(Cases { items: rows.into_iter().map(|row| Case::new(row, now)).collect(), next }))
 }
 

@@ -270,6 +270,27 @@ pub struct VoidArgs {
     pub note: String,
 }
 
+/// The word of every command, as [`Command::name`] gives it.
+pub const COMMANDS: &[&str] = &[
+    "dispatch",
+    "handle",
+    "apply_closing",
+    "refuse_closing",
+    "request_verification",
+    "verify",
+    "notify_closing",
+    "confirm_closing",
+    "return",
+    "request_extension",
+    "decide_extension",
+    "request_hold",
+    "decide_hold",
+    "resume",
+    "void",
+    "note",
+    "edit",
+];
+
 /// How a command can fail: by form, by right, or because the case stands elsewhere.
 #[derive(Debug, Clone)]
 pub enum Refusal {

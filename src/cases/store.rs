@@ -1,18 +1,24 @@
 //! Rows of cases and their timelines.
 
-use super::rules::{Assignment, Extension, Stage, State};
+use super::{
+    queue::{Queue, in_words_of},
+    rules::{Assignment, Extension, Stage, State},
+    words::{self, Search},
+};
 use crate::{
     calendar::rules::Limit,
     db::{
         Db, Each, MultiBackend, on_each,
-        schema::{case_events, case_numbers, cases},
-        types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId, UserId},
+        schema::{case_claims, case_events, case_numbers, case_words, cases},
+        types::{At, CaseId, DeviceId, EventId, Json, OpId, Uid, UnitId, UserId, Utc},
     },
     error::{Error, Result},
 };
 use diesel::{
-    dsl::{AsSelect, SqlTypeOf},
+    dsl::{AsSelect, SqlTypeOf, sql},
     prelude::*,
+    sql_query,
+    sql_types::{BigInt, Bool, Nullable, Text},
     upsert::excluded,
 };
 use serde_json::json;
@@ -274,19 +280,155 @@ pub enum Sight {
     UnitOr(Option<UnitId>, UserId),
 }
 
-/// A page of a list: newest reports first.
+/// A page of a list.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// Whose.
     pub sight: Sight,
-    /// Only in this stage.
-    pub state: Option<Stage>,
-    /// Only of this unit.
-    pub unit_id: Option<UnitId>,
+    /// Which of them.
+    pub only: Only,
+    /// The oldest reports first; else the newest.
+    pub oldest_first: bool,
     /// Those after this one.
     pub after: Option<CaseId>,
     /// At most that many.
     pub limit: i64,
+    /// When it is asked.
+    pub now: At,
+}
+
+/// Which cases a list holds; each part narrows it.
+#[derive(Debug, Clone, Default)]
+pub struct Only {
+    /// In this stage.
+    pub state: Option<Stage>,
+    /// Of this unit.
+    pub unit_id: Option<UnitId>,
+    /// Waiting for this.
+    pub queue: Option<Queue>,
+    /// Of this class, or of a big class by its first digits.
+    pub class_code: Option<String>,
+    /// Reported from here on.
+    pub from: Option<At>,
+    /// Reported before this.
+    pub until: Option<At>,
+    /// In this person's hand.
+    pub claimed_by: Option<UserId>,
+    /// With these words.
+    pub search: Option<Search>,
+}
+
+impl Only {
+    fn of(&self, mut query: Boxed, db: &Db, now: At) -> Boxed {
+        if let Some(state) = self.state {
+            query = query.filter(cases::state.eq(state.as_str()));
+        }
+        if let Some(unit) = self.unit_id {
+            query = query.filter(cases::unit_id.eq(unit));
+        }
+        if let Some(queue) = self.queue {
+            let condition = in_words_of(db, &queue.condition());
+            query = match condition.split_once("{now}") {
+                Some((before, after)) => query.filter(sql::<Bool>(before).bind::<Utc, _>(now).sql(after)),
+                None => query.filter(sql::<Bool>(&condition)),
+            };
+        }
+        if let Some(code) = &self.class_code {
+            query = query.filter(cases::class_code.between(code.clone(), format!("{code}~")));
+        }
+        if let Some(from) = self.from {
+            query = query.filter(cases::reported_at.ge(from));
+        }
+        if let Some(until) = self.until {
+            query = query.filter(cases::reported_at.lt(until));
+        }
+        if let Some(person) = self.claimed_by {
+            let claimed = case_claims::table
+                .filter(case_claims::case_id.eq(cases::id))
+                .filter(case_claims::state.eq(cases::state))
+                .filter(case_claims::claimed_by.eq(person));
+            query = query.filter(diesel::dsl::exists(claimed));
+        }
+        if let Some(Search { words, grams }) = &self.search {
+            let (found, wanted) = match db {
+                Db::Postgres(_) => (
+                    "cases.id IN (SELECT case_id FROM case_words WHERE string_to_array(grams, ' ') @> string_to_array(",
+                    grams.iter().cloned().collect::<Vec<_>>().join(" "),
+                ),
+                Db::Sqlite(_) => (
+                    "cases.id IN (SELECT case_id FROM case_words WHERE n IN (SELECT rowid FROM case_grams(",
+                    grams.iter().map(|gram| format!("\"{gram}\"")).collect::<Vec<_>>().join(" "),
+                ),
+            };
+            let end = if matches!(db, Db::Postgres(_)) { ", ' '))" } else { ")))" };
+            query = query.filter(sql::<Bool>(found).bind::<Text, _>(wanted).sql(end));
+            for word in words {
+                // Pairs of neighbours may stand apart.
+                let pattern = format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+                let there = case_words::table
+                    .filter(case_words::case_id.eq(cases::id))
+                    .filter(case_words::words.like(pattern).escape('\\'));
+                query = query.filter(diesel::dsl::exists(there));
+            }
+        }
+        query
+    }
+}
+
+/// Writes down what these cases are found by.
+pub(super) fn words_put(db: &mut Db, rows: &[&CaseRow]) -> Result<()> {
+    for row in rows {
+        let (words, grams) = words::of(row);
+        on_each!(&mut *db, c => diesel::insert_into(case_words::table)
+            .values((case_words::case_id.eq(row.id), case_words::words.eq(&words), case_words::grams.eq(&grams)))
+            .on_conflict(case_words::case_id)
+            .do_update()
+            .set((case_words::words.eq(&words), case_words::grams.eq(&grams)))
+            .execute(c))?;
+    }
+    Ok(())
+}
+
+/// Some cases that can't be found by words yet: those of a time before there was a search.
+pub(super) fn without_words(db: &mut Db, limit: i64) -> Result<Vec<CaseRow>> {
+    let found = case_words::table.filter(case_words::case_id.eq(cases::id));
+    Ok(cases::table
+        .filter(diesel::dsl::not(diesel::dsl::exists(found)))
+        .limit(limit)
+        .select(CaseRow::as_select())
+        .load(db)?)
+}
+
+/// How many cases wait for something, and since when the oldest.
+#[derive(Debug, Clone, QueryableByName)]
+pub struct Waiting {
+    /// See [`Queue`].
+    #[diesel(sql_type = Text)]
+    pub queue: String,
+    /// How many.
+    #[diesel(sql_type = BigInt)]
+    pub cases: i64,
+    /// When the oldest was reported.
+    #[diesel(sql_type = Nullable<Utc>)]
+    pub oldest_at: Option<At>,
+}
+
+/// Every queue of a unit, or of all, in order.
+pub(super) fn waiting(db: &mut Db, unit: Option<UnitId>, now: At) -> Result<Vec<Waiting>> {
+    let of_queue = |queue: &Queue| {
+        let condition = queue.condition().replace("{now}", "$1");
+        let unit = unit.map_or("", |_| "AND unit_id = $2");
+        format!(
+            "SELECT '{queue}' AS queue, COUNT(*) AS cases, MIN(reported_at) AS oldest_at FROM cases \
+             WHERE {condition} {unit}"
+        )
+    };
+    let text = Queue::ALL.iter().map(of_queue).collect::<Vec<_>>().join(" UNION ALL ");
+    let query = sql_query(in_words_of(db, &text)).bind::<Utc, _>(now);
+    Ok(match unit {
+        Some(unit) => query.bind::<Uid, _>(unit).load(db)?,
+        None => query.load(db)?,
+    })
 }
 
 pub(super) fn case_by_number(db: &mut Db, number: &str) -> Result<Option<CaseRow>> {
@@ -295,19 +437,21 @@ pub(super) fn case_by_number(db: &mut Db, number: &str) -> Result<Option<CaseRow
 
 pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
     let mut rows: Vec<CaseRow> = Vec::new();
-    for mut query in ways(&page.sight) {
-        if let Some(state) = page.state {
-            query = query.filter(cases::state.eq(state.as_str()));
-        }
-        if let Some(unit) = page.unit_id {
-            query = query.filter(cases::unit_id.eq(unit));
-        }
-        if let Some(after) = page.after {
-            query = query.filter(cases::id.lt(after));
-        }
-        rows.extend(query.order(cases::id.desc()).limit(page.limit).load(db)?);
+    for query in ways(&page.sight) {
+        let query = page.only.of(query, db, page.now);
+        let query = match (page.after, page.oldest_first) {
+            (None, true) => query.order(cases::id.asc()),
+            (None, false) => query.order(cases::id.desc()),
+            (Some(after), true) => query.filter(cases::id.gt(after)).order(cases::id.asc()),
+            (Some(after), false) => query.filter(cases::id.lt(after)).order(cases::id.desc()),
+        };
+        rows.extend(query.limit(page.limit).load(db)?);
     }
-    rows.sort_unstable_by_key(|row| Reverse(row.id));
+    if page.oldest_first {
+        rows.sort_unstable_by_key(|row| row.id);
+    } else {
+        rows.sort_unstable_by_key(|row| Reverse(row.id));
+    }
     Ok(first(rows, page.limit))
 }
 

@@ -168,14 +168,26 @@ fn live(mut config: Config, args: &SimArgs, faults: Faults) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let plan = Plan { cases: args.cases, days: args.days, faults };
     let target = format!("http://{address}{PATH}");
-    let report = runtime.block_on(async {
+    let stop = stop_on_signal()?;
+    let stopped = async {
+        while !stop.load(Ordering::Relaxed) {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let year = async {
         let staff = app.db.write(staff).await?;
         let county = County { db: &app.db, env: &app.env, clock: &clock, staff: &staff, url: &target, link: &link };
         year::live(county, &city.shared, plan).await
+    };
+    let report = runtime.block_on(async {
+        tokio::select! {
+            report = year => Some(report),
+            () = stopped => None,
+        }
     });
     drop(handle.stop(true));
     drop(thread.join());
-    let report = report?;
+    let report = report.ok_or("stopped before the end of the year")??;
     say(&report);
     if report.good() { Ok(()) } else { Err("the two platforms differ; see above".into()) }
 }

@@ -184,6 +184,14 @@ ids! {
     CaseId,
     /// One line of a case's timeline.
     EventId,
+    /// A word to a unit that its time runs out (催办).
+    UrgingId,
+    /// A unit's objection to a case's being late (申诉).
+    AppealId,
+    /// Words that are said again and again.
+    TemplateId,
+    /// Saved filters of a list.
+    ViewId,
     /// A photo or video.
     EvidenceId,
     /// A line of the record of who did what with evidence.

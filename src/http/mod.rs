@@ -36,6 +36,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::cases::routes::routes(cfg);
     crate::city::routes::routes(cfg);
     crate::statistics::routes::routes(cfg);
+    crate::workbench::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
     crate::sync::routes::routes(cfg);

@@ -104,6 +104,8 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::EvidenceMissing => (409, "所需照片或视频尚未收到，暂存等待", "Evidence has not arrived"),
         Code::PhotoReuseUndecided => (409, "处置前后照片疑似相同，须先由人认定", "Whether the photos of before and after are the same picture must be decided first"),
         Code::Reauth => (409, "请操作人在本设备重新登录，操作已保存", "The person must sign in again; the operation is kept"),
+        Code::CaseClaimed => (409, "案件已被他人认领", "Somebody else has the case in hand"),
+        Code::CaseNotLate => (409, "案件没有超期，无需申诉", "The case is not late"),
         Code::AlreadyDone => (409, "他人已完成同一步骤", "Somebody did this already"),
         Code::CursorInvalid => (400, "同步位置无法识别，请重新获取全量", "The cursor can't be read"),
         Code::CursorExpired => (410, "同步位置过旧，请重新获取全量", "The cursor is too old"),
@@ -140,6 +142,11 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::Busy => (503, "服务器繁忙，请稍后重试", "Busy, try again"),
         Code::Internal => (500, "服务器内部错误，请把编号告知管理员", "Internal error"),
     }
+}
+
+/// The sentence of a code for people, in Chinese.
+pub fn title_zh(code: Code) -> &'static str {
+    catalogue(code).1
 }
 
 /// The problem for an error, in one language.

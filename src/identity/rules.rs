@@ -122,6 +122,18 @@ impl Actor {
         keys
     }
 
+    /// Whose figures this person sees: of all units at the Centre, of the own one as its liaison.
+    ///
+    /// # Errors
+    /// `role_forbidden` for everybody else.
+    pub fn only_unit(&self) -> Result<Option<UnitId>> {
+        match self.role {
+            role if CENTRE.contains(&role) => Ok(None),
+            Role::Liaison => self.unit_of_cases().map(Some).ok_or_else(|| Code::RoleForbidden.into()),
+            _ => Err(Code::RoleForbidden.into()),
+        }
+    }
+
     /// The unit whose cases this person works on.
     pub fn unit_of_cases(&self) -> Option<UnitId> {
         self.unit_id.filter(|_| matches!(self.role, Role::Liaison | Role::Officer))

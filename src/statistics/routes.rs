@@ -7,13 +7,12 @@ use super::{
 use crate::{
     app::App,
     cases::{self, routes::Case},
-    db::types::{CaseId, UnitId},
-    error::{Code, Result},
+    db::types::CaseId,
+    error::Result,
     http::{
         auth::Caller,
         parameter::{self, page_limit, text},
     },
-    identity::rules::{Actor, CENTRE, Role},
 };
 use actix_web::{get, web};
 use chrono::{DateTime, Utc};
@@ -24,15 +23,6 @@ use utoipa_actix_web::service_config::ServiceConfig;
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut ServiceConfig) {
     cfg.service(statistics_table).service(statistics_records);
-}
-
-/// The Centre sees all units, a liaison the own one.
-fn only_of(who: &Actor) -> Result<Option<UnitId>> {
-    match who.role {
-        role if CENTRE.contains(&role) => Ok(None),
-        Role::Liaison => who.unit_of_cases().map(Some).ok_or_else(|| Code::RoleForbidden.into()),
-        _ => Err(Code::RoleForbidden.into()),
-    }
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -111,7 +101,7 @@ async fn statistics_table(
     caller: Caller,
     filter: web::Query<TableFilter>,
 ) -> Result<web::Json<Statistics>> {
-    let unit = only_of(&caller.user()?)?;
+    let unit = caller.user()?.only_unit()?;
     let now = app.env.now();
     let period = period_of(filter.period.as_deref(), now)?;
     let by = filter.by.unwrap_or(By::All);
@@ -154,7 +144,7 @@ async fn statistics_records(
     caller: Caller,
     filter: web::Query<RecordFilter>,
 ) -> Result<web::Json<Records>> {
-    let unit = only_of(&caller.user()?)?;
+    let unit = caller.user()?.only_unit()?;
     let now = app.env.now();
     let RecordFilter { period, by, key, figure, limit, cursor } = filter.into_inner();
     let period = period_of(period.as_deref(), now)?;

@@ -2,6 +2,7 @@
 
 use super::rules::{By, Counts, Figure};
 use crate::{
+    cases::queue::in_words_of,
     db::{
         Db,
         types::{At, CaseId, Uid, UnitId, Utc},
@@ -27,7 +28,7 @@ pub(super) struct Scope {
     pub(super) now: At,
 }
 
-/// The condition of a figure on a case; `{now}` is the moment it is asked, `{pause}` the last time its clock stood still.
+/// The condition of a figure on a case; `{now}` is the moment it is asked, `{held}` whether its clock stands still.
 fn holds(figure: Figure) -> &'static str {
     match figure {
         Figure::Total => "1 = 1",
@@ -40,8 +41,7 @@ fn holds(figure: Figure) -> &'static str {
         Figure::InVerification => "state IN ('closing_applied', 'verifying', 'verified')",
         Figure::Handled => "handled_at IS NOT NULL",
         Figure::HandledInTime => "handled_at <= due_at",
-        // What is on hold is not overdue: its last pause has no end.
-        Figure::Overdue => "handled_at IS NULL AND due_at < {now} AND ({pause} IS NULL OR {pause} LIKE '%\"until\"%')",
+        Figure::Overdue => "handled_at IS NULL AND due_at < {now} AND NOT {held}",
         Figure::Reworked => "rework_count > 0",
         Figure::Extended => "extension_count > 0",
     }
@@ -54,14 +54,6 @@ fn key(by: By) -> &'static str {
         By::Unit => "CAST(unit_id AS TEXT)",
         By::Class => "COALESCE(class_code, '')",
         By::Reporter => "CAST(reported_by AS TEXT)",
-    }
-}
-
-/// Parameters and parts of documents in an engine's words.
-fn in_words_of(db: &Db, text: &str) -> String {
-    match db {
-        Db::Postgres(_) => text.replace("{pause}", "(pauses ->> -1)"),
-        Db::Sqlite(_) => text.replace('$', "?").replace("{pause}", "json_extract(pauses, '$[#-1]')"),
     }
 }
 

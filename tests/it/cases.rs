@@ -7,9 +7,9 @@ use crate::support::{
 use chengguan::{
     cases::{
         actions,
-        store::{Page, Sight},
+        store::{Only, Page, Sight},
     },
-    db::types::CaseId,
+    db::types::{At, CaseId},
     error::Code,
     identity::rules::Role,
 };
@@ -205,7 +205,8 @@ fn a_case_that_is_theirs_for_two_reasons_is_shown_once(world: &World) {
         assert_eq!(rising, theirs, "{limit}");
         loop {
             let after = falling.last().copied();
-            let page = Page { sight: sight.clone(), state: None, unit_id: None, after, limit };
+            let (only, now) = (Only::default(), At(world.now()));
+            let page = Page { sight: sight.clone(), only, oldest_first: false, after, limit, now };
             let page = world.read(move |db| actions::case_page(db, &page));
             falling.extend(page.iter().map(|row| row.id));
             if page.len() < limit as usize {

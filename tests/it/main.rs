@@ -48,3 +48,4 @@ mod torture;
 mod upload_limits;
 mod uploads;
 mod vectors;
+mod workbench;

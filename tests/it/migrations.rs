@@ -64,6 +64,7 @@ fn columns(db: &mut Db) -> Vec<Column> {
             "SELECT t.name AS table_name, c.name, c.type AS kind, c.\"notnull\" = 0 AS nullable \
              FROM sqlite_schema t, pragma_table_info(t.name) c \
              WHERE t.type = 'table' AND t.name NOT LIKE '\\_\\_diesel%' ESCAPE '\\' AND t.name NOT LIKE 'sqlite%' \
+             AND t.name NOT LIKE 'case\\_grams%' ESCAPE '\\' \
              ORDER BY t.name, c.cid"
         }
     };

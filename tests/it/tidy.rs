@@ -23,6 +23,7 @@ const ORDER: &[&[&str]] = &[
     &["city"],
     &["statistics"],
     &["spots"],
+    &["workbench"],
     &["spotchecks"],
     &["clips"],
     &["proof"],

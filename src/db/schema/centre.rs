@@ -269,4 +269,57 @@ tables! {
         since_closing_s -> Nullable<BigInt>,
         note -> Nullable<Text>,
     }
+    case_words (n) {
+        n -> BigInt,
+        case_id -> Uid,
+        words -> Text,
+        grams -> Text,
+    }
+    case_claims (case_id) {
+        case_id -> Uid,
+        state -> Text,
+        claimed_by -> Uid,
+        claimed_at -> Utc,
+    }
+    case_urgings (id) {
+        id -> Uid,
+        case_id -> Uid,
+        unit_id -> Uid,
+        kind -> Text,
+        due_at -> Utc,
+        used_percent -> Integer,
+        text -> Text,
+        urged_by -> Nullable<Uid>,
+        urged_at -> Utc,
+    }
+    case_appeals (id) {
+        id -> Uid,
+        case_id -> Uid,
+        unit_id -> Uid,
+        due_at -> Utc,
+        reason -> Text,
+        filed_by -> Uid,
+        filed_at -> Utc,
+        exempt -> Nullable<Bool>,
+        words -> Nullable<Text>,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
+    }
+    case_templates (id) {
+        id -> Uid,
+        command -> Text,
+        title -> Text,
+        text -> Text,
+        class_code -> Nullable<Text>,
+        made_by -> Uid,
+        made_at -> Utc,
+    }
+    saved_views (id) {
+        id -> Uid,
+        owner_id -> Uid,
+        name -> Text,
+        query -> Text,
+        shared -> Bool,
+        saved_at -> Utc,
+    }
 }

@@ -7,11 +7,14 @@ use crate::{
         self,
         actions::Cause,
         rules::{Command, Dispatch, ExtensionRequest, Note, Nothing, Reason, Stage, VoidArgs, VoidReason},
-        store::{CaseRow, Page, Sight},
+        store::{CaseRow, Only, Page, Sight},
     },
     city::{self, rules::ExchangeState, sweep},
     config::city::CityLink,
-    db::{Database, types::CaseId},
+    db::{
+        Database,
+        types::{At, CaseId},
+    },
     env::{Env, SimClock},
     error::{Error, Result},
     identity::rules::Actor,
@@ -207,7 +210,9 @@ impl Year<'_> {
             Stage::Reported,
         ];
         for stage in stages {
-            let page = Page { sight: Sight::All, state: Some(stage), unit_id: None, after: None, limit: AT_ONCE };
+            let only = Only { state: Some(stage), ..Only::default() };
+            let now = At(self.county.env.now());
+            let page = Page { sight: Sight::All, only, oldest_first: false, after: None, limit: AT_ONCE, now };
             let rows = self.county.db.read(move |db| cases::actions::case_page(db, &page)).await?;
             let todo: Vec<(CaseId, Actor, Command)> = rows
                 .iter()

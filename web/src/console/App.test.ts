@@ -22,6 +22,7 @@ const aCase = (n: number, change: Partial<Case> = {}): Case => ({
   closed_at: null,
   priority: 0,
   overdue: false,
+  on_hold: false,
   ...change,
 })
 

@@ -208,8 +208,10 @@ it('a recording is dismissed with a reason', async () => {
 it('officers find their recordings and none of the pages of the Centre', async () => {
   go(onPage('log'))
   openAs('officer')
+  await vi.waitFor(() => expect(one('group-clips')).not.toBeNull())
+  one('group-clips')?.click()
   await vi.waitFor(() => expect(one('nav-clips')).not.toBeNull())
-  for (const page of ['nav-log', 'nav-reuse', 'nav-keeping', 'nav-ledger']) expect(one(page)).toBeNull()
+  for (const page of ['nav-log', 'nav-reuse', 'nav-keeping', 'group-devices']) expect(one(page)).toBeNull()
   expect(one('entries')).toBeNull()
 })
 

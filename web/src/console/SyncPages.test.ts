@@ -198,8 +198,8 @@ it('the board shows the worst device first, and its ledger names what was lost',
       ],
     })
   openAs('admin')
-  await vi.waitFor(() => expect(one('nav-devices')).not.toBeNull())
-  one('nav-devices')?.click()
+  await vi.waitFor(() => expect(one('group-devices')).not.toBeNull())
+  one('group-devices')?.click()
   await vi.waitFor(() => expect(all('device-row')).toHaveLength(3))
   expect(all('device-row').map((row) => row.querySelector('a')?.textContent)).toEqual(['lossy', 'slow', 'well'])
   expect(text('summary')).toContain('共丢失 2 项')

@@ -7,6 +7,7 @@ export function caseFields(
   found: Case,
   unitNames: Map<string, string>,
   timeline: TimelineEntry[] | null,
+  className: (code: string) => string,
 ): [label: string, value: string][] {
   const rows: [string, string][] = [
     ['责任单位', found.unit_id === null ? '未指定' : (unitNames.get(found.unit_id) ?? found.unit_id)],
@@ -17,7 +18,7 @@ export function caseFields(
   rows.push(
     ['地址', found.address ?? '未填写'],
     ['坐标', positionText(found.position)],
-    ['问题类别', found.class_code ?? '未分类'],
+    ['问题类别', found.class_code == null ? '未分类' : `${found.class_code} ${className(found.class_code)}`.trim()],
     ['上报时间', localTime(found.reported_at)],
     ['上报人', reporterName(found, timeline)],
   )

@@ -5,5 +5,6 @@ import './styles/list.css'
 import './styles/detail.css'
 import './styles/sync.css'
 import './styles/evidence.css'
+import './styles/loop.css'
 
 createApp(App).mount('#app')

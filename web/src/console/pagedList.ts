@@ -1,4 +1,4 @@
-import { shallowReactive } from 'vue'
+import { onBeforeUnmount, onMounted, shallowReactive, watch } from 'vue'
 import { isAbort, shown, type ApiError } from '../lib/problem'
 import type { Page, Paging } from '../lib/types'
 
@@ -73,4 +73,18 @@ export function createPagedList<Query extends object, Row>(
   }
 
   return list
+}
+
+/** The same for a component: asks when it opens and whenever what it asks for changes, and ends with it. */
+export function usePagedList<Query extends object, Row>(
+  read: (query: Query & Paging, signal: AbortSignal) => Promise<Page<Row>>,
+  idOf: (row: Row) => string | null,
+  asked: () => Query,
+) {
+  const list = createPagedList(read, idOf)
+  const refresh = () => list.load(asked())
+  watch(() => JSON.stringify(asked()), refresh)
+  onMounted(refresh)
+  onBeforeUnmount(list.stop)
+  return Object.assign(list, { refresh })
 }

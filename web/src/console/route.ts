@@ -2,10 +2,24 @@
 // the Back key of a phone do what people expect. The part after `#` needs no route on the server.
 
 import { nextTick, reactive } from 'vue'
+import { FIGURES, STATISTICS_BY, type By, type Figure } from '../lib/loop'
 import { REVIEW_STATUSES } from '../lib/sync'
 import { CASE_STATES, type CaseState } from '../lib/types'
 
-const PAGES = ['reviews', 'devices', 'ledger', 'reuse', 'clips', 'keeping', 'log'] as const
+const PAGES = [
+  'reviews',
+  'devices',
+  'ledger',
+  'reuse',
+  'clips',
+  'keeping',
+  'log',
+  'city',
+  'statistics',
+  'map',
+  'catalogue',
+  'calendar',
+] as const
 
 /** The cases are the page without a name: links from before there were others still lead to them. */
 export type PageName = (typeof PAGES)[number] | ''
@@ -29,6 +43,13 @@ export interface Route {
   /** A suspicion that a photo was used again. */
   match: string
   clip: string
+  /** Of the statistics: `2026-11`, `2026-Q4` or `2026`; by what; and the figure of a line whose records are listed. */
+  period: string
+  by: By | ''
+  line: string
+  figure: Figure | ''
+  /** Of the catalogue. */
+  version: string
   /** What the newer lists show; each page knows its own words. */
   filter: string
   /** Opened above whatever page there is. */
@@ -47,14 +68,19 @@ const BLANK: Route = {
   device: '',
   match: '',
   clip: '',
+  period: '',
+  by: '',
+  line: '',
+  figure: '',
+  version: '',
   filter: '',
   evidence: '',
 }
 
 /** Each of these is a place to come back to; the others only choose what a list shows. */
-const PLACES = ['page', 'case', 'op', 'device', 'match', 'clip', 'evidence'] as const
+const PLACES = ['page', 'case', 'op', 'device', 'match', 'clip', 'figure', 'evidence'] as const
 
-export type Place = Exclude<(typeof PLACES)[number], 'page'>
+export type Place = Exclude<(typeof PLACES)[number], 'page' | 'figure'>
 
 export function parseRoute(hash: string): Route {
   const query = new URLSearchParams(hash.replace(/^#/, ''))
@@ -75,6 +101,11 @@ export function parseRoute(hash: string): Route {
     device: any('device'),
     match: any('match'),
     clip: any('clip'),
+    period: any('period'),
+    by: one('by', STATISTICS_BY),
+    line: any('line'),
+    figure: one('figure', FIGURES),
+    version: any('version'),
     filter: any('filter'),
     evidence: any('evidence'),
   }

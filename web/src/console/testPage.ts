@@ -7,6 +7,8 @@ import App from './App.vue'
 import { leave } from './route'
 
 export interface Asked {
+  method: string
+  /** Of JSON, what it says. */
   body: unknown
   query: URLSearchParams
   headers: Record<string, string>
@@ -32,9 +34,10 @@ export function fakeServer(usual: () => typeof answers): void {
     Object.assign(answers, usual())
     vi.stubGlobal('fetch', async (input: string, init?: RequestInit) => {
       const [path = '', query] = input.replace('/api/v1', '').split('?')
-      const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : null
+      const body: unknown = typeof init?.body === 'string' ? JSON.parse(init.body) : (init?.body ?? null)
       const headers = (init?.headers ?? {}) as Record<string, string>
-      return answers[path]?.({ body, query: new URLSearchParams(query), headers }) ?? problem(404, 'not_found', '找不到该记录')
+      const method = init?.method ?? 'GET'
+      return answers[path]?.({ method, body, query: new URLSearchParams(query), headers }) ?? problem(404, 'not_found', '找不到该记录')
     })
   })
   afterEach(() => {

@@ -5,6 +5,7 @@
 // a call is tried again once, never twice.
 
 import { evidenceCalls } from './evidenceApi'
+import { loopCalls } from './loopApi'
 import { ApiError, isAbort, networkError, problemOf, timeoutError } from './problem'
 import type { SessionStore } from './session'
 import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
@@ -32,8 +33,10 @@ export interface Wire {
 }
 
 interface Call {
-  method?: 'GET' | 'POST' | 'PUT'
+  method?: 'GET' | 'POST' | 'PUT' | 'DELETE'
   body?: unknown
+  /** Sent as it is, with its own type, in place of a body. */
+  file?: Blob
   signal?: AbortSignal | undefined
   /** Why restricted evidence is opened. */
   reason?: string | undefined
@@ -64,6 +67,10 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     if (call.body !== undefined) {
       headers['Content-Type'] = 'application/json'
       init.body = JSON.stringify(call.body)
+    }
+    if (call.file !== undefined) {
+      headers['Content-Type'] = call.file.type
+      init.body = call.file
     }
 
     // By hand: AbortSignal.any and .timeout are missing in browsers that offices still use.
@@ -153,10 +160,10 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
   const blob = (path: string, call?: Call): Promise<Blob> =>
     read(path, { ...call, unhurried: true }, (response) => response.blob())
 
-  /** Some lists leave `next` out on their last page, others say `null`. */
+  /** Some lists leave `next` out on their last page, others say `null`; some count, others name. */
   async function page<T>(path: string, signal?: AbortSignal): Promise<Page<T>> {
-    const { items, next } = await json<{ items: T[]; next?: string | null }>(path, { signal })
-    return { items, next: next ?? null }
+    const { items, next } = await json<{ items: T[]; next?: string | number | null }>(path, { signal })
+    return { items, next: next == null ? null : String(next) }
   }
 
   return {
@@ -225,6 +232,7 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     receipt: (opId: string): Promise<SignedReceipt> => json(`/sync/ops/${encodeURIComponent(opId)}/receipt`),
 
     ...evidenceCalls({ read, json, page, blob, query: queryString }),
+    ...loopCalls({ read, json, page, blob, query: queryString }),
   }
 }
 

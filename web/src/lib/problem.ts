@@ -1,6 +1,17 @@
 // Every failure of a call becomes one ApiError that a page can show as it is: what happened, and the
 // request id that lets an administrator find the call in the server's log.
 
+/** Something that is wrong with an imported file. */
+export interface Fault {
+  /** Of a workbook with several. */
+  sheet?: string
+  /** From 1; 0 for the file as a whole. */
+  row: number
+  /** Empty for the row as a whole. */
+  column: string
+  problem: string
+}
+
 export interface ApiErrorParts {
   /** 0 when no answer arrived. */
   status: number
@@ -9,6 +20,7 @@ export interface ApiErrorParts {
   /** A stable code of the server's problem catalogue, or one of ours: `network`, `timeout`, `unreadable`. */
   code: string
   requestId?: string | null
+  faults?: Fault[]
 }
 
 export class ApiError extends Error {
@@ -17,6 +29,7 @@ export class ApiError extends Error {
   readonly detail: string | null
   readonly code: string
   readonly requestId: string | null
+  readonly faults: Fault[]
 
   constructor(parts: ApiErrorParts) {
     super(parts.title)
@@ -26,6 +39,7 @@ export class ApiError extends Error {
     this.detail = parts.detail ?? null
     this.code = parts.code
     this.requestId = parts.requestId ?? null
+    this.faults = parts.faults ?? []
   }
 }
 
@@ -59,6 +73,7 @@ export async function problemOf(response: Response): Promise<ApiError> {
     detail: field('detail'),
     code: field('code') ?? 'unknown',
     requestId: field('request_id') ?? requestId,
+    faults: 'faults' in body && Array.isArray(body.faults) ? (body.faults as Fault[]) : [],
   })
 }
 

@@ -47,10 +47,11 @@ const SOON = 4 * 3_600_000
  * computer's clock may be wrong; the clock here only says by how much.
  */
 export function deadline(
-  subject: { due_at: string | null; overdue: boolean; state: string },
+  subject: { due_at: string | null; overdue: boolean; state: string; on_hold?: boolean },
   now: number,
 ): Deadline {
   const { due_at, overdue, state } = subject
+  if (subject.on_hold) return { text: '挂账，停止计时', tone: 'calm' }
   const due = due_at === null ? Number.NaN : Date.parse(due_at)
   const ended = state === 'closed' || state === 'void'
   if (overdue) {

@@ -74,6 +74,10 @@ export interface Case {
   priority: number
   /** Judged by the server's clock, which alone decides. */
   overdue: boolean
+  /** Its clock stands still (挂账). */
+  on_hold: boolean
+  /** Why the unit asks for that, while it waits for a decision. */
+  hold_reason?: string | null
 }
 
 export interface TimelineEntry {

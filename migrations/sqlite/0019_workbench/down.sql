@@ -1,0 +1,11 @@
+DROP INDEX cases_closed;
+DROP INDEX cases_hold;
+DROP INDEX cases_extension;
+DROP INDEX cases_running;
+DROP TABLE saved_views;
+DROP TABLE case_templates;
+DROP TABLE case_appeals;
+DROP TABLE case_urgings;
+DROP TABLE case_claims;
+DROP TABLE case_grams;
+DROP TABLE case_words;

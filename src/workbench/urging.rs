@@ -1,0 +1,146 @@
+//! Units are urged before they are late (催办, 督办函草稿), and the Centre sees what will be late today (今日将超期), in an
+//! open transaction.
+
+use super::{
+    appeals::remark,
+    rules::{Expectation, Facts, UrgingKind, expect, used_percent, words},
+    store::{self, Urged, UrgingRow},
+};
+use crate::{
+    calendar::{self, rules::local_day},
+    cases::{self, store::CaseRow},
+    db::{
+        Db, Tx,
+        types::{At, CaseId, UnitId, UrgingId},
+    },
+    error::{Code, Error, Result},
+    identity::{
+        self,
+        rules::{Actor, text},
+    },
+};
+use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
+use chrono_tz::Asia::Shanghai;
+use std::collections::HashMap;
+
+/// How far back a unit's own past reaches.
+const PAST: TimeDelta = TimeDelta::days(90);
+/// Cases of it that are looked at.
+const MOST: i64 = 200;
+
+fn unit_names(db: &mut Db, now: DateTime<Utc>) -> Result<HashMap<UnitId, String>> {
+    let year = chrono::Datelike::year(&local_day(now));
+    Ok(identity::actions::unit_list(db, year)?.into_iter().map(|(unit, _)| (unit.id, unit.name)).collect())
+}
+
+/// Urges the units of some cases behind one, where the clock has passed a mark; returns where to go on, and how much was
+/// said.
+///
+/// # Errors
+/// The engine's own.
+pub fn urge(tx: &mut Tx, after: Option<CaseId>, at_once: i64) -> Result<(Option<CaseId>, usize)> {
+    let ids = store::ticking(tx.db, after, at_once)?;
+    let next = ids.last().copied().filter(|_| i64::try_from(ids.len()).is_ok_and(|n| n == at_once));
+    if ids.is_empty() {
+        return Ok((None, 0));
+    }
+    let (calendar, names) = (calendar::actions::calendar(tx.db)?, unit_names(tx.db, tx.now)?);
+    let mut said = 0;
+    for row in cases::actions::cases_by_id(tx.db, &ids)? {
+        let place = row.place()?;
+        let Some(charge) = place.assignment() else { continue };
+        let Some(percent) = used_percent(charge, &calendar, tx.now) else { continue };
+        let passed = |kind: &&UrgingKind| kind.from_percent().is_some_and(|from| from <= percent);
+        let mut wanted = UrgingKind::ALL.iter().filter(passed).peekable();
+        if wanted.peek().is_none() {
+            continue;
+        }
+        let before = store::urged(tx.db, row.id, At(charge.due_at))?;
+        for kind in wanted.filter(|kind| !before.iter().any(|known| known == kind.as_str())) {
+            let unit = names.get(&charge.unit_id).map(String::as_str).unwrap_or_default();
+            let urging = urging(tx, &row, charge.unit_id, charge.due_at, percent, *kind, unit);
+            store::urging_add(tx.db, &urging)?;
+            said += 1;
+        }
+    }
+    Ok((next, said))
+}
+
+fn urging(
+    tx: &Tx,
+    case: &CaseRow,
+    unit_id: UnitId,
+    due_at: DateTime<Utc>,
+    used_percent: i32,
+    kind: UrgingKind,
+    unit: &str,
+) -> UrgingRow {
+    UrgingRow {
+        id: UrgingId(tx.id()),
+        case_id: case.id,
+        unit_id,
+        kind: kind.to_string(),
+        due_at: At(due_at),
+        used_percent,
+        text: words(kind, &Facts { number: &case.number, title: &case.title, unit, due_at, used_percent }),
+        urged_by: None,
+        urged_at: At(tx.now),
+    }
+}
+
+/// A person at the Centre urges the unit that has a case, in own words or the usual ones. The timeline tells of it.
+///
+/// # Errors
+/// `not_found`, `value_invalid`, `stage_forbids` when no unit has it.
+pub fn urge_by(tx: &mut Tx, who: &Actor, case: CaseId, said: Option<String>) -> Result<UrgingRow> {
+    said.as_deref().map_or(Ok(()), |said| text("text", said, 1000))?;
+    let row = cases::actions::case_get(tx.db, who, case)?;
+    let place = row.place()?;
+    let waits = matches!(row.state.as_str(), "dispatched" | "handled");
+    let charge = place.assignment().filter(|_| waits).ok_or_else(|| Code::StageForbids.with(row.state.clone()))?;
+    let calendar = calendar::actions::calendar(tx.db)?;
+    let percent = used_percent(charge, &calendar, tx.now).unwrap_or_default();
+    let unit = identity::actions::unit_get(tx.db, charge.unit_id)?.name;
+    let mut row = urging(tx, &row, charge.unit_id, charge.due_at, percent, UrgingKind::Person, &unit);
+    row.urged_by = Some(who.user_id);
+    if let Some(said) = said {
+        row.text = said;
+    }
+    store::urging_add(tx.db, &row)?;
+    remark(tx, who, case, row.text.clone())?;
+    Ok(row)
+}
+
+/// A page of urgings, the last first.
+///
+/// # Errors
+/// The engine's own.
+pub fn page(db: &mut Db, only: &Urged, after: Option<UrgingId>, limit: i64) -> Result<Vec<UrgingRow>> {
+    store::urging_page(db, only, after, limit)
+}
+
+/// What is due before the end of the county's day, by deadline, each with what the unit's own past lets one expect.
+///
+/// # Errors
+/// The engine's own.
+pub fn due_today(db: &mut Db, unit: Option<UnitId>, now: DateTime<Utc>) -> Result<Vec<(CaseRow, Expectation)>> {
+    let tomorrow = (local_day(now) + TimeDelta::days(1)).and_time(NaiveTime::MIN);
+    let midnight = tomorrow.and_local_timezone(Shanghai).single().ok_or_else(|| Error::internal("no midnight"))?;
+    let ids = store::due_between(db, unit, At(now), At(midnight.to_utc()))?;
+    let calendar = calendar::actions::calendar(db)?;
+    let mut rows: HashMap<CaseId, CaseRow> =
+        cases::actions::cases_by_id(db, &ids)?.into_iter().map(|row| (row.id, row)).collect();
+    let mut pasts = HashMap::new();
+    let mut found = Vec::with_capacity(ids.len());
+    for row in ids.iter().filter_map(|id| rows.remove(id)).collect::<Vec<_>>() {
+        let place = row.place()?;
+        let Some(charge) = place.assignment().filter(|charge| !charge.on_hold()) else { continue };
+        if !pasts.contains_key(&charge.unit_id) {
+            pasts.insert(charge.unit_id, store::past(db, charge.unit_id, At(now - PAST), MOST)?);
+        }
+        let past = pasts.get(&charge.unit_id).map(Vec::as_slice).unwrap_or_default();
+        let expectation = expect(charge, row.class_code.as_deref(), past, &calendar, now);
+        found.push((row, expectation));
+    }
+    Ok(found)
+}
