@@ -24,6 +24,7 @@
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`city`] | the exchange with the city's platform: signed messages, numbered without gaps |
 //! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
+//! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
@@ -116,6 +117,7 @@ pub mod identity;
 pub mod proof;
 pub mod sim;
 pub mod spotchecks;
+pub mod spots;
 pub mod statistics;
 pub mod sync;
 pub mod tlog;

@@ -33,6 +33,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::calendar::routes::routes(cfg);
     crate::catalogue::routes::routes(cfg);
     crate::grids::routes::routes(cfg);
+    crate::spots::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::city::routes::routes(cfg);
     crate::statistics::routes::routes(cfg);

@@ -37,6 +37,7 @@ mod retention;
 mod reuse;
 mod several_servers;
 mod spotchecks;
+mod spots;
 mod statistics;
 mod stock_clients;
 mod support;

@@ -22,6 +22,7 @@ const ORDER: &[&[&str]] = &[
     &["cases"],
     &["city"],
     &["statistics"],
+    &["spots"],
     &["workbench"],
     &["spotchecks"],
     &["clips"],
