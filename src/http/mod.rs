@@ -24,7 +24,10 @@ use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
 /// Every documented route.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(scope::scope("/api/v1").configure(areas)).configure(health::routes).configure(metrics::routes);
+    cfg.service(scope::scope("/api/v1").configure(areas))
+        .configure(crate::ogc::routes::routes)
+        .configure(health::routes)
+        .configure(metrics::routes);
 }
 
 fn areas(cfg: &mut ServiceConfig) {
@@ -37,6 +40,7 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::statistics::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
+    crate::opendata::routes::routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
     crate::captures::routes::routes(cfg);

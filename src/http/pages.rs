@@ -8,6 +8,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::redirect("/", "/console/"))
         .service(web::redirect("/console", "/console/"))
         .service(web::redirect("/docs", "/docs/"))
+        .service(web::redirect("/ogc/", "/ogc"))
         .service(
             SwaggerUi::new("/docs/{_:.*}")
                 .url("/openapi.json", super::openapi())

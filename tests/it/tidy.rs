@@ -25,6 +25,8 @@ const ORDER: &[&[&str]] = &[
     &["spotchecks"],
     &["clips"],
     &["proof"],
+    &["opendata"],
+    &["ogc"],
     &["sync"],
     &["client", "dock", "sim"],
     &["jobs", "http", "app", "cli"],
