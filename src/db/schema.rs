@@ -22,5 +22,5 @@ diesel::allow_tables_to_appear_in_same_query! {
     photo_matches, evidence_tracks, log_entries, log_tiles, log_head, log_checkpoints, device_keys, captures,
     capture_media, clips, camera_assignments, device_repairs, calendar_years, calendar_days, working_slots,
     city_directions, city_cases, city_inbox, city_outbox, city_codes, city_reconciliations, catalogue_versions,
-    catalogue_classes, catalogue_conditions, grids, responsibilities
+    catalogue_classes, catalogue_conditions, grids, responsibilities, open311_requests
 }

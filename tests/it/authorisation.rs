@@ -105,6 +105,16 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /ogc/collections/{collection}",       "n n n n h h h h  n n"),
     ("GET /ogc/collections/{collection}/items", "n n n n h h h h  n n"),
     ("GET /ogc/collections/{collection}/items/{feature}", "n n n n h h h h  n n"),
+    // Open311 is for everybody, and asks for its own keys where somebody reports.
+    ("GET /open311/v2/discovery.{format}",      "*"),
+    ("GET /open311/v2/services.{format}",       "*"),
+    ("GET /open311/v2/services/{code}.{format}", "*"),
+    ("GET /open311/v2/tokens/{token}.{format}", "*"),
+    ("GET /open311/v2/requests.{format}",       "*"),
+    ("POST /open311/v2/requests.{format}",      "*"),
+    ("GET /open311/v2/requests/{id}.{format}",  "*"),
+    // Nothing came by it.
+    ("GET /api/v1/open311/requests/{id}",       "n n n n h n n n  n n"),
     ("GET /api/v1/cases",                       "y y y y y y y y  n n"),
     ("POST /api/v1/cases",                      "y y y y y n n n  n n"),
     ("GET /api/v1/cases/{id}",                  "h h h y y y y y  n n"),

@@ -29,6 +29,7 @@ mod identity;
 mod media;
 mod migrations;
 mod ogc;
+mod open311;
 mod openapi;
 mod opendata;
 mod pages;

@@ -27,6 +27,7 @@ const ORDER: &[&[&str]] = &[
     &["proof"],
     &["opendata"],
     &["ogc"],
+    &["open311"],
     &["sync"],
     &["client", "dock", "sim"],
     &["jobs", "http", "app", "cli"],
