@@ -11,6 +11,7 @@ pub(super) fn routes(cfg: &mut web::ServiceConfig) {
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"]).validator_url("none")))
         .route("/openapi.json", web::get().to(document))
+        .service(web::redirect("/ogc/", "/ogc"))
         .route("/{path:(console|assets)/.*}", web::get().to(asset));
 }
 

@@ -322,4 +322,20 @@ tables! {
         shared -> Bool,
         saved_at -> Utc,
     }
+    open311_requests (case_id) {
+        case_id -> Uid,
+        api_key -> Text,
+        service_code -> Text,
+        service_name -> Text,
+        description -> Text,
+        address_id -> Nullable<Text>,
+        media_url -> Nullable<Text>,
+        email -> Nullable<Text>,
+        phone -> Nullable<Text>,
+        first_name -> Nullable<Text>,
+        last_name -> Nullable<Text>,
+        device_id -> Nullable<Text>,
+        account_id -> Nullable<Text>,
+        received_at -> Utc,
+    }
 }
