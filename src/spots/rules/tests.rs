@@ -103,7 +103,7 @@ fn what_is_handled_on_the_spot_was_not_solved_before_it_was_seen() {
 
 #[test]
 fn nothing_is_solved_while_another_case_is_open() {
-    assert_eq!(closings(&[(at(0), Some(at(5))), (at(3), None)]), []);
+    assert!(closings(&[(at(0), Some(at(5))), (at(3), None)]).is_empty());
     assert_eq!(closings(&[(at(0), Some(at(5))), (at(3), Some(at(9)))]), [at(9)]);
     assert_eq!(closings(&[(at(0), Some(at(5))), (at(6), None)]), [at(5)]);
 }
