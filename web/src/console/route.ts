@@ -21,6 +21,7 @@ const PAGES = [
   'map',
   'catalogue',
   'calendar',
+  'urging',
 ] as const
 
 /** The cases are the page without a name: links from before there were others still lead to them. */
