@@ -166,6 +166,24 @@ it('a dispatcher decides an appeal only with words, and the decision stands at t
   expect(sent).toEqual([{ exempt: true, words: '属实' }])
 })
 
+it('appeals that wait are listed, and one that was decided goes', async () => {
+  const asked: (string | null)[] = []
+  answers['/workbench/appeals'] = ({ query }) => {
+    asked.push(query.get('open'))
+    return Response.json({ items: [appeal(), appeal({ id: 'a2', case_id: 'c2', reason: '停水改期' })] })
+  }
+  const sent = sentTo('/workbench/appeals/a1/decision', () => Response.json(appeal({ exempt: false })))
+  go(onPage('urging', { filter: 'appeals' }))
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(all('open-appeal')).toHaveLength(2))
+  expect(asked).toEqual(['true'])
+  write('reason', '雨停后有两天')
+  one('not-exempt')?.click()
+  await vi.waitFor(() => expect(all('open-appeal')).toHaveLength(1))
+  expect(text('open-appeal')).toContain('停水改期')
+  expect(sent).toEqual([{ exempt: false, words: '雨停后有两天' }])
+})
+
 it('a case in time has no appeal', async () => {
   go({ case: 'c1' })
   openAs('liaison')
