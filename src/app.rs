@@ -10,7 +10,7 @@ use crate::{
     evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, secrets, tokens::Keys},
-    sync,
+    spots, sync,
     tlog::{self, LogKey},
     workbench,
 };
@@ -74,10 +74,11 @@ pub enum StartError {
 }
 
 /// What the end of every writing transaction brings about: videos that arrived become clips, operations that waited
-/// are judged again, and the city is told of what all that did to its cases.
+/// are judged again, cases that came back find their spots, and the city is told of what all that did to its cases.
 fn release(tx: &mut Tx) -> Result<()> {
     clips::actions::arrived(tx)?;
     sync::push::release(tx)?;
+    spots::actions::follow(tx)?;
     city::outbox::follow(tx)
 }
 

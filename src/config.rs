@@ -5,9 +5,11 @@
 
 pub mod blobs;
 pub mod city;
+pub mod open311;
 
 use blobs::{Access, BlobPlace};
 use city::CityLink;
+use open311::Open311Keys;
 use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// How log lines look.
@@ -56,6 +58,8 @@ pub struct Config {
     pub min_app: OldestApps,
     /// The city's platform; none, and nothing is told to it.
     pub city: Option<CityLink>,
+    /// Who may report by Open311.
+    pub open311_keys: Open311Keys,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
@@ -151,6 +155,10 @@ pub const KEYS: &[(&str, &str)] = &[
     ("min_app", "oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]"),
     ("city_url", "http://… where the city's platform takes messages; with city_key [default: no link]"),
     ("city_key", "NAME:SECRET that signs what goes to the city, more after commas are taken from it; never as a flag"),
+    (
+        "open311_keys",
+        "NAME:KEY of those who may report by Open311, after commas; never as a flag [default: no Open311]",
+    ),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -250,10 +258,23 @@ impl Config {
             case_retention_years,
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             city: city_link(values)?,
+            open311_keys: open311_keys(values)?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
     }
+}
+
+/// The keys of Open311, which no message shows.
+fn open311_keys(values: &Values) -> Result<Open311Keys, ConfigError> {
+    read(values, "open311_keys", "", "must be NAME:KEY, the key of 16 characters or more").map_err(
+        |error| match error {
+            ConfigError::Value { origin, key, expected, .. } => {
+                ConfigError::Value { origin, key, value: String::new(), expected }
+            }
+            other => other,
+        },
+    )
 }
 
 /// The link to the city: both settings, or none.

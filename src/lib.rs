@@ -24,10 +24,13 @@
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`city`] | the exchange with the city's platform: signed messages, numbered without gaps |
 //! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
+//! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
+//! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |
+//! | [`open311`] | reports of the public by GeoReport v2 |
 //! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
 //! | [`sim`] | a county, its media and its fleet, for `demo`, `simulate`, `torture` and tests |
@@ -113,9 +116,13 @@ pub mod evidence;
 pub mod grids;
 pub mod http;
 pub mod identity;
+pub mod ogc;
+pub mod open311;
+pub mod opendata;
 pub mod proof;
 pub mod sim;
 pub mod spotchecks;
+pub mod spots;
 pub mod statistics;
 pub mod sync;
 pub mod tlog;

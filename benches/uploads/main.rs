@@ -1,10 +1,11 @@
 //! Uploads, measured in one run on one machine: the floors that the disk, the loopback and SHA-256 set, `@tus/server`
 //! with its file store (npm), and ours.
 //!
-//! `cargo bench --bench uploads -- [--rounds N] [--bytes N] [--photos N] [--dir DIR] [--no-peer]`
+//! `cargo bench --bench uploads -- [--rounds N] [--bytes N] [--photos N] [--connections N] [--dir DIR] [--no-peer]`; with
+//! `--rounds 0` only memory is measured.
 //!
-//! Streams are 256 MiB (`--bytes`), 1 and 8 at once; photos are 200 KiB, 2,000 of them (`--photos`) over 8 connections, by
-//! one request (creation-with-upload) and by two. Ours is durable and verified when it answers. The peer neither syncs
+//! Streams are 256 MiB (`--bytes`), 1 and 8 at once; photos are 200 KiB, 2,000 of them (`--photos`) over 32 connections
+//! (`--connections`), as handhelds hold one each, by one request (creation-with-upload) and by two. Ours is durable and verified when it answers. The peer neither syncs
 //! nor hashes, so its durable row adds an fdatasync of its files. A shared machine gives other numbers every minute: read
 //! the ratios. Nothing is asserted.
 
@@ -34,6 +35,7 @@ pub struct Options {
     pub rounds: usize,
     pub bytes: usize,
     pub photos: usize,
+    pub connections: usize,
     pub dir: PathBuf,
     pub peer: bool,
 }
@@ -59,6 +61,9 @@ fn main() -> Done {
 }
 
 fn run(options: &Options) -> Done {
+    if options.rounds == 0 {
+        return memory(options, &options.dir.join("memory"));
+    }
     say(format_args!(
         "{} rounds of {} MiB streams and {} photos",
         options.rounds,
@@ -108,7 +113,7 @@ fn measure(
     mut peer: Option<&mut peer::Peer>,
 ) -> Done {
     let jobs = [(1, 1, options.bytes, false), (STREAMS, STREAMS, options.bytes, false)];
-    let photos = [(options.photos, 8, 200 * 1024, true), (options.photos, 8, 200 * 1024, false)];
+    let photos = [true, false].map(|whole| (options.photos, options.connections.min(OPEN), 200 * 1024, whole));
     for (n, (count, connections, bytes, whole)) in jobs.into_iter().chain(photos).enumerate() {
         let files = Files::new(count, bytes, (round * 4 + n) as u64);
         into.cost.begin(to)?;
@@ -183,8 +188,8 @@ fn memory(options: &Options, folder: &std::path::Path) -> Done {
 
 fn options() -> Done<Options> {
     let name = format!("chengguan-bench-{}", Env::system().id());
-    let mut options =
-        Options { rounds: 3, bytes: 256 << 20, photos: 2000, dir: std::env::temp_dir().join(&name), peer: true };
+    let dir = std::env::temp_dir().join(&name);
+    let mut options = Options { rounds: 3, bytes: 256 << 20, photos: 2000, connections: 32, dir, peer: true };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -192,6 +197,7 @@ fn options() -> Done<Options> {
             "--rounds" => options.rounds = value()?.parse()?,
             "--bytes" => options.bytes = value()?.parse()?,
             "--photos" => options.photos = value()?.parse()?,
+            "--connections" => options.connections = value()?.parse()?,
             // Inside, so that nothing but our own is removed at the end.
             "--dir" => options.dir = PathBuf::from(value()?).join(&name),
             "--no-peer" => options.peer = false,

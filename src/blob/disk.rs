@@ -17,7 +17,7 @@ use std::{
 };
 
 /// What is read back at once, bytes: little enough to stay in a core's cache.
-const READ: usize = 128 * 1024;
+const READ: usize = 32 * 1024;
 
 /// The folders. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -54,7 +54,13 @@ const DAILY_FOR: TimeDelta = TimeDelta::days(30);
 /// The engine's own.
 pub fn arrived(tx: &mut Tx) -> Result<()> {
     let keys = tx.settled().iter();
-    let sha256s: Vec<String> = keys.filter_map(|key| key.strip_prefix("evidence:").map(str::to_owned)).collect();
+    let all: Vec<String> = keys.filter_map(|key| key.strip_prefix("evidence:").map(str::to_owned)).collect();
+    let mut sha256s = Vec::new();
+    for sha256 in all {
+        if store::is_video(tx.db, &sha256)? {
+            sha256s.push(sha256);
+        }
+    }
     if sha256s.is_empty() {
         return Ok(());
     }

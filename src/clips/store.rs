@@ -136,6 +136,12 @@ pub(super) fn videos_new(db: &mut Db, sha256s: Option<&[String]>, limit: i64) ->
     Ok(rows)
 }
 
+/// Whether a piece of evidence is a video: asked of everything that arrives, so that [`videos_new`] is not.
+pub(super) fn is_video(db: &mut Db, sha256: &str) -> Result<bool> {
+    let video = evidence::table.filter(evidence::sha256.eq(sha256)).filter(evidence::media_type.like("video/%"));
+    Ok(diesel::select(diesel::dsl::exists(video)).get_result(db)?)
+}
+
 pub(super) fn clip_add(db: &mut Db, row: &ClipRow) -> Result<bool> {
     Ok(Each(diesel::insert_into(clips::table).values(row).on_conflict_do_nothing()).execute(db)? > 0)
 }

@@ -222,6 +222,10 @@ ids! {
     MessageId,
     /// A row of the responsibility map.
     ResponsibilityId,
+    /// A place of a recurring problem (问题点位).
+    SpotId,
+    /// A line of what happened to such a place.
+    SpotEventId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

@@ -335,29 +335,42 @@ pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<Evi
         keys.extend(row.device_id.map(|id| format!("device:{id}")));
         keys.extend(row.user_id.map(|id| format!("user:{id}")));
     }
-    let senders: Vec<(Option<EvidenceId>, String)> = uploads::table
-        .filter(uploads::evidence_id.eq_any(&ids))
+    // A list of ids makes a statement that is prepared anew each time; most often, for each photo that arrives, it is one.
+    let senders = uploads::table
         .filter(uploads::state.eq("accepted"))
         .select((uploads::evidence_id, uploads::owner))
         .distinct()
-        .load(db)?;
+        .into_boxed();
+    let senders: Vec<(Option<EvidenceId>, String)> = match ids[..] {
+        [id] => senders.filter(uploads::evidence_id.eq(id)),
+        _ => senders.filter(uploads::evidence_id.eq_any(&ids)),
+    }
+    .load(db)?;
     for (id, owner) in senders {
         if let Some(keys) = id.and_then(|id| found.get_mut(&id)) {
             keys.insert(owner);
         }
     }
-    let wearers: Vec<(EvidenceId, UserId)> = clips::table
-        .filter(clips::evidence_id.eq_any(&ids))
+    let wearers = clips::table
         .filter(clips::user_id.is_not_null())
         .select((clips::evidence_id, clips::user_id.assume_not_null()))
-        .load(db)?;
+        .into_boxed();
+    let wearers: Vec<(EvidenceId, UserId)> = match ids[..] {
+        [id] => wearers.filter(clips::evidence_id.eq(id)),
+        _ => wearers.filter(clips::evidence_id.eq_any(&ids)),
+    }
+    .load(db)?;
     for (id, user) in wearers {
         found.entry(id).or_default().insert(format!("user:{user}"));
     }
-    let links: Vec<(EvidenceId, String, String)> = evidence_links::table
-        .filter(evidence_links::evidence_id.eq_any(&ids))
+    let links = evidence_links::table
         .select((evidence_links::evidence_id, evidence_links::target_kind, evidence_links::target_id))
-        .load(db)?;
+        .into_boxed();
+    let links: Vec<(EvidenceId, String, String)> = match ids[..] {
+        [id] => links.filter(evidence_links::evidence_id.eq(id)),
+        _ => links.filter(evidence_links::evidence_id.eq_any(&ids)),
+    }
+    .load(db)?;
     let targets = |kind: &'static str| links.iter().filter(move |(_, of, _)| of == kind).map(|(_, _, id)| id);
     let mut concerned: HashMap<String, (Option<UnitId>, UserId)> = HashMap::new();
     let checks: Vec<SpotCheckId> = targets("spot_check").filter_map(|id| id.parse().ok()).collect();

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod body;
 pub mod edge;
 mod health;
+pub mod intake;
 mod metrics;
 mod pages;
 pub mod parameter;
@@ -24,7 +25,11 @@ use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
 /// Every documented route.
 pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(scope::scope("/api/v1").configure(areas)).configure(health::routes).configure(metrics::routes);
+    cfg.service(scope::scope("/api/v1").configure(areas))
+        .configure(crate::ogc::routes::routes)
+        .configure(crate::open311::routes::routes)
+        .configure(health::routes)
+        .configure(metrics::routes);
 }
 
 fn areas(cfg: &mut ServiceConfig) {
@@ -32,12 +37,15 @@ fn areas(cfg: &mut ServiceConfig) {
     crate::calendar::routes::routes(cfg);
     crate::catalogue::routes::routes(cfg);
     crate::grids::routes::routes(cfg);
+    crate::spots::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::city::routes::routes(cfg);
     crate::statistics::routes::routes(cfg);
     crate::workbench::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
+    crate::opendata::routes::routes(cfg);
+    crate::open311::routes::centre_routes(cfg);
     crate::sync::routes::routes(cfg);
     crate::evidence::routes::routes(cfg);
     crate::captures::routes::routes(cfg);
@@ -81,8 +89,9 @@ pub fn openapi() -> OpenApi {
     api
 }
 
-/// The operations that take no token: those that give one, the one whose messages the city signs, what a tus client asks
-/// first, what proves something to somebody outside, and the two that a supervisor of processes asks.
+/// The operations that take no token: those that give one, the one whose messages the city signs, those that have keys of
+/// their own by the standard they follow, what a tus client asks first, what proves something to somebody outside, and the
+/// two that a supervisor of processes asks.
 const PUBLIC: &[&str] = &[
     "setup",
     "login",
@@ -91,6 +100,13 @@ const PUBLIC: &[&str] = &[
     "upload_options",
     "sync_receipt_key",
     "city_message_post",
+    "open311_discovery",
+    "open311_services",
+    "open311_service",
+    "open311_token",
+    "open311_request_page",
+    "open311_request_post",
+    "open311_request_get",
     "log_key",
     "log_checkpoint",
     "log_proof",

@@ -2,18 +2,25 @@
 
 use crate::error::{Code, Error, Result};
 use actix_web::{HttpRequest, HttpResponse, http::header, web};
+use std::sync::LazyLock;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::redirect("/", "/console/"))
         .service(web::redirect("/console", "/console/"))
         .service(web::redirect("/docs", "/docs/"))
-        .service(
-            SwaggerUi::new("/docs/{_:.*}")
-                .url("/openapi.json", super::openapi())
-                .config(Config::default().validator_url("none")),
-        )
+        .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"]).validator_url("none")))
+        .route("/openapi.json", web::get().to(document))
+        .service(web::redirect("/ogc/", "/ogc"))
         .route("/{path:(console|assets)/.*}", web::get().to(asset));
+}
+
+/// The API's document as text, made when it is first asked for: as a tree it takes megabytes of each HTTP thread.
+static DOCUMENT: LazyLock<serde_json::Result<String>> = LazyLock::new(|| super::openapi().to_json());
+
+async fn document() -> Result<HttpResponse> {
+    let document = DOCUMENT.as_ref().map_err(Error::internal)?;
+    Ok(HttpResponse::Ok().content_type(header::ContentType::json()).body(document.as_str()))
 }
 
 async fn asset(request: HttpRequest, path: web::Path<String>) -> Result<HttpResponse> {

@@ -1,16 +1,22 @@
 //! Binding, running and stopping the HTTP server.
 
-use super::{edge, pages, parameter_errors, routes, unknown};
+use super::{edge, intake::Metered, pages, parameter_errors, routes, unknown};
 use crate::app::App;
+use actix_http::{HttpService, error::DispatchError};
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::{
-    HttpServer,
     body::MessageBody,
-    dev::{Server, ServiceRequest, ServiceResponse},
+    dev::{AppConfig, Extensions, ServiceRequest, ServiceResponse},
     http::{Method, header},
     middleware::{Compress, Next, from_fn},
     web,
 };
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
+use tokio::net::{TcpSocket, TcpStream};
 use utoipa_actix_web::AppExt;
 
 /// A bound server: its address, and the future that runs it until a signal or `handle().stop(true)`.
@@ -24,6 +30,9 @@ pub struct Bound {
 /// Threads of each worker for work on files; those for the database come on top.
 const FOR_FILES: usize = 24;
 
+/// Connections that may wait to be taken.
+const BACKLOG: u32 = 1024;
+
 /// Binds the address of the settings. SIGINT and SIGTERM stop it gracefully: open requests have 30 s.
 ///
 /// # Errors
@@ -31,28 +40,55 @@ const FOR_FILES: usize = 24;
 pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
     let (listen, workers) = (app.config.listen, app.config.workers);
     let blocking = app.config.connections as usize + FOR_FILES;
-    let server = HttpServer::new(move || {
+    let listener = listener(listen)?;
+    let address = listener.local_addr()?;
+    let server = Server::build();
+    let stopping = server.graceful_shutdown_signal();
+    let factory = move || {
         let (actix, _) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
-        actix
+        let actix = actix
             .app_data(app.clone())
             .configure(parameter_errors)
             .configure(pages::routes)
             .default_service(web::to(unknown::unknown))
             .wrap(from_fn(edge::edge))
             .wrap(Compress::default())
-            .wrap(from_fn(head_unpacked))
-    })
-    .workers(workers)
-    // Beyond what disk and database can do at once, threads only take memory and turns.
-    .worker_max_blocking_threads(blocking)
-    .client_request_timeout(Duration::from_secs(10))
-    // A slow link must still get an early answer to a large body.
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .keep_alive(Duration::from_secs(75))
-    .shutdown_timeout(30)
-    .bind(listen)?;
-    let address = server.addrs()[0];
+            .wrap(from_fn(head_unpacked));
+        let stopping = stopping.clone();
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .client_request_timeout(Duration::from_secs(10))
+            // A slow link must still get an early answer to a large body.
+            .client_disconnect_timeout(Duration::from_secs(5))
+            .keep_alive(Duration::from_secs(75))
+            .local_addr(address)
+            .on_connect_ext(|connection: &Metered, data: &mut Extensions| {
+                data.insert(connection.meter());
+            })
+            .h1(map_config(actix.into_factory().map_err(|e| e.error_response()), |()| AppConfig::default()));
+        fn_service(|io: TcpStream| async move {
+            let peer = io.peer_addr().ok();
+            Ok::<_, DispatchError>((Metered::new(io), peer))
+        })
+        .and_then(http)
+    };
+    let server = server
+        .workers(workers)
+        // Beyond what disk and database can do at once, threads only take memory and turns.
+        .worker_max_blocking_threads(blocking)
+        .shutdown_timeout(30)
+        .listen("http", listener, factory)?;
     Ok(Bound { address, server: server.run() })
+}
+
+fn listener(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 /// Keeps the packer away from answers to HEAD: it would announce a coding for a body that never comes, and a client that

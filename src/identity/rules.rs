@@ -115,6 +115,9 @@ impl Actor {
         if self.role == Role::SpotChecker {
             keys.push("spotchecks".into());
         }
+        if self.role == Role::Inspector {
+            keys.push("spots".into());
+        }
         keys.extend(self.unit_of_cases().map(|unit| format!("unit:{unit}")));
         keys
     }

@@ -15,4 +15,4 @@ pub mod check;
 pub mod export;
 mod page;
 pub mod verify;
-mod words;
+pub mod words;

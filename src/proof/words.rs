@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Asia::Shanghai;
 
 /// A case's stage, a command of the loop, or a flag's code. A word that a newer program wrote stays as it is.
-pub(super) fn word(code: &str) -> &str {
+#[must_use]
+pub fn word(code: &str) -> &str {
     match code {
         "reported" => "待派遣",
         "dispatched" => "待处置",
@@ -73,7 +74,8 @@ pub(super) fn word(code: &str) -> &str {
 }
 
 /// A moment in Beijing time, to the second.
-pub(super) fn moment(at: DateTime<Utc>) -> String {
+#[must_use]
+pub fn moment(at: DateTime<Utc>) -> String {
     at.with_timezone(&Shanghai).format("%Y-%m-%d %H:%M:%S").to_string()
 }
 

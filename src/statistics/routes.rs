@@ -2,7 +2,7 @@
 
 use super::{
     actions::{self, Cut, Line},
-    rules::{By, Counts, Figure, Period, RULE, Rate, Rates},
+    rules::{self, By, Counts, Figure, Period, Rate, Rates},
 };
 use crate::{
     app::App,
@@ -44,14 +44,14 @@ struct Statistics {
     until: DateTime<Utc>,
     by: By,
     /// The counting rule, for whoever prints the figures.
-    rule: &'static str,
+    rule: String,
     /// Those with most cases first.
     lines: Vec<StatisticsLine>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct StatisticsLine {
-    /// A unit's or a person's id, a class code (empty for cases without one), or empty.
+    /// A unit's or a person's id, a class's or a grid's code (empty for cases without one), or empty.
     key: String,
     name: String,
     counts: Counts,
@@ -108,7 +108,7 @@ async fn statistics_table(
     let lines = app.db.read(move |db| db.snapshot(|db| actions::table(db, period, by, unit, now))).await?;
     let (from, until) = period.span();
     let lines = lines.into_iter().map(StatisticsLine::from).collect();
-    Ok(web::Json(Statistics { period: period.to_string(), from, until, by, rule: RULE, lines }))
+    Ok(web::Json(Statistics { period: period.to_string(), from, until, by, rule: rules::rule(by), lines }))
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -97,6 +97,9 @@ text_enum! {
         Class = "class",
         /// Who reported it.
         Reporter = "reporter",
+        /// The grid unit its place lies in by the map that holds now, the one with the least code where grids overlap;
+        /// empty for cases without a place, and outside of all.
+        Grid = "grid",
     }
 }
 
@@ -164,6 +167,13 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// Counts these cases too.
+    pub fn add(&mut self, mut more: Counts) {
+        for figure in Figure::ALL {
+            *self.of(*figure) += *more.of(*figure);
+        }
+    }
+
     /// The place of a figure.
     pub fn of(&mut self, figure: Figure) -> &mut i64 {
         match figure {
@@ -249,8 +259,16 @@ impl From<&Counts> for Rates {
     }
 }
 
-/// The counting rule, as it is printed with the figures.
-pub const RULE: &str = "统计口径：截止时间（含已批准的延期和挂账顺延）落在统计期内的案件，自首日 00:00 起，至末日 24:00 止（24:00 整\
+/// The counting rule of a table, as it is printed with its figures.
+#[must_use]
+pub fn rule(by: By) -> String {
+    if by == By::Grid { format!("{RULE}{GRID_RULE}") } else { RULE.to_owned() }
+}
+
+const GRID_RULE: &str = "按网格统计时，以案件位置（换算为 CGCS2000/WGS-84）所在的现行网格为准，位于多个网格的计入编码最小的一个，无位置或在\
+网格之外的合计一行；重新导入网格后，往期数据按新网格计算。";
+
+const RULE: &str = "统计口径：截止时间（含已批准的延期和挂账顺延）落在统计期内的案件，自首日 00:00 起，至末日 24:00 止（24:00 整\
 属于下一期），不论何时上报；挂账期间不计超期；未派遣、作废和退回待重派的案件不计。解决率＝已结案÷总数；及时解决率＝及时结案÷总数；综合解决率＝（及时结案＋\
 0.55×超时结案）÷总数；处置率、按期处置率、超期未处置率、返工率、延期率均以总数为分母。分母为 0 时记“—”。";
 

@@ -12,7 +12,7 @@ use crate::{
 use diesel::{
     prelude::*,
     sql_query,
-    sql_types::{BigInt, Nullable, Text},
+    sql_types::{BigInt, Double, Nullable, Text},
 };
 
 /// Which cases.
@@ -50,7 +50,8 @@ fn holds(figure: Figure) -> &'static str {
 /// What a line of a breakdown is called by.
 fn key(by: By) -> &'static str {
     match by {
-        By::All => "''",
+        // A grid is found outside of the database.
+        By::All | By::Grid => "''",
         By::Unit => "CAST(unit_id AS TEXT)",
         By::Class => "COALESCE(class_code, '')",
         By::Reporter => "CAST(reported_by AS TEXT)",
@@ -91,18 +92,9 @@ struct Counted {
     extended: i64,
 }
 
-/// The figures of each line.
-pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, Counts)>> {
-    let sums: Vec<String> = Figure::ALL
-        .iter()
-        .map(|figure| format!("COUNT(CASE WHEN {} THEN 1 END) AS {figure}", holds(*figure).replace("{now}", "$4")))
-        .collect();
-    let (key, sums) = (key(by), sums.join(", "));
-    let text = in_words_of(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
-    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
-    let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
-    let counts = |row: Counted| {
-        let counts = Counts {
+impl From<Counted> for Counts {
+    fn from(row: Counted) -> Counts {
+        Counts {
             total: row.total,
             closed: row.closed,
             timely: row.timely,
@@ -116,19 +108,62 @@ pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, C
             overdue: row.overdue,
             reworked: row.reworked,
             extended: row.extended,
-        };
-        (row.key, counts)
-    };
-    Ok(rows.into_iter().map(counts).collect())
+        }
+    }
+}
+
+fn sums() -> String {
+    let sum =
+        |figure: &Figure| format!("COUNT(CASE WHEN {} THEN 1 END) AS {figure}", holds(*figure).replace("{now}", "$4"));
+    Figure::ALL.iter().map(sum).collect::<Vec<_>>().join(", ")
+}
+
+/// The figures of each line.
+pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, Counts)>> {
+    let (key, sums) = (key(by), sums());
+    let text = in_words_of(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
+    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+    let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
+    Ok(rows.into_iter().map(|mut row| (std::mem::take(&mut row.key), row.into())).collect())
+}
+
+/// Where something is, as it was measured.
+#[derive(Debug, Clone, QueryableByName)]
+pub(super) struct Measured {
+    #[diesel(sql_type = Nullable<Double>)]
+    pub(super) lat: Option<f64>,
+    #[diesel(sql_type = Nullable<Double>)]
+    pub(super) lon: Option<f64>,
+    #[diesel(sql_type = Nullable<Text>)]
+    pub(super) datum: Option<String>,
+}
+
+#[derive(QueryableByName)]
+struct CountedThere {
+    #[diesel(embed)]
+    place: Measured,
+    #[diesel(embed)]
+    counted: Counted,
+}
+
+/// The figures of each place.
+pub(super) fn counts_by_place(db: &mut Db, scope: Scope) -> Result<Vec<(Measured, Counts)>> {
+    let select = format!("SELECT '' AS key, lat, lon, datum, {} FROM cases", sums());
+    let text = in_words_of(db, &format!("{select} WHERE {IN_SCOPE} GROUP BY lat, lon, datum"));
+    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+    let rows: Vec<CountedThere> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
+    Ok(rows.into_iter().map(|row| (row.place, row.counted.into())).collect())
 }
 
 #[derive(QueryableByName)]
 struct Found {
     #[diesel(sql_type = Uid)]
     id: CaseId,
+    #[diesel(embed)]
+    place: Measured,
 }
 
-/// The cases behind a figure of a line, by id.
+/// The cases behind a figure of a line, by id; of all grids, when the lines are grids.
 pub(super) fn cases(
     db: &mut Db,
     scope: Scope,
@@ -136,9 +171,9 @@ pub(super) fn cases(
     figure: Figure,
     after: Option<CaseId>,
     limit: i64,
-) -> Result<Vec<CaseId>> {
+) -> Result<Vec<(CaseId, Measured)>> {
     let text = format!(
-        "SELECT id FROM cases WHERE {IN_SCOPE} AND {} AND {} = $5 AND ($6 IS NULL OR id > $6) AND $4 = $4 \
+        "SELECT id, lat, lon, datum FROM cases WHERE {IN_SCOPE} AND {} AND {} = $5 AND ($6 IS NULL OR id > $6) AND $4 = $4 \
          ORDER BY id LIMIT $7",
         holds(figure).replace("{now}", "$4"),
         key(by),
@@ -146,5 +181,5 @@ pub(super) fn cases(
     let query = sql_query(in_words_of(db, &text)).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
     let query = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).bind::<Text, _>(line);
     let rows: Vec<Found> = query.bind::<Nullable<Uid>, _>(after).bind::<BigInt, _>(limit).load(db)?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    Ok(rows.into_iter().map(|row| (row.id, row.place)).collect())
 }

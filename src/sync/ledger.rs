@@ -5,14 +5,14 @@ use super::{
     record::{Act, Read, Record},
     store::{self, OpRow, RawRow},
     verdict::{Verdict, args, cause, on_case, target},
-    wire::{Gps, Op},
+    wire::{Gps, Op, Target},
 };
 use crate::{
     cases::{actions::Held, desk::Shelf},
     db::{
         Tx,
         feed::{self, Change},
-        types::{At, CaseId, DeviceId, OpId, SessionId, SpotCheckId, UserId},
+        types::{At, CaseId, DeviceId, OpId, SessionId, SpotCheckId, SpotId, UserId},
     },
     error::{Code, Error, Result},
     evidence::{
@@ -28,6 +28,7 @@ use crate::{
         tokens::sha256,
     },
     spotchecks::{self, actions::Stand},
+    spots,
 };
 use chrono::{DateTime, Utc};
 use std::{
@@ -131,7 +132,16 @@ impl<'a, 't> Ledger<'a, 't> {
         self.held.clear(self.tx)?;
         let verdict = self.tx.savepoint(|tx| {
             let mut held = Held::default();
+            let mut beside = None;
             let verdict = match op.r#type.split_once('.') {
+                Some(("spot", "observe")) => {
+                    let id = SpotId(target(op, "spot")?);
+                    let fix = op.gps.as_ref().map(|gps| Ok::<_, Error>((wgs84(gps)?, gps.accuracy_m))).transpose()?;
+                    let (spot, case) =
+                        spots::actions::observe(tx, who, id, &args(&op.args)?, fix, cause(op, who, act))?;
+                    beside = case;
+                    Verdict::applied(spot.ver)
+                }
                 Some(("spot_check", "record")) => {
                     let id = SpotCheckId(target(op, "spot_check")?);
                     let stand = op.gps.as_ref().map(stand).transpose()?;
@@ -141,7 +151,13 @@ impl<'a, 't> Ledger<'a, 't> {
                 _ => on_case(&mut held.desk(tx), op, who, act)?,
             };
             held.clear(tx)?;
-            attach(tx, op, who)?;
+            if let Some(target) = &op.target {
+                attach(tx, op, who, target)?;
+            }
+            // What shows a spot shows the case that is open there.
+            if let Some(case) = beside {
+                attach(tx, op, who, &Target::case(case))?;
+            }
             Ok(verdict)
         });
         // What is in hand may have changed below it.
@@ -277,7 +293,7 @@ impl Record for Ledger<'_, '_> {
     }
 
     fn apply(&mut self, op: &Op, who: &Actor, act: Act) -> Result<Verdict> {
-        if op.r#type == "spot_check.record" || !op.evidence.is_empty() {
+        if matches!(op.r#type.as_str(), "spot_check.record" | "spot.observe") || !op.evidence.is_empty() {
             return self.apply_beyond(op, who, act);
         }
         // Decided in memory, put down only when it stands: no savepoint. A panic has put nothing down either.
@@ -322,9 +338,8 @@ pub fn raw_keep(tx: &mut Tx, device_id: DeviceId, code: Code, raw: &[u8]) -> Res
     store::raw_add(tx.db, &row)
 }
 
-/// Declares the photos and videos of an operation and links them to its target; the bytes follow on their own.
-fn attach(tx: &mut Tx, op: &Op, who: &Actor) -> Result<()> {
-    let Some(target) = op.target.as_ref().filter(|_| !op.evidence.is_empty()) else { return Ok(()) };
+/// Declares the photos and videos of an operation and links them to a record; the bytes follow on their own.
+fn attach(tx: &mut Tx, op: &Op, who: &Actor, target: &Target) -> Result<()> {
     let owner = Owner { device_id: who.device_id, user_id: Some(who.user_id) };
     let gps = op.gps.as_ref().map(place).transpose()?;
     for named in &op.evidence {
@@ -363,8 +378,12 @@ fn place(gps: &Gps) -> Result<evidence::rules::Gps> {
     })
 }
 
-fn stand(gps: &Gps) -> Result<Stand> {
+fn wgs84(gps: &Gps) -> Result<Position> {
     let position = Position::new(gps.lat, gps.lon).map_err(|e| Code::ArgsInvalid.with(format!("gps: {e}")))?;
-    let position = to_wgs84(position, datum(gps)?);
+    Ok(to_wgs84(position, datum(gps)?))
+}
+
+fn stand(gps: &Gps) -> Result<Stand> {
+    let position = wgs84(gps)?;
     Ok(Stand { lat: position.lat(), lon: position.lon(), accuracy_m: gps.accuracy_m })
 }

@@ -236,7 +236,7 @@ impl Told {
 
 fn tell(source: &mut impl Source, reader: &Reader, rows: Vec<FeedRow>, now: DateTime<Utc>) -> Result<Vec<Change>> {
     let mut records: HashMap<(String, String), Told> = HashMap::new();
-    for kind in ["unit", "site", "case", "spot_check", "evidence", "op_result"] {
+    for kind in ["unit", "site", "case", "spot_check", "evidence", "spot", "op_result"] {
         let ids: Vec<&str> = rows.iter().filter(|r| r.kind == kind).map(|r| r.entity_id.as_str()).collect();
         if !ids.is_empty() {
             for (id, record) in source.load(reader, kind, &ids, now)? {
@@ -308,7 +308,7 @@ pub struct SnapshotOf {
 }
 
 /// Kinds in the order a device needs them.
-const KINDS: [&str; 5] = ["unit", "site", "case", "spot_check", "evidence"];
+const KINDS: [&str; 6] = ["unit", "site", "case", "spot_check", "evidence", "spot"];
 /// The most records of a page of a snapshot.
 pub const PAGE: i64 = 2_000;
 

@@ -9,12 +9,12 @@ use crate::{
     db::{
         Db,
         feed::{self, FeedRow, Life},
-        types::{CaseId, EvidenceId, OpId, SiteId, SpotCheckId, UnitId},
+        types::{CaseId, EvidenceId, OpId, SiteId, SpotCheckId, SpotId, UnitId},
     },
     error::{Code, Result},
     evidence::{self, view::Evidence},
     identity::{self, rules::Actor},
-    spotchecks,
+    spotchecks, spots,
 };
 use chrono::{DateTime, Datelike, Utc};
 use std::str::FromStr;
@@ -63,6 +63,7 @@ impl Source for Db {
                 let seen = evidence::actions::evidence_for_feed(db, &reader.viewer, &parsed::<EvidenceId>(ids))?;
                 pieces(db, seen)
             }
+            "spot" => spots::actions::spots_by_id(db, &parsed::<SpotId>(ids))?.into_iter().map(spot).collect(),
             "op_result" => results(db, &parsed::<OpId>(ids)),
             _ => Ok(vec![]),
         }
@@ -96,6 +97,11 @@ impl Source for Db {
                 let full = full(records.len());
                 (pieces(db, records)?, full)
             }
+            "spot" => {
+                let rows = spots::actions::spot_after(db, who, id.map(SpotId), PAGE)?;
+                let full = full(rows.len());
+                (rows.into_iter().map(spot).collect::<Result<_>>()?, full)
+            }
             "site" => {
                 let rows = spotchecks::actions::site_list(db, who, None)?;
                 (rows.into_iter().map(site).collect::<Result<_>>()?, false)
@@ -126,6 +132,11 @@ fn case(row: cases::store::CaseRow, now: DateTime<Utc>) -> Result<(String, Told)
 fn site(row: spotchecks::store::SiteRow) -> Result<(String, Told)> {
     let (id, ver, keys) = (row.id.to_string(), row.ver, spotchecks::actions::site_keys(&row));
     Ok((id, Told::new(Some(ver), keys, spotchecks::routes::Site::from(row))?))
+}
+
+fn spot(row: spots::store::SpotRow) -> Result<(String, Told)> {
+    let (id, ver) = (row.id.to_string(), row.ver);
+    Ok((id, Told::new(Some(ver), spots::actions::keys(), spots::routes::Spot::from(row))?))
 }
 
 fn check(row: spotchecks::store::SpotCheckRow) -> Result<(String, Told)> {

@@ -25,6 +25,7 @@ const CURRENT: &[Version] = &[
     ("case.note", 1),
     ("case.edit", 1),
     ("spot_check.record", 1),
+    ("spot.observe", 1),
 ];
 
 /// A type in one version.

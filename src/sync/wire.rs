@@ -184,7 +184,7 @@ impl Was {
 /// A record an operation acts on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Target {
-    /// `case`, `spot_check` …
+    /// `case`, `spot_check`, `spot` …
     pub kind: String,
     /// Its id.
     pub id: uuid::Uuid,
@@ -460,7 +460,7 @@ pub struct Change {
     pub seq: i64,
     /// Its sort.
     pub t: ChangeType,
-    /// `case`, `site`, `spot_check`, `unit`, `evidence`.
+    /// `case`, `site`, `spot_check`, `spot`, `unit`, `evidence`.
     pub kind: String,
     /// The record.
     pub id: String,

@@ -1,18 +1,22 @@
 //! The county's figures from a year of cases with real timelines, and the records behind them.
 
-use crate::support::{
-    on_both_engines,
-    world::{Person, World, read},
+use crate::{
+    opendata::{import_grids, position},
+    support::{
+        on_both_engines,
+        world::{Person, World, read},
+    },
 };
 use chengguan::{
     cases::{
         actions::{Cause, Held},
         desk,
-        report::Report,
+        report::{Position, Report},
         rules::{Command, Dispatch, ExtensionDecision, ExtensionRequest, HoldDecision, Note, Nothing, Reason, Verify},
     },
     db::types::CaseId,
     error::Code,
+    evidence::datum::Datum,
     identity::rules::{Actor, Role},
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -26,6 +30,13 @@ on_both_engines!(
     a_liaison_sees_the_own_units_figures_alone,
     a_period_or_figure_that_is_none_is_refused,
 );
+
+/// None, a grid of `import_grids`, the other one, or outside of both, by the hour; each in another datum.
+fn place_of(due_at: DateTime<Utc>) -> Option<Position> {
+    let n = due_at.timestamp() / 3600 % 4;
+    let datum = Datum::ALL[n as usize];
+    (n > 0).then(|| position(109.85 + 0.1 * n as f64, 27.44, datum))
+}
 
 /// The people of the loop.
 #[derive(Clone)]
@@ -69,7 +80,7 @@ impl Loop {
                     description: String::new(),
                     class_code: Some(if due_at.timestamp() % 3 == 0 { "0405".into() } else { "0110".into() }),
                     address: None,
-                    position: None,
+                    position: place_of(due_at),
                 };
                 desk::report(&mut held.desk(tx), &people.dispatcher, id, report, cause)?;
                 let unit_id = people.liaison.unit_id.unwrap();
@@ -213,7 +224,8 @@ fn a_number_opens_to_exactly_its_records(world: &World) {
     let ids = people.dispatch(world, (0..30).map(|n| first + TimeDelta::hours(n)).collect());
     people.step(world, &ids[..10], people.to_the_end());
     people.step(world, &ids[10..15], people.to_the_end()[..1].to_vec());
-    for by in ["all", "unit", "class", "reporter"] {
+    import_grids(world);
+    for by in ["all", "unit", "class", "reporter", "grid"] {
         let path = format!("/api/v1/statistics?period=2027-01&by={by}");
         let table = world.get(&path).by(&dispatcher.token).send().expect(200);
         assert!(table["rule"].as_str().unwrap().contains("截止时间"));
@@ -238,6 +250,22 @@ fn a_number_opens_to_exactly_its_records(world: &World) {
             }
         }
     }
+    let grids = world.get("/api/v1/statistics?period=2027-01&by=grid").by(&dispatcher.token).send().expect(200);
+    assert!(grids["rule"].as_str().unwrap().contains("现行网格"));
+    let lines: Vec<(&str, &str, usize)> = grids["lines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|line| (line["key"].as_str().unwrap(), line["name"].as_str().unwrap(), read(&line["counts"]["total"])))
+        .collect();
+    let hours = |wanted: &[i64]| (0..30).filter(|n| wanted.contains(&((first.timestamp() / 3600 + n) % 4))).count();
+    // Without a place and outside of all is one line; a place counts where it is, in whatever datum it was measured.
+    let expected = [
+        ("", "", hours(&[0, 3])),
+        ("43122100100101", "网格43122100100101", hours(&[1])),
+        ("43122100100102", "网格43122100100102", hours(&[2])),
+    ];
+    assert!(lines.len() == 3 && expected.iter().all(|line| lines.contains(line)), "{lines:?}");
     let by_unit = world.get("/api/v1/statistics?period=2027-01&by=unit").by(&dispatcher.token).send().expect(200);
     assert_eq!(by_unit["lines"][0]["key"].as_str(), liaison.unit.as_deref());
     assert!(by_unit["lines"][0]["name"].as_str().is_some_and(|name| name.starts_with("单位")), "{by_unit}");

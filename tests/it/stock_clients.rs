@@ -2,8 +2,8 @@
 //! process, and equal byte for byte. Uppy does the same in a real Chromium whose connections break on the way.
 //!
 //! `tests/run` installs them. Where they are: `TEST_TUS_JS` (a folder with `tus_js.mjs` and its `node_modules`),
-//! `TEST_TUS_PY` (a Python that has `tuspy`), `TEST_CHROMIUM` (by default `/usr/bin/chromium`). Missing clients fail;
-//! `TEST_STOCK_CLIENTS=off` switches them off, `TEST_BROWSER=off` the one in the browser.
+//! `TEST_TUS_PY` (a Python that has `tuspy` and the Open311 clients), `TEST_CHROMIUM` (by default `/usr/bin/chromium`).
+//! Missing clients fail; `TEST_STOCK_CLIENTS=off` switches them off, `TEST_BROWSER=off` the one in the browser.
 
 use crate::support::{
     scratch::Folder,
@@ -15,7 +15,7 @@ use chengguan::identity::{
 };
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use std::{env, fs, io::Write, path::PathBuf, process::Command};
+use std::{env, ffi::OsString, fs, io::Write, path::PathBuf, process::Command};
 
 const SIZE: usize = 50_000_000;
 const STOP_AT: u64 = 20_000_000;
@@ -32,12 +32,12 @@ enum Client {
 
 #[test]
 fn tus_js_client_resumes_a_film_in_one_request() {
-    film_arrives("tus_js_client_resumes_a_film_in_one_request", Engine::Sqlite, Client::Js(None));
+    film_arrives("stock_clients::tus_js_client_resumes_a_film_in_one_request", Engine::Sqlite, Client::Js(None));
 }
 
 #[test]
 fn tus_js_client_resumes_a_film_in_chunks_on_postgres() {
-    let name = "tus_js_client_resumes_a_film_in_chunks_on_postgres";
+    let name = "stock_clients::tus_js_client_resumes_a_film_in_chunks_on_postgres";
     if Engine::all(name).contains(&Engine::Postgres) {
         film_arrives(name, Engine::Postgres, Client::Js(Some(4 * MIB)));
     }
@@ -45,18 +45,18 @@ fn tus_js_client_resumes_a_film_in_chunks_on_postgres() {
 
 #[test]
 fn tuspy_resumes_a_film() {
-    film_arrives("tuspy_resumes_a_film", Engine::Sqlite, Client::Py { checksum: false });
+    film_arrives("stock_clients::tuspy_resumes_a_film", Engine::Sqlite, Client::Py { checksum: false });
 }
 
 #[test]
 fn tuspy_resumes_a_film_with_checksums() {
-    film_arrives("tuspy_resumes_a_film_with_checksums", Engine::Sqlite, Client::Py { checksum: true });
+    film_arrives("stock_clients::tuspy_resumes_a_film_with_checksums", Engine::Sqlite, Client::Py { checksum: true });
 }
 
 /// A flipped byte is an error to the person who uploads, not a success.
 #[test]
 fn tus_js_client_hears_of_a_flipped_byte() {
-    let name = "tus_js_client_hears_of_a_flipped_byte";
+    let name = "stock_clients::tus_js_client_hears_of_a_flipped_byte";
     if switched_off("TEST_STOCK_CLIENTS", name) {
         return;
     }
@@ -80,7 +80,7 @@ fn tus_js_client_hears_of_a_flipped_byte() {
 /// Uppy, unchanged, in a browser whose connections break in the middle: one creation, and all bytes arrive.
 #[test]
 fn uppy_in_chromium_goes_on_after_its_connections_broke() {
-    let name = "uppy_in_chromium_goes_on_after_its_connections_broke";
+    let name = "stock_clients::uppy_in_chromium_goes_on_after_its_connections_broke";
     if switched_off("TEST_STOCK_CLIENTS", name) || switched_off("TEST_BROWSER", name) {
         return;
     }
@@ -167,7 +167,13 @@ fn film() -> Vec<u8> {
     bytes
 }
 
-fn here() -> PathBuf {
+/// The Python that has the clients of `requirements.txt`.
+pub fn python() -> OsString {
+    env::var_os("TEST_TUS_PY").unwrap_or_else(|| panic!("{}", missing("A client of Python", "TEST_TUS_PY")))
+}
+
+/// The folder of the clients' scripts.
+pub fn here() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
@@ -181,8 +187,7 @@ fn command(client: Client) -> Command {
             command
         }
         Client::Py { .. } => {
-            let python = env::var_os("TEST_TUS_PY").unwrap_or_else(|| panic!("{}", missing("tuspy", "TEST_TUS_PY")));
-            let mut command = Command::new(python);
+            let mut command = Command::new(python());
             command.arg(here().join("tus_py.py"));
             command
         }
@@ -205,7 +210,8 @@ fn missing(client: &str, variable: &str) -> String {
     )
 }
 
-fn switched_off(variable: &str, name: &str) -> bool {
+/// Whether a variable says `off`; a test that does not run says so.
+pub fn switched_off(variable: &str, name: &str) -> bool {
     let off = match env::var(variable).as_deref() {
         Err(_) | Ok("" | "on") => false,
         Ok("off") => true,
@@ -213,7 +219,7 @@ fn switched_off(variable: &str, name: &str) -> bool {
     };
     if off {
         // Past the test harness's capture: a test that did not run must be seen.
-        drop(writeln!(std::io::stderr(), "SWITCHED OFF by {variable}=off: stock_clients::{name}"));
+        drop(writeln!(std::io::stderr(), "SWITCHED OFF by {variable}=off: {name}"));
     }
     off
 }

@@ -3,7 +3,7 @@
 use super::{keeping, rules::Terms};
 use crate::{
     app::App,
-    db::types::At,
+    db::{Db, types::At},
     error::{Error, Result},
     evidence::rules::Owner,
 };
@@ -84,6 +84,14 @@ async fn remove(app: &App) -> Result<usize> {
 /// The county's terms, from the settings.
 pub fn terms(app: &App) -> Terms {
     Terms { general_days: app.config.general_retention_days, case_years: app.config.case_retention_years }
+}
+
+/// Whether bytes with this digest may come without asking [`admit`], unless minutes pass until they are on record.
+///
+/// # Errors
+/// The engine's own.
+pub(in crate::evidence) fn may_come(db: &mut Db, sha256: &str) -> Result<bool> {
+    keeping::must_ask(db, sha256).map(|must| !must)
 }
 
 /// Asks whether verified bytes may take their place among the originals: not while older ones with this digest are being

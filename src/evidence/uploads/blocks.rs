@@ -6,12 +6,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A block, bytes. Twice as much is not faster.
-pub(super) const BLOCK: usize = 128 * 1024;
+/// A block, bytes. Twice as much is not faster; a quarter, with a hundred uploads, keeps so many threads busy with small
+/// writes that the database waits for one.
+const BLOCK: usize = 128 * 1024;
 /// Blocks of the purse: 8 MiB.
 const PURSE: usize = 64;
 /// Blocks one upload may hold: 1 MiB.
-pub(super) const MOST: usize = 8;
+const MOST: usize = 8;
 
 /// The purse, and the blocks that nobody uses right now: taking them from the allocator again and again would leave it
 /// with holes that count as memory in use.
@@ -66,6 +67,8 @@ impl Drop for Block {
 pub(super) struct Tray {
     blocks: Blocks,
     filled: Vec<Block>,
+    /// What was taken from the purse for blocks to come.
+    reserved: Option<OwnedSemaphorePermit>,
     /// Of the filled ones and those that were taken away and are still being written.
     held: usize,
 }
@@ -73,7 +76,17 @@ pub(super) struct Tray {
 impl Tray {
     /// An empty one.
     pub(super) fn new(blocks: &Blocks) -> Tray {
-        Tray { blocks: blocks.clone(), filled: Vec::new(), held: 0 }
+        Tray { blocks: blocks.clone(), filled: Vec::new(), reserved: None, held: 0 }
+    }
+
+    /// Waits until there is memory for this many bytes. For all of it at once: whoever waits with a part in hand keeps the
+    /// others waiting.
+    pub(super) async fn reserve(&mut self, bytes: usize) {
+        let count = bytes.div_ceil(BLOCK).saturating_sub(1).min(MOST);
+        if let Ok(count) = u32::try_from(count) {
+            // The purse is never closed; without a permit the blocks come one by one.
+            self.reserved = self.blocks.purse.clone().acquire_many_owned(count).await.ok();
+        }
     }
 
     /// Puts bytes in, as many as there is memory for; returns how many.
@@ -97,10 +110,13 @@ impl Tray {
         let block = match self.held {
             0 => self.blocks.block(None),
             MOST.. => return false,
-            _ => match self.blocks.purse.clone().try_acquire_owned() {
-                Ok(permit) => self.blocks.block(Some(permit)),
-                Err(_) => return false,
-            },
+            _ => {
+                let reserved = self.reserved.as_mut().and_then(|reserved| reserved.split(1));
+                match reserved.or_else(|| self.blocks.purse.clone().try_acquire_owned().ok()) {
+                    Some(permit) => self.blocks.block(Some(permit)),
+                    None => return false,
+                }
+            }
         };
         self.held += 1;
         self.filled.push(block);
@@ -164,5 +180,22 @@ mod tests {
         assert_eq!((late.len(), late.has_full()), (3, false));
         drop(trays);
         assert_eq!(late.fill(&vec![7; 2 * MOST * BLOCK]), MOST * BLOCK - 3);
+    }
+
+    #[tokio::test]
+    async fn whoever_needs_much_waits_for_all_of_it() {
+        let blocks = Blocks::default();
+        let most = MOST * BLOCK;
+        let mut trays: Vec<Tray> = (0..PURSE / (MOST - 1)).map(|_| Tray::new(&blocks)).collect();
+        for tray in &mut trays {
+            tray.reserve(most).await;
+        }
+        let mut late = Tray::new(&blocks);
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, late.reserve(most)).await.is_err(), "not enough is left");
+        assert_eq!(trays[0].fill(&vec![7; most]), most);
+        trays.pop();
+        late.reserve(most).await;
+        assert_eq!(late.fill(&vec![7; most]), most);
     }
 }

@@ -4,15 +4,18 @@ use super::{
     actions::{self, Creation, Planned},
     append::too_long,
     blocks::{Block, Tray},
-    finish::{self, blocking, discard},
+    finish::{self, Placed, blocking, discard},
     rules::UploadState,
     source::{Next, Source},
     store::UploadRow,
 };
 use crate::{
     app::App,
-    db::types::{At, UploadId},
-    error::{Code, Result},
+    db::{
+        Db,
+        types::{At, UploadId},
+    },
+    error::{Code, Error, Result},
     evidence::custody,
 };
 use actix_web::error::PayloadError;
@@ -85,34 +88,44 @@ where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let (probe, now) = (asked.clone(), At(app.env.now()));
-    if !matches!(app.db.read(move |db| actions::plan(db, now, &probe)).await?, Planned::Fresh)
-        || !gather(tray, body).await
-    {
+    // Asked together: each question costs a connection and a thread's turn.
+    let ask = move |db: &mut Db| {
+        let is_fresh = matches!(actions::plan(db, now, &probe)?, Planned::Fresh);
+        let may_come = probe.sha256.as_ref().map(|sha256| custody::sweep::may_come(db, sha256)).transpose()?;
+        Ok((is_fresh, may_come.unwrap_or(false)))
+    };
+    let (is_fresh, may_come) = app.db.read(ask).await?;
+    let (id, length) = (UploadId(app.env.id()), asked.length.unwrap_or_default());
+    if !is_fresh || !gather(tray, body, usize::try_from(length).unwrap_or_default()).await {
         return Ok(None);
     }
-    let (id, length) = (UploadId(app.env.id()), asked.length.unwrap_or_default());
-    let (disk, reserve, blocks) = (app.blobs.clone(), app.config.reserve_bytes, tray.take());
+    let (disk, originals, reserve) = (app.blobs.clone(), app.originals.clone(), app.config.reserve_bytes);
+    let (declared, media_type, blocks) = (asked.sha256.clone(), asked.said.media_type.clone(), tray.take());
     let began = Instant::now();
     let work = move || {
         if disk.free_bytes()? < reserve.saturating_add(u64::try_from(length).unwrap_or_default()) {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
-        let sha256 = disk.stage_whole(&id.to_string(), blocks.iter().map(Block::bytes))?;
-        Ok((sha256, blocks))
+        let name = id.to_string();
+        let sha256 = disk.stage_whole(&name, blocks.iter().map(Block::bytes))?;
+        let is_expected = may_come && declared.as_ref() == Some(&sha256);
+        let placed = is_expected.then(|| finish::place(&disk, &*originals, &name, &media_type, &sha256, true));
+        Ok((sha256, blocks, placed))
     };
-    let (sha256, blocks) = blocking(work).await?;
+    let (sha256, blocks, placed) = blocking(work).await?;
     app.uploads.metrics.synced(began.elapsed());
-    if asked.sha256.as_ref().is_some_and(|declared| *declared != sha256) {
-        discard(app, id).await;
-        tray.put_back(blocks);
-        body.put_back(Next::End);
-        return Ok(None);
-    }
-    custody::sweep::admit(app, &sha256, asked.owner).await?;
-    let facts = match finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await {
-        Ok(facts) => facts,
+    let placed = match placed {
+        Some(placed) => placed.map_err(Error::internal),
+        None if asked.sha256.as_ref().is_some_and(|declared| *declared != sha256) => Err(Code::ChecksumMismatch.into()),
+        None => {
+            custody::sweep::admit(app, &sha256, asked.owner).await?;
+            finish::publish(app, id, Some(asked.said.media_type.clone()), &sha256, false, true).await
+        }
+    };
+    let Placed { facts, is_left } = match placed {
+        Ok(placed) => placed,
         Err(error) => {
-            tracing::error!(%error, "a file did not get to the originals; as an upload it can wait for them");
+            tracing::warn!(%error, "a file did not get to the originals; as an upload it is refused, or waits for them");
             discard(app, id).await;
             tray.put_back(blocks);
             body.put_back(Next::End);
@@ -122,8 +135,9 @@ where
     drop(blocks);
     let asked = asked.clone();
     let row = app.db.write(move |tx| actions::create_accepted(tx, id, &asked, &sha256, facts)).await?;
-    // A bucket took a copy.
-    discard(app, id).await;
+    if is_left {
+        discard(app, id).await;
+    }
     app.uploads.metrics.received(length);
     app.uploads.metrics.accepted(length);
     app.uploads.metrics.finished(began.elapsed());
@@ -131,11 +145,15 @@ where
 }
 
 /// Whether the whole body came while there was memory and time; what came is in the tray in any case.
-async fn gather<S>(tray: &mut Tray, body: &mut Source<S>) -> bool
+async fn gather<S>(tray: &mut Tray, body: &mut Source<S>, length: usize) -> bool
 where
     S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
 {
     let until = Instant::now() + WHOLE_FOR;
+    if timeout_at(until, tray.reserve(length)).await.is_err() {
+        return false;
+    }
+    body.paused();
     while let Ok(next) = timeout_at(until, body.next()).await {
         match next {
             Next::Bytes(bytes) => {

@@ -7,7 +7,7 @@
 use super::{actions, live::Guard, rules::UploadState, store::UploadRow};
 use crate::{
     app::App,
-    blob::disk::Resumed,
+    blob::{Disk, Originals, disk::Resumed},
     db::types::{EvidenceId, UploadId},
     error::{Code, Error, Result},
     evidence::{
@@ -133,11 +133,13 @@ async fn decide(app: &Arc<App>, row: UploadRow, read: Option<String>) -> Result<
     custody::sweep::admit(app, &sha256, Owner { device_id: row.device_id, user_id: row.user_id }).await?;
     // A process that another one took the upload over from may not know it yet, and still write.
     let alone = row.writer_epoch == 0;
-    let facts = publish(app, id, row.media_type, &sha256, published, alone).await?;
+    let Placed { facts, is_left } = publish(app, id, row.media_type, &sha256, published, alone).await?;
     let digest = sha256.clone();
     let evidence = app.db.write(move |tx| actions::accept(tx, id, &digest, length, facts)).await?;
     // Not before the row says so: until then it is what a second attempt begins with.
-    discard(app, id).await;
+    if is_left {
+        discard(app, id).await;
+    }
     Ok(Verdict::Accepted { evidence, sha256 })
 }
 
@@ -168,21 +170,42 @@ pub(super) async fn publish(
     sha256: &str,
     published: bool,
     alone: bool,
-) -> Result<Facts> {
+) -> Result<Placed> {
     let (disk, originals) = (app.blobs.clone(), app.originals.clone());
     let (name, sha256) = (id.to_string(), sha256.to_owned());
     let media_type = media_type.unwrap_or_else(|| OCTETS.to_owned());
     blocking(move || {
         if published {
             let (source, _) = originals.open(&sha256)?.ok_or(io::ErrorKind::NotFound)?;
-            return Ok(media::read_from(&mut BufReader::new(source), &media_type));
+            let facts = media::read_from(&mut BufReader::new(source), &media_type);
+            return Ok(Placed { facts, is_left: true });
         }
-        let staged = disk.staged(&name);
-        let facts = media::read(&staged, &media_type);
-        originals.put(&staged, &sha256, alone)?;
-        Ok(facts)
+        place(&disk, &*originals, &name, &media_type, &sha256, alone)
     })
     .await
+}
+
+/// What [`publish`] has done.
+pub(super) struct Placed {
+    /// What the file tells about itself.
+    pub(super) facts: Facts,
+    /// The originals took a copy: the staged file is still there.
+    pub(super) is_left: bool,
+}
+
+/// As [`publish`], where that is allowed to block.
+pub(super) fn place(
+    disk: &Disk,
+    originals: &dyn Originals,
+    name: &str,
+    media_type: &str,
+    sha256: &str,
+    alone: bool,
+) -> io::Result<Placed> {
+    let staged = disk.staged(name);
+    let facts = media::read(&staged, media_type);
+    originals.put(&staged, sha256, alone)?;
+    Ok(Placed { facts, is_left: staged.try_exists().unwrap_or(true) })
 }
 
 /// Removes what is left of an upload on the disk; a failure is only logged, because the sweeper comes by again.

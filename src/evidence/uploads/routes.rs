@@ -24,6 +24,7 @@ use crate::{
     evidence::routes::parties,
     http::{
         auth::{self, Caller},
+        intake::{Sipped, sipped},
         problem::catalogue,
     },
 };
@@ -84,10 +85,10 @@ async fn upload_options(app: web::Data<App>) -> HttpResponse {
 #[post("/uploads")]
 async fn upload_create(app: web::Data<App>, request: HttpRequest, body: web::Payload) -> HttpResponse {
     let app = app.into_inner();
-    answer(creation(&app, &request, body).await)
+    answer(creation(&app, &request, sipped(&request, body)).await)
 }
 
-async fn creation(app: &Arc<App>, request: &HttpRequest, body: web::Payload) -> Result<HttpResponse> {
+async fn creation(app: &Arc<App>, request: &HttpRequest, body: Sipped) -> Result<HttpResponse> {
     version(request)?;
     let (owner, viewer) = parties(&caller(app, request).await?.not_revoked()?);
     let key = owner.key();
@@ -231,10 +232,10 @@ async fn upload_append(
     id: web::Path<UploadId>,
     body: web::Payload,
 ) -> HttpResponse {
-    answer(bring(&app.into_inner(), &request, *id, body).await)
+    answer(bring(&app.into_inner(), &request, *id, sipped(&request, body)).await)
 }
 
-async fn bring(app: &Arc<App>, request: &HttpRequest, id: UploadId, body: web::Payload) -> Result<HttpResponse> {
+async fn bring(app: &Arc<App>, request: &HttpRequest, id: UploadId, body: Sipped) -> Result<HttpResponse> {
     version(request)?;
     let key = holder(app, request, id).await?;
     if !headers::is_offset_octets(text(request, "content-type")?) {
@@ -345,7 +346,7 @@ async fn upload_override(
 ) -> HttpResponse {
     let app = app.into_inner();
     match text(&request, "x-http-method-override") {
-        Ok(Some("PATCH")) => answer(bring(&app, &request, *id, body).await),
+        Ok(Some("PATCH")) => answer(bring(&app, &request, *id, sipped(&request, body)).await),
         Ok(Some("DELETE")) => answer(removal(&app, &request, *id).await),
         Ok(Some("HEAD")) => head(&app, &request, *id).await,
         Ok(_) => answer(Err(Code::MethodNotAllowed.into())),

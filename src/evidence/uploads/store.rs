@@ -83,7 +83,8 @@ pub(super) fn upload_by_digest(
         .filter(uploads::declared_sha256.eq(sha256))
         .filter(uploads::length.eq(length))
         .filter(uploads::created_at.gt(since))
-        .filter(uploads::state.eq_any(["open", "finalizing", "accepted"]))
+        // Not `eq_any`: such a statement would be prepared anew for each photo.
+        .filter(uploads::state.eq("open").or(uploads::state.eq("finalizing")).or(uploads::state.eq("accepted")))
         .order(uploads::id.desc())
         .select(UploadRow::as_select())
         .first(db)
@@ -94,7 +95,7 @@ pub(super) fn upload_by_digest(
 pub(super) fn uploads_held(db: &mut Db, owner: &str) -> Result<Vec<(Option<i64>, i64)>> {
     Ok(uploads::table
         .filter(uploads::owner.eq(owner))
-        .filter(uploads::state.eq_any(["open", "finalizing", "rejected"]))
+        .filter(uploads::state.eq("open").or(uploads::state.eq("finalizing")).or(uploads::state.eq("rejected")))
         .select((uploads::length, uploads::durable_offset))
         .load(db)?)
 }

@@ -41,7 +41,7 @@ use std::{
 };
 
 /// Kinds of records that devices see.
-const KINDS: [&str; 5] = ["unit", "site", "case", "spot_check", "evidence"];
+const KINDS: [&str; 6] = ["unit", "site", "case", "spot_check", "evidence", "spot"];
 
 /// An operation as the server keeps it.
 struct Kept {

@@ -85,6 +85,13 @@ impl Process {
         }
     }
 
+    /// Memory of its own, files not counted, KiB.
+    pub fn anonymous_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("the kernel counts it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+
     /// Kills it as a power cut would: nothing in it runs any more.
     pub fn kill(mut self) {
         self.child.kill().expect("it was running");

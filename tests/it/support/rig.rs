@@ -129,6 +129,11 @@ impl Rig {
         self.process = Some(process);
     }
 
+    /// Memory of the server's own, KiB.
+    pub fn anonymous_memory(&self) -> u64 {
+        self.process.as_ref().expect("the server runs").anonymous_memory()
+    }
+
     /// Takes the process to be killed.
     pub fn process(&mut self) -> Process {
         self.process.take().expect("the server runs")

@@ -421,6 +421,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         case_retention_years: 30,
         min_app: chengguan::config::OldestApps::default(),
         city: None,
+        open311_keys: chengguan::config::open311::Open311Keys::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),
     }
