@@ -6,5 +6,6 @@ import './styles/detail.css'
 import './styles/sync.css'
 import './styles/evidence.css'
 import './styles/loop.css'
+import './styles/workbench.css'
 
 createApp(App).mount('#app')

@@ -52,7 +52,11 @@ async function allClasses(api: Api): Promise<CaseClass[]> {
 
 /** What a class's code means, or the beginning of one. A case does not say of which kind its class is: then both are
     named, where they differ. */
-export function useClassNames(api: Api): { of: (code: string, kind?: ClassKind | null) => string } {
+export function useClassNames(api: Api): {
+  of: (code: string, kind?: ClassKind | null) => string
+  /** Every code once, big classes before their small ones. */
+  codes: () => [code: string, name: string][]
+} {
   const known = shallowRef<CaseClass[]>([])
   if (classes === null || Date.now() - classes.at > GOOD_FOR) {
     classes = { at: Date.now(), read: allClasses(api) }
@@ -62,7 +66,17 @@ export function useClassNames(api: Api): { of: (code: string, kind?: ClassKind |
     (all) => (known.value = all),
     () => undefined,
   )
+  const codes = computed((): [string, string][] => {
+    const found = new Map<string, Set<string>>()
+    const add = (code: string, name: string) => found.set(code, (found.get(code) ?? new Set()).add(name))
+    for (const { code, name, big_name } of known.value) {
+      add(code.slice(0, 2), big_name)
+      add(code, name)
+    }
+    return [...found].map(([code, names]): [string, string] => [code, [...names].join(' / ')]).sort(([a], [b]) => (a < b ? -1 : 1))
+  })
   return {
+    codes: () => codes.value,
     of(code, kind = null) {
       if (code === '') return ''
       const ofKind = known.value.filter((item) => kind === null || item.kind === kind)

@@ -3,6 +3,8 @@ import { isAbort, shown, type ApiError } from '../lib/problem'
 import type { Page, Paging } from '../lib/types'
 
 const PAGE_SIZE = 50
+/** The server's largest page. */
+const MOST_AGAIN = 200
 
 /** The rows loaded so far of one question, page after page. */
 export function createPagedList<Query extends object, Row>(
@@ -43,19 +45,29 @@ export function createPagedList<Query extends object, Row>(
       list.items = list.items.filter((row) => idOf(row) !== id)
     },
 
+    /** Asks again for what is shown, unseen unless something changed. Of a long list the reader is far from what changes. */
+    again(): Promise<void> {
+      const known = list.items.length
+      if (asked === null || list.busy || list.loadedAt === null || known > MOST_AGAIN) return Promise.resolve()
+      return fetchPage(asked, null, Math.max(PAGE_SIZE, known))
+    },
+
     stop: () => call.abort(),
   })
 
-  async function fetchPage(query: Query, cursor: string | null): Promise<void> {
+  async function fetchPage(query: Query, cursor: string | null, again?: number): Promise<void> {
     // The answer to a question nobody asks any more must not overwrite the answer to the last one.
     call.abort()
     const mine = (call = new AbortController())
-    list.busy = true
-    list.error = null
+    if (again === undefined) {
+      list.busy = true
+      list.error = null
+    }
     try {
-      const paging: Paging = cursor === null ? { limit: PAGE_SIZE } : { limit: PAGE_SIZE, cursor }
+      const paging: Paging = cursor === null ? { limit: again ?? PAGE_SIZE } : { limit: PAGE_SIZE, cursor }
       const page = await read({ ...query, ...paging }, mine.signal)
       if (mine.signal.aborted) return
+      list.error = null
       if (cursor === null) {
         list.items = page.items
         list.loadedAt = Date.now()

@@ -5,6 +5,8 @@ import { nextTick, reactive } from 'vue'
 import { FIGURES, STATISTICS_BY, type By, type Figure } from '../lib/loop'
 import { REVIEW_STATUSES } from '../lib/sync'
 import { CASE_STATES, type CaseState } from '../lib/types'
+import { QUEUES, type Queue } from '../lib/workbench'
+import { dayOf } from '../lib/workbenchWords'
 
 const PAGES = [
   'reviews',
@@ -19,6 +21,7 @@ const PAGES = [
   'map',
   'catalogue',
   'calendar',
+  'urging',
 ] as const
 
 /** The cases are the page without a name: links from before there were others still lead to them. */
@@ -33,6 +36,16 @@ export interface Route {
   page: PageName
   state: CaseState | ''
   unit_id: string
+  queue: Queue | ''
+  /** What I have claimed. */
+  mine: 'yes' | ''
+  /** Words searched for. */
+  q: string
+  class_code: string
+  /** Days of the report, both included. */
+  from: string
+  until: string
+  order: 'oldest' | ''
   case: string
   status: ReviewFilter
   /** Also what waits for another operation. */
@@ -60,6 +73,13 @@ const BLANK: Route = {
   page: '',
   state: '',
   unit_id: '',
+  queue: '',
+  mine: '',
+  q: '',
+  class_code: '',
+  from: '',
+  until: '',
+  order: '',
   case: '',
   status: '',
   chained: '',
@@ -93,6 +113,13 @@ export function parseRoute(hash: string): Route {
     page: one('page', PAGES),
     state: one('state', CASE_STATES),
     unit_id: any('unit_id'),
+    queue: one('queue', QUEUES),
+    mine: one('mine', ['yes']),
+    q: any('q'),
+    class_code: any('class_code'),
+    from: dayOf(any('from')),
+    until: dayOf(any('until')),
+    order: one('order', ['oldest']),
     case: any('case'),
     status: one('status', REVIEW_FILTERS),
     chained: one('chained', ['yes']),
@@ -111,7 +138,7 @@ export function parseRoute(hash: string): Route {
   }
 }
 
-export function formatRoute(route: Route): string {
+export function formatRoute(route: Partial<Route>): string {
   const query = new URLSearchParams()
   for (const [name, value] of Object.entries(route)) if (value !== '') query.set(name, value)
   return `#${query}`
@@ -126,6 +153,20 @@ export function go(change: Partial<Route>): void {
   else if (next !== formatRoute(route)) history.pushState(null, '', next)
   Object.assign(route, change)
 }
+
+const CASE_FILTERS = ['queue', 'mine', 'q', 'class_code', 'from', 'until', 'state', 'unit_id', 'order'] as const
+
+type CaseFilters = Pick<Route, (typeof CASE_FILTERS)[number]>
+
+const filtersOf = (of: Route): CaseFilters =>
+  Object.fromEntries(CASE_FILTERS.map((name) => [name, of[name]])) as unknown as CaseFilters
+
+export const NO_CASE_FILTERS = filtersOf(BLANK)
+
+/** The filters of the cases as a saved view keeps them: `queue=accept&order=oldest`. */
+export const caseFilters = (): string => formatRoute(filtersOf(route)).slice(1)
+
+export const parseCaseFilters = (query: string): CaseFilters => filtersOf(parseRoute(query))
 
 /** Forgets everything; the next user of this computer need not see what was open. */
 export const leave = (): void => go(BLANK)

@@ -25,12 +25,16 @@ export const answers: Record<string, (asked: Asked) => Response> = {}
 
 let app: VueApp | null = null
 
+/** What stands around the cases, and most tests are not about. */
+const QUIET = ['queues', 'claims', 'views', 'templates', 'urgings', 'appeals'].map((name) => `/workbench/${name}`)
+
 /** Stands in for the server in every test of the file. */
 export function fakeServer(usual: () => typeof answers): void {
   beforeEach(() => {
     sessionStorage.clear()
     leave()
     for (const path of Object.keys(answers)) delete answers[path]
+    for (const path of QUIET) answers[path] = () => Response.json({ items: [] })
     Object.assign(answers, usual())
     vi.stubGlobal('fetch', async (input: string, init?: RequestInit) => {
       const [path = '', query] = input.replace('/api/v1', '').split('?')

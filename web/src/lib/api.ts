@@ -10,6 +10,7 @@ import { ApiError, isAbort, networkError, problemOf, timeoutError } from './prob
 import type { SessionStore } from './session'
 import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
 import type { Case, CaseQuery, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
+import { workbenchCalls } from './workbenchApi'
 
 const BASE = '/api/v1'
 const ANSWER_WITHIN_SECONDS = 30
@@ -233,6 +234,7 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
 
     ...evidenceCalls({ read, json, page, blob, query: queryString }),
     ...loopCalls({ read, json, page, blob, query: queryString }),
+    ...workbenchCalls({ read, json, page, blob, query: queryString }),
   }
 }
 

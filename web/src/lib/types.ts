@@ -78,6 +78,8 @@ export interface Case {
   on_hold: boolean
   /** Why the unit asks for that, while it waits for a decision. */
   hold_reason?: string | null
+  /** Closed before its deadline; null while it is not closed. */
+  timely?: boolean | null
 }
 
 export interface TimelineEntry {
@@ -108,4 +110,12 @@ export interface Paging {
 export interface CaseQuery extends Paging {
   state?: CaseState | ''
   unit_id?: string
+  queue?: string
+  class_code?: string
+  /** Moments of the report: from, and before. */
+  from?: string | undefined
+  until?: string | undefined
+  mine?: boolean | undefined
+  q?: string
+  order?: 'oldest' | ''
 }

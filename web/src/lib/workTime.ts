@@ -1,7 +1,9 @@
 // Deadlines, as src/calendar/rules.rs computes them: offline and server must agree. `api-spec/clock-vectors.json` holds both
 // to it. Moments are milliseconds since 1970; days are ISO dates of the county (UTC+8, no summer time since 1991).
 
-export type LimitKind = 'urgent_hour' | 'natural_day' | 'work_hour' | 'work_day'
+export const LIMIT_KINDS = ['urgent_hour', 'natural_day', 'work_hour', 'work_day'] as const
+
+export type LimitKind = (typeof LIMIT_KINDS)[number]
 export type Why = 'counted' | 'off_hours' | 'weekend' | 'holiday' | 'paused'
 
 export interface Limit {
