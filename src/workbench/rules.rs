@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_unit_is_measured_by_its_own_past() {
         let calendar = Calendar::default();
-        let took = |hours, class: &str| Past {
+        let took = |hours: i64, class: &str| Past {
             class_code: Some(class.to_owned()),
             dispatched_at: at(-100),
             applied_at: at(-100 + hours),
