@@ -21,7 +21,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 use chrono_tz::Asia::Shanghai;
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 /// How far back a unit's own past reaches.
 const PAST: TimeDelta = TimeDelta::days(90);
@@ -135,10 +135,10 @@ pub fn due_today(db: &mut Db, unit: Option<UnitId>, now: DateTime<Utc>) -> Resul
     for row in ids.iter().filter_map(|id| rows.remove(id)).collect::<Vec<_>>() {
         let place = row.place()?;
         let Some(charge) = place.assignment().filter(|charge| !charge.on_hold()) else { continue };
-        if !pasts.contains_key(&charge.unit_id) {
-            pasts.insert(charge.unit_id, store::past(db, charge.unit_id, At(now - PAST), MOST)?);
-        }
-        let past = pasts.get(&charge.unit_id).map(Vec::as_slice).unwrap_or_default();
+        let past = match pasts.entry(charge.unit_id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => unknown.insert(store::past(db, charge.unit_id, At(now - PAST), MOST)?),
+        };
         let expectation = expect(charge, row.class_code.as_deref(), past, &calendar, now);
         found.push((row, expectation));
     }

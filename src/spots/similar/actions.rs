@@ -57,6 +57,9 @@ pub fn question_of(db: &mut Db, case: CaseId, class_kind: Option<ClassKind>) -> 
     Ok(Question { class_kind, class_code, here, except })
 }
 
+/// A spot and its distance, metres.
+pub type NearSpot = (f64, SpotRow);
+
 /// Cases of the class within its radius that are open, or were solved within [`rules::MEMORY`]: the likeliest first.
 /// And the spots that reach there, the nearest first, with their distance in metres.
 ///
@@ -67,7 +70,7 @@ pub fn candidates(
     asked: &Question,
     limit: usize,
     now: DateTime<Utc>,
-) -> Result<(Vec<Candidate>, Vec<(f64, SpotRow)>)> {
+) -> Result<(Vec<Candidate>, Vec<NearSpot>)> {
     let (radius, since) = (rules::radius_m(asked.class_kind), now - rules::MEMORY);
     let mut near = store::cases_around(db, &asked.class_code, asked.here, radius, At(since))?;
     let fits = |case: &Reported| case.is_open() || case.solved_at().is_some_and(|solved| solved >= since);
