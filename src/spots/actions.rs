@@ -528,6 +528,10 @@ fn come_back(tx: &mut Tx, case: &Reported) -> Result<()> {
     let spot = store::spots_around(tx.db, (kind, code), here)?.into_iter().next().map(|(_, spot)| spot);
     let reach = spot.as_ref().map_or(0, |spot| spot.radius_m).max(rules::radius_m(kind));
     let mut near = store::cases_around(tx.db, code, here, reach, At(since))?;
+    if i64::try_from(near.len()).is_ok_and(|found| found >= store::MOST_AROUND) {
+        // Not all were seen: it is for a person to say what comes back in such a crowd.
+        return Ok(());
+    }
     near.retain(|(_, other)| (other.reported_at, other.id) < (case.reported_at, case.id));
     if near.iter().any(|(_, other)| other.is_open()) {
         return Ok(());

@@ -361,6 +361,7 @@ pub(super) fn cases_around(
             .filter(cases::lat.is_not_null().and(cases::lon.is_not_null()))
             .filter(cases::datum.eq_any(names))
             .filter(lately.or(diesel::dsl::not(over)))
+            .limit(MOST_AROUND)
             .select(Reported::as_select())
             .load(db)?;
         let near = |row: Reported| Some((distance_m(row.point()?, here), row));
@@ -368,6 +369,9 @@ pub(super) fn cases_around(
     }
     Ok(found)
 }
+
+/// Cases that one look around finds at most: with more of a class at one place, each new one would read them all.
+pub(super) const MOST_AROUND: i64 = 64;
 
 pub(super) fn case_attach(db: &mut Db, row: &SpotCaseRow) -> Result<()> {
     diesel::insert_into(spot_cases::table).values(row).execute(db)?;

@@ -232,7 +232,8 @@ fn planted_repeats_are_found_and_nothing_is_proposed_across_the_radius(world: &W
             .map(|(_, _, case, _)| *case)
             .collect();
         let mut told: Vec<CaseId> = candidates.iter().map(|candidate| candidate.case.id).collect();
-        (expected.sort(), told.sort());
+        expected.sort();
+        told.sort();
         assert_eq!(told, expected, "{class} {here:?}");
         assert!(candidates.iter().all(|candidate| candidate.distance_m <= radius));
         assert!(candidates.is_sorted_by(|a, b| a.score >= b.score));
@@ -240,7 +241,7 @@ fn planted_repeats_are_found_and_nothing_is_proposed_across_the_radius(world: &W
         found[usize::from(*kind == ClassKind::Event)] += usize::from(*id == again && told.contains(&first));
     }
     let [components, events] = found;
-    println!(
+    eprintln!(
         "found {components} of {} planted repeats of components, {events} of {} of events",
         PROBLEMS / 3,
         PROBLEMS / 3 * 2
@@ -455,13 +456,18 @@ fn the_months_list_opens_to_its_records(world: &World) {
         town.send("POST", &format!("spots/{spot}/attach"), &json!({"case_id": case})).expect(200);
     };
     let [a, b, c] = ["0405", "0406", "0407"].map(|class| town.report(class, here()));
-    (tie(&busy, a), tie(&calm, b), tie(&quiet, c));
+    tie(&busy, a);
+    tie(&calm, b);
+    tie(&quiet, c);
     world.wait(days(2));
     town.observe(&busy);
     world.wait(days(2));
-    (town.observe(&busy), town.observe(&calm));
+    town.observe(&busy);
+    town.observe(&calm);
     world.wait(days(1));
-    (town.close(a), town.close(b), town.close(c));
+    town.close(a);
+    town.close(b);
+    town.close(c);
     // Back after three days, and for twelve hours.
     world.wait(days(3));
     let back = town.report("0405", here());
