@@ -114,7 +114,7 @@ impl App {
             .map_err(|error| StartError::Folder { path: config.staging.display().to_string(), error })?;
         sync::jobs::start(db.clone());
         clips::sweep::start(db.clone());
-        workbench::sweep::start(db.clone());
+        workbench::sweep::start(db.clone(), env.clone());
         tlog::jobs::start(db.clone(), log.clone());
         let ffmpeg = poster::find(&config.ffmpeg);
         if ffmpeg.is_none() {

@@ -27,7 +27,7 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 use uuid::Uuid;
@@ -93,14 +93,10 @@ impl Held {
         changed.sort_unstable_by_key(|row| row.id);
         store::cases_save(tx.db, &changed)?;
         store::events_add(tx.db, &self.lines)?;
-        let worded: HashSet<CaseId> = self
-            .lines
-            .iter()
-            .filter(|line| matches!(line.command.as_str(), "report" | "edit"))
-            .map(|l| l.case_id)
-            .collect();
-        let worded: Vec<&CaseRow> = worded.iter().filter_map(|id| self.rows.get(id)?.as_ref()).collect();
-        store::words_put(tx.db, &worded)?;
+        let written = self.lines.iter().filter(|line| matches!(line.command.as_str(), "report" | "edit"));
+        let written: BTreeSet<CaseId> = written.map(|line| line.case_id).collect();
+        let written: Vec<&CaseRow> = written.iter().filter_map(|id| self.rows.get(id)?.as_ref()).collect();
+        store::words_put(tx.db, &written)?;
         self.new.clear();
         self.dirty.clear();
         self.lines.clear();
@@ -242,14 +238,24 @@ pub fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
     store::case_page(db, page)
 }
 
-/// Makes some cases findable that were reported before there was a search; returns how many.
+/// Which of the next cases by id can't be found by words, because they are of a time before there was a search; and where
+/// to go on, none when those were the last.
 ///
 /// # Errors
 /// The engine's own.
-pub fn words_fill(tx: &mut Tx, at_once: i64) -> Result<usize> {
-    let rows = store::without_words(tx.db, at_once)?;
-    store::words_put(tx.db, &rows.iter().collect::<Vec<_>>())?;
-    Ok(rows.len())
+pub fn wordless(db: &mut Db, after: Option<CaseId>, at_once: i64) -> Result<(Option<CaseId>, Vec<CaseId>)> {
+    let rows = store::worded(db, after, at_once)?;
+    let next = rows.last().map(|(id, _)| *id);
+    Ok((next, rows.into_iter().filter(|(_, worded)| !worded).map(|(id, _)| id).collect()))
+}
+
+/// Makes cases findable by their words.
+///
+/// # Errors
+/// The engine's own.
+pub fn words_put(tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
+    let rows = store::cases_by_id(tx.db, ids)?;
+    store::words_put(tx.db, &rows.iter().collect::<Vec<_>>())
 }
 
 /// How many cases wait for what: of all units, or of one.

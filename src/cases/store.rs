@@ -8,7 +8,7 @@ use super::{
 use crate::{
     calendar::rules::Limit,
     db::{
-        Db, Each, MultiBackend, on_each,
+        Db, Each, MultiBackend, literally, on_each,
         schema::{case_claims, case_events, case_numbers, case_words, cases},
         types::{At, CaseId, DeviceId, EventId, Json, OpId, Uid, UnitId, UserId, Utc},
     },
@@ -334,7 +334,7 @@ impl Only {
             };
         }
         if let Some(code) = &self.class_code {
-            query = query.filter(cases::class_code.between(code.clone(), format!("{code}~")));
+            query = query.filter(cases::class_code.like(format!("{}%", literally(code))).escape('\\'));
         }
         if let Some(from) = self.from {
             query = query.filter(cases::reported_at.ge(from));
@@ -364,7 +364,7 @@ impl Only {
             query = query.filter(sql::<Bool>(found).bind::<Text, _>(wanted).sql(end));
             for word in words {
                 // Pairs of neighbours may stand apart.
-                let pattern = format!("%{}%", word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+                let pattern = format!("%{}%", literally(word));
                 let there = case_words::table
                     .filter(case_words::case_id.eq(cases::id))
                     .filter(case_words::words.like(pattern).escape('\\'));
@@ -389,14 +389,18 @@ pub(super) fn words_put(db: &mut Db, rows: &[&CaseRow]) -> Result<()> {
     Ok(())
 }
 
-/// Some cases that can't be found by words yet: those of a time before there was a search.
-pub(super) fn without_words(db: &mut Db, limit: i64) -> Result<Vec<CaseRow>> {
-    let found = case_words::table.filter(case_words::case_id.eq(cases::id));
-    Ok(cases::table
-        .filter(diesel::dsl::not(diesel::dsl::exists(found)))
+/// The next cases by id, each with whether it can be found by its words.
+pub(super) fn worded(db: &mut Db, after: Option<CaseId>, limit: i64) -> Result<Vec<(CaseId, bool)>> {
+    let mut query = cases::table
+        .left_join(case_words::table.on(case_words::case_id.eq(cases::id)))
+        .order(cases::id)
         .limit(limit)
-        .select(CaseRow::as_select())
-        .load(db)?)
+        .select((cases::id, case_words::n.nullable().is_not_null()))
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(cases::id.gt(after));
+    }
+    Ok(query.load(db)?)
 }
 
 /// How many cases wait for something, and since when the oldest.

@@ -41,6 +41,12 @@ pub enum Db {
     Sqlite(SqliteConnection),
 }
 
+/// A text as a part of a LIKE pattern whose escape is `\\`. Ranges of text would hang on the collation of the database.
+#[must_use]
+pub fn literally(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
 /// Wraps a statement that Diesel supports on each engine but not on the generated union of both.
 /// Leans on `MultiBackend::walk_variant_ast`, public but undocumented: Diesel is pinned to `~2.3` for it.
 pub struct Each<T>(pub T);

@@ -2,7 +2,7 @@
 
 use crate::{
     db::{
-        Db,
+        Db, literally,
         schema::{case_events, cases, grids, responsibilities},
         types::{At, CaseId, Json, ResponsibilityId, UnitId, UserId},
     },
@@ -90,8 +90,7 @@ pub(super) fn grid_page(
         query = query.filter(grids::code.gt(after.to_owned()));
     }
     if let Some(prefix) = prefix {
-        // Codes are digits, and `:` follows `9`: the same as LIKE, with the index.
-        query = query.filter(grids::code.ge(prefix.to_owned()).and(grids::code.lt(format!("{prefix}:"))));
+        query = query.filter(grids::code.like(format!("{}%", literally(prefix))).escape('\\'));
     }
     Ok(query.load(db)?)
 }

@@ -15,7 +15,7 @@ mod unknown;
 use crate::error::{Code, Error};
 use actix_web::web;
 use utoipa::{
-    PartialSchema,
+    PartialSchema, ToSchema,
     openapi::{
         Content, OpenApi, Ref, ResponseBuilder,
         security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
@@ -68,6 +68,19 @@ pub fn openapi() -> OpenApi {
     components.security_schemes.insert("bearer".to_owned(), bearer.into());
     components.schemas.insert("Problem".to_owned(), problem::Problem::schema());
     components.schemas.insert("FileFault".to_owned(), crate::error::FileFault::schema());
+    // What only parameters name is not collected from them.
+    macro_rules! named {
+        ($($schema:ty),*) => {$(
+            components.schemas.insert(<$schema>::name().into_owned(), <$schema>::schema());
+        )*};
+    }
+    named!(
+        crate::cases::routes::CaseOrder,
+        crate::catalogue::sheets::TableFormat,
+        crate::ogc::routes::Form,
+        crate::opendata::routes::ExportFormat,
+        crate::statistics::rules::Figure
+    );
     let content = Content::new(Some(Ref::from_schema_name("Problem")));
     let refusal = ResponseBuilder::new().description("A refusal").content("application/problem+json", content).build();
     for item in api.paths.paths.values_mut() {

@@ -7,9 +7,10 @@
 //!   and mail addresses in free text are blotted out;
 //! * memory is bounded: a page of rows at a time, as fast as the reader takes it, however many rows there are;
 //! * every row that is there from the beginning to the end of an export comes exactly once;
-//! * an export that fails on the way breaks off: nobody takes a part for the whole;
 //! * positions are WGS-84 (CGCS2000), longitude first, in whatever datum they were measured;
 //! * no cell of a CSV file is a formula to a spreadsheet.
+//!
+//! An export that fails on the way breaks its transfer off, so that nobody takes a part for the whole; no test holds that.
 
 pub mod actions;
 mod export;

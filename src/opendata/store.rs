@@ -3,7 +3,7 @@
 use super::rules::{Bounds, Span};
 use crate::{
     db::{
-        Db, MultiBackend,
+        Db, MultiBackend, literally,
         schema::{cases, grids, spot_sites},
         types::{At, CaseId, Json, SiteId, UnitId},
     },
@@ -126,8 +126,7 @@ fn of_sites(wanted: &Wanted) -> Filtered<spot_sites::table> {
 fn of_grids(wanted: &Wanted) -> Filtered<grids::table> {
     let mut query = grids::table.into_boxed();
     if let Some(prefix) = &wanted.prefix {
-        // Codes are digits, and `:` follows `9`: the same as LIKE, with the index.
-        query = query.filter(grids::code.ge(prefix.clone()).and(grids::code.lt(format!("{prefix}:"))));
+        query = query.filter(grids::code.like(format!("{}%", literally(prefix))).escape('\\'));
     }
     if let Some(bounds) = &wanted.bounds {
         query = query.filter(grids::north.ge(bounds.south).and(grids::south.le(bounds.north)));

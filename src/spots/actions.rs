@@ -5,7 +5,10 @@ use super::{
     store::{self, Reported, Sight, SpotCaseRow, SpotEventRow, SpotPage, SpotRow},
 };
 use crate::{
-    cases::{actions::Cause, report::Position as Stated},
+    cases::{
+        actions::Cause,
+        report::{Position as Stated, class_code},
+    },
     catalogue::rules::ClassKind,
     db::{
         Db, Tx,
@@ -252,10 +255,7 @@ pub struct NewSpot {
 /// `role_forbidden`, `value_invalid`.
 pub fn spot_create(tx: &mut Tx, who: &Actor, new: NewSpot, cause: Cause) -> Result<SpotRow> {
     who.must_be(DECIDES)?;
-    let digits = (4..=10).contains(&new.class_code.len()) && new.class_code.bytes().all(|b| b.is_ascii_digit());
-    if !digits {
-        return Err(Code::ValueInvalid.with("class_code: 4–10 digits"));
-    }
+    class_code(&new.class_code)?;
     new.address.as_deref().map_or(Ok(()), |address| text("address", address, 200))?;
     let here = point(&new.position)?;
     let mut row = fresh(tx, Some(new.class_kind), new.class_code, here)?;
@@ -520,6 +520,9 @@ pub fn follow(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
+/// Cases around a new one that are looked at: with more of a class at one place, each new one would read them all.
+const CROWD: i64 = 64;
+
 fn come_back(tx: &mut Tx, case: &Reported) -> Result<()> {
     let (Some(code), Some(here)) = (case.class_code.as_deref(), case.point()) else { return Ok(()) };
     // A case does not say whether its class is one of components or of events.
@@ -527,13 +530,11 @@ fn come_back(tx: &mut Tx, case: &Reported) -> Result<()> {
     let by: By = (None, Cause { op: None, device: None, occurred_at: at });
     let spot = store::spots_around(tx.db, (kind, code), here)?.into_iter().next().map(|(_, spot)| spot);
     let reach = spot.as_ref().map_or(0, |spot| spot.radius_m).max(rules::radius_m(kind));
-    let mut near = store::cases_around(tx.db, code, here, reach, At(since))?;
-    if i64::try_from(near.len()).is_ok_and(|found| found >= store::MOST_AROUND) {
-        // Not all were seen: it is for a person to say what comes back in such a crowd.
-        return Ok(());
-    }
+    let mut near = store::cases_around(tx.db, code, here, reach, At(since), CROWD)?;
+    let crowded = i64::try_from(near.len()).is_ok_and(|found| found >= CROWD);
     near.retain(|(_, other)| (other.reported_at, other.id) < (case.reported_at, case.id));
-    if near.iter().any(|(_, other)| other.is_open()) {
+    // In a crowd without a spot not all were seen: it is for a person to say what comes back there.
+    if near.iter().any(|(_, other)| other.is_open()) || (crowded && spot.is_none()) {
         return Ok(());
     }
     if let Some(spot) = &spot {

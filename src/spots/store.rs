@@ -339,13 +339,14 @@ pub(super) fn cases_new(db: &mut Db, ids: &[CaseId], at: At) -> Result<Vec<Repor
 }
 
 /// Cases of a class within a radius, metres, with their distance: those that are open, and those that were closed or
-/// declared void since. Each datum is asked in its own numbers, by the index.
+/// declared void since; of each datum `most` at most, any of them. Each datum is asked in its own numbers, by the index.
 pub(super) fn cases_around(
     db: &mut Db,
     class_code: &str,
     here: Position,
     radius: i32,
     since: At,
+    most: i64,
 ) -> Result<Vec<(f64, Reported)>> {
     let systems: [(Datum, &[&str]); 3] =
         [(Datum::Wgs84, &["wgs84", "cgcs2000"]), (Datum::Gcj02, &["gcj02"]), (Datum::Bd09, &["bd09"])];
@@ -361,7 +362,7 @@ pub(super) fn cases_around(
             .filter(cases::lat.is_not_null().and(cases::lon.is_not_null()))
             .filter(cases::datum.eq_any(names))
             .filter(lately.or(diesel::dsl::not(over)))
-            .limit(MOST_AROUND)
+            .limit(most)
             .select(Reported::as_select())
             .load(db)?;
         let near = |row: Reported| Some((distance_m(row.point()?, here), row));
@@ -369,9 +370,6 @@ pub(super) fn cases_around(
     }
     Ok(found)
 }
-
-/// Cases that one look around finds at most: with more of a class at one place, each new one would read them all.
-pub(super) const MOST_AROUND: i64 = 64;
 
 pub(super) fn case_attach(db: &mut Db, row: &SpotCaseRow) -> Result<()> {
     diesel::insert_into(spot_cases::table).values(row).execute(db)?;

@@ -149,12 +149,12 @@ pub fn view_save(tx: &mut Tx, who: &Actor, new: NewView) -> Result<ViewRow> {
     if new.shared && !CENTRE.contains(&who.role) {
         return Err(Code::RoleForbidden.into());
     }
-    if store::views(tx.db, who.user_id, false)?.len() >= MOST_VIEWS {
-        return Err(Code::ValueInvalid.with(format!("at most {MOST_VIEWS} views")));
-    }
     let NewView { name, query, shared } = new;
     let row = ViewRow { id: ViewId(tx.id()), owner_id: who.user_id, name, query, shared, saved_at: At(tx.now) };
     store::view_put(tx.db, &row)?;
+    if store::views(tx.db, who.user_id, false)?.len() > MOST_VIEWS {
+        return Err(Code::ValueInvalid.with(format!("at most {MOST_VIEWS} views")));
+    }
     Ok(row)
 }
 

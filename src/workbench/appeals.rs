@@ -1,6 +1,6 @@
 //! Appeals against being late (超期申诉), in an open transaction. The fact stays; who judges units asks whether it counts.
 
-use super::store::{self, AppealRow};
+use super::store::{self, AppealRow, Appealed};
 use crate::{
     cases::{
         self,
@@ -9,7 +9,7 @@ use crate::{
     },
     db::{
         Db, Tx,
-        types::{AppealId, At, CaseId, UnitId},
+        types::{AppealId, At, CaseId},
     },
     error::{Code, Error, Result},
     identity::rules::{Actor, text},
@@ -69,16 +69,10 @@ pub(super) fn remark(tx: &mut Tx, who: &Actor, case: CaseId, text: String) -> Re
     cases::actions::case_command(tx, who, case, &Command::Note(Text { text }), cause).map(drop)
 }
 
-/// A page of appeals, the last first: of one unit or all, those that wait or those that are decided.
+/// A page of appeals, the last first.
 ///
 /// # Errors
 /// The engine's own.
-pub fn page(
-    db: &mut Db,
-    unit: Option<UnitId>,
-    open: Option<bool>,
-    after: Option<AppealId>,
-    limit: i64,
-) -> Result<Vec<AppealRow>> {
-    store::appeal_page(db, unit, open, after, limit)
+pub fn page(db: &mut Db, only: &Appealed, after: Option<AppealId>, limit: i64) -> Result<Vec<AppealRow>> {
+    store::appeal_page(db, only, after, limit)
 }

@@ -68,7 +68,7 @@ pub fn dispatch(tx: &mut Tx, who: &Actor, items: Vec<DispatchItem>) -> Result<Ve
     let mut told = Vec::with_capacity(items.len());
     for item in items {
         let case = item.case_id;
-        match dispatch_one(tx, who, item) {
+        match tx.savepoint(|tx| dispatch_one(tx, who, item)) {
             // What the engine says concerns the whole transaction.
             Err(error) if error.cause.is_some() => return Err(error),
             outcome => told.push((case, outcome)),

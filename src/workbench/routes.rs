@@ -5,7 +5,7 @@ use super::{
     appeals,
     dispatch::{self, DispatchItem},
     rules::{Basis, Expectation, UrgingKind},
-    store::{AppealRow, ClaimRow, TemplateRow, Urged, UrgingRow, ViewRow},
+    store::{AppealRow, Appealed, ClaimRow, TemplateRow, Urged, UrgingRow, ViewRow},
     urging,
 };
 use crate::{
@@ -391,6 +391,8 @@ async fn appeal_file(
 struct AppealFilter {
     /// Only of this unit.
     unit_id: Option<UnitId>,
+    /// Only of this case.
+    case_id: Option<CaseId>,
     /// Only those that wait for a decision, or only those that are decided.
     open: Option<bool>,
     /// 1–200, 50 by default.
@@ -414,9 +416,10 @@ async fn appeal_page(
     filter: web::Query<AppealFilter>,
 ) -> Result<web::Json<Appeals>> {
     let unit = caller.user()?.only_unit()?;
-    let AppealFilter { unit_id, open, limit, cursor } = filter.into_inner();
+    let AppealFilter { unit_id, case_id, open, limit, cursor } = filter.into_inner();
     let limit = page_limit(limit)?;
-    let rows = app.db.read(move |db| appeals::page(db, unit.or(unit_id), open, cursor, limit)).await?;
+    let only = Appealed { unit_id: unit.or(unit_id), case_id, open };
+    let rows = app.db.read(move |db| appeals::page(db, &only, cursor, limit)).await?;
     let next = parameter::next(&rows, limit, |row| row.id);
     Ok(web::Json(Appeals { items: rows.into_iter().map(Appeal::new).collect(), next }))
 }

@@ -270,20 +270,28 @@ pub(super) fn appeal_decide(db: &mut Db, row: &AppealRow) -> Result<bool> {
     Ok(diesel::update(open).set(row).execute(db)? == 1)
 }
 
+/// Which appeals.
+#[derive(Debug, Clone, Default)]
+pub struct Appealed {
+    /// Of this unit.
+    pub unit_id: Option<UnitId>,
+    /// Of this case.
+    pub case_id: Option<CaseId>,
+    /// Those that wait for a decision, or those that are decided.
+    pub open: Option<bool>,
+}
+
 /// A page of appeals, the last first.
-pub(super) fn appeal_page(
-    db: &mut Db,
-    unit: Option<UnitId>,
-    open: Option<bool>,
-    after: Option<AppealId>,
-    limit: i64,
-) -> Result<Vec<AppealRow>> {
+pub(super) fn appeal_page(db: &mut Db, only: &Appealed, after: Option<AppealId>, limit: i64) -> Result<Vec<AppealRow>> {
     let mut query =
         case_appeals::table.order(case_appeals::id.desc()).limit(limit).select(AppealRow::as_select()).into_boxed();
-    if let Some(unit) = unit {
+    if let Some(unit) = only.unit_id {
         query = query.filter(case_appeals::unit_id.eq(unit));
     }
-    match open {
+    if let Some(case) = only.case_id {
+        query = query.filter(case_appeals::case_id.eq(case));
+    }
+    match only.open {
         Some(true) => query = query.filter(case_appeals::decided_at.is_null()),
         Some(false) => query = query.filter(case_appeals::decided_at.is_not_null()),
         None => {}

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     calendar::{self, rules::local_day},
-    cases::{self, store::CaseRow},
+    cases::{self, rules::Assignment, store::CaseRow},
     db::{
         Db, Tx,
         types::{At, CaseId, UnitId, UrgingId},
@@ -33,37 +33,64 @@ fn unit_names(db: &mut Db, now: DateTime<Utc>) -> Result<HashMap<UnitId, String>
     Ok(identity::actions::unit_list(db, year)?.into_iter().map(|(unit, _)| (unit.id, unit.name)).collect())
 }
 
-/// Urges the units of some cases behind one, where the clock has passed a mark; returns where to go on, and how much was
-/// said.
+/// What the clock has to say of a case.
+struct Unsaid {
+    case: CaseRow,
+    charge: Assignment,
+    used_percent: i32,
+    kinds: Vec<UrgingKind>,
+}
+
+/// What the clock has passed a mark for and not said yet, of these cases.
+fn unsaid(db: &mut Db, ids: &[CaseId], now: DateTime<Utc>) -> Result<Vec<Unsaid>> {
+    let calendar = calendar::actions::calendar(db)?;
+    let mut found = Vec::new();
+    for case in cases::actions::cases_by_id(db, ids)? {
+        let Some(charge) = case.place()?.assignment().cloned() else { continue };
+        let Some(used_percent) = used_percent(&charge, &calendar, now) else { continue };
+        let passed = |kind: &&UrgingKind| kind.from_percent().is_some_and(|from| from <= used_percent);
+        let mut kinds: Vec<UrgingKind> = UrgingKind::ALL.iter().filter(passed).copied().collect();
+        if kinds.is_empty() {
+            continue;
+        }
+        let said = store::urged(db, case.id, At(charge.due_at))?;
+        kinds.retain(|kind| !said.iter().any(|known| known == kind.as_str()));
+        if !kinds.is_empty() {
+            found.push(Unsaid { case, charge, used_percent, kinds });
+        }
+    }
+    Ok(found)
+}
+
+/// For which of the next cases behind one something is to be said; and where to go on, none when those were the last.
 ///
 /// # Errors
 /// The engine's own.
-pub fn urge(tx: &mut Tx, after: Option<CaseId>, at_once: i64) -> Result<(Option<CaseId>, usize)> {
-    let ids = store::ticking(tx.db, after, at_once)?;
-    let next = ids.last().copied().filter(|_| i64::try_from(ids.len()).is_ok_and(|n| n == at_once));
-    if ids.is_empty() {
-        return Ok((None, 0));
-    }
-    let (calendar, names) = (calendar::actions::calendar(tx.db)?, unit_names(tx.db, tx.now)?);
-    let mut said = 0;
-    for row in cases::actions::cases_by_id(tx.db, &ids)? {
-        let place = row.place()?;
-        let Some(charge) = place.assignment() else { continue };
-        let Some(percent) = used_percent(charge, &calendar, tx.now) else { continue };
-        let passed = |kind: &&UrgingKind| kind.from_percent().is_some_and(|from| from <= percent);
-        let mut wanted = UrgingKind::ALL.iter().filter(passed).peekable();
-        if wanted.peek().is_none() {
-            continue;
+pub fn due(
+    db: &mut Db,
+    after: Option<CaseId>,
+    at_once: i64,
+    now: DateTime<Utc>,
+) -> Result<(Option<CaseId>, Vec<CaseId>)> {
+    let ids = store::ticking(db, after, at_once)?;
+    let next = ids.last().copied();
+    Ok((next, unsaid(db, &ids, now)?.into_iter().map(|unsaid| unsaid.case.id).collect()))
+}
+
+/// Urges the units of these cases, where the clock has passed a mark and has not said so.
+///
+/// # Errors
+/// The engine's own.
+pub fn urge(tx: &mut Tx, ids: &[CaseId]) -> Result<()> {
+    let names = unit_names(tx.db, tx.now)?;
+    for Unsaid { case, charge, used_percent, kinds } in unsaid(tx.db, ids, tx.now)? {
+        let unit = names.get(&charge.unit_id).map(String::as_str).unwrap_or_default();
+        for kind in kinds {
+            let row = urging(tx, &case, charge.unit_id, charge.due_at, used_percent, kind, unit);
+            store::urging_add(tx.db, &row)?;
         }
-        let before = store::urged(tx.db, row.id, At(charge.due_at))?;
-        for kind in wanted.filter(|kind| !before.iter().any(|known| known == kind.as_str())) {
-            let unit = names.get(&charge.unit_id).map(String::as_str).unwrap_or_default();
-            let urging = urging(tx, &row, charge.unit_id, charge.due_at, percent, *kind, unit);
-            store::urging_add(tx.db, &urging)?;
-            said += 1;
-        }
     }
-    Ok((next, said))
+    Ok(())
 }
 
 fn urging(

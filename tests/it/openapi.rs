@@ -2,7 +2,13 @@
 
 use crate::support::spec;
 use chengguan::{error::Code, evidence::media::FLAGS, http::problem};
-use std::{collections::HashSet, env, fmt::Write, fs, path::Path};
+use std::{
+    collections::{BTreeSet, HashSet},
+    env,
+    fmt::Write,
+    fs,
+    path::Path,
+};
 
 /// Compares a generated document with the one in the repository, or writes it.
 fn hold(name: &str, generated: &str) {
@@ -77,4 +83,25 @@ fn every_operation_has_a_name_a_tag_and_a_sentence() {
         assert!(!operation.text("summary").is_empty(), "{}: no summary", operation.name());
         assert!(operation.has_tag(), "{}: no tag", operation.name());
     }
+}
+
+#[test]
+fn every_name_that_the_document_refers_to_is_in_it() {
+    fn names<'d>(of: &'d serde_json::Value, found: &mut BTreeSet<&'d str>) {
+        match of {
+            serde_json::Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(|name| name.as_str()?.strip_prefix("#/components/schemas/")));
+                fields.values().for_each(|inner| names(inner, found));
+            }
+            serde_json::Value::Array(items) => items.iter().for_each(|inner| names(inner, found)),
+            _ => {}
+        }
+    }
+    let document = serde_json::to_value(chengguan::http::openapi()).unwrap();
+    let mut referred = BTreeSet::new();
+    names(&document, &mut referred);
+    assert!(referred.len() > 100, "{referred:?}");
+    let known = document["components"]["schemas"].as_object().unwrap();
+    referred.retain(|name| !known.contains_key(*name));
+    assert_eq!(referred, BTreeSet::new());
 }

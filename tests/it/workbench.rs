@@ -79,7 +79,7 @@ impl Desk<'_> {
     /// Lets time pass and the clock work; tokens are new afterwards.
     fn later(self, time: TimeDelta) -> Self {
         self.world.wait(time);
-        block_on(workbench::sweep::round(&self.world.app.db)).unwrap();
+        block_on(workbench::sweep::round(&self.world.app.db, &self.world.app.env)).unwrap();
         let dispatcher = self.world.sign_in(&self.dispatcher.username, None);
         Desk { liaison: self.world.sign_in(&self.liaison.username, None), dispatcher, ..self }
     }
@@ -216,7 +216,7 @@ fn cases_of_a_time_before_the_search_are_found(world: &World) {
     });
     let query = format!("q={}", urlencode(&format!("积水 {mark}")));
     assert_eq!(desk.listed(&query), [""; 0]);
-    let desk = desk.later(TimeDelta::seconds(1));
+    block_on(workbench::sweep::fill(&world.app.db)).unwrap();
     assert_eq!(desk.listed(&query), [case.as_str()]);
 }
 
@@ -236,6 +236,7 @@ fn lists_are_narrowed_by_class_time_and_order(world: &World) {
     let span = format!("from={}&until={}", stamp(start), stamp(world.now()));
     assert_eq!(desk.listed(&format!("{span}&class_code=01&order=oldest")), ids[..2]);
     assert_eq!(desk.listed(&format!("{span}&class_code=0210")), ids[2..]);
+    assert_eq!(desk.listed(&format!("{span}&class_code=0%25")), [""; 0], "no pattern");
     assert_eq!(desk.listed(&format!("{span}&order=oldest&limit=2&cursor={}", ids[0])), ids[1..]);
     assert_eq!(desk.listed(&format!("from={}", stamp(world.now()))), [""; 0]);
     for wrong in ["order=best", "from=yesterday", "class_code=a%00", "mine=maybe", "from=0001-01-01T00:00:00Z"] {
@@ -293,6 +294,8 @@ fn many_cases_are_dispatched_and_one_refusal_leaves_the_others(world: &World) {
         (&json!("dispatched"), &limit)
     );
     assert_eq!(told["items"][2]["title"], json!("找不到该记录"), "{told}");
+    let lines = desk.get(&desk.dispatcher, &format!("cases/{second}/timeline"));
+    assert_eq!(lines["items"].as_array().unwrap().len(), 2, "of what is refused nothing stays");
     send(&json!({"items": []})).refused(Code::ValueInvalid);
     send(&json!({"items": vec![item(&first); 201]})).refused(Code::ValueInvalid);
 }
@@ -416,6 +419,7 @@ fn an_appeal_exempts_and_leaves_the_fact(world: &World) {
     let appeal = file(&desk, &desk.liaison, "道路封闭，无法进入").expect(201);
     file(&desk, &desk.liaison, "再次申诉").refused(Code::AlreadyExists);
     assert_eq!(appeal["exempt"], json!(null));
+    assert_eq!(desk.get(&desk.liaison, &format!("workbench/appeals?case_id={case}"))["items"], json!([appeal]));
     let open = |desk: &Desk, open: bool| {
         let page = desk.get(&desk.dispatcher, &format!("workbench/appeals?open={open}&limit=200"));
         page["items"].as_array().unwrap().iter().any(|item| item["id"] == appeal["id"])

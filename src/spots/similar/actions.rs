@@ -72,7 +72,7 @@ pub fn candidates(
     now: DateTime<Utc>,
 ) -> Result<(Vec<Candidate>, Vec<NearSpot>)> {
     let (radius, since) = (rules::radius_m(asked.class_kind), now - rules::MEMORY);
-    let mut near = store::cases_around(db, &asked.class_code, asked.here, radius, At(since))?;
+    let mut near = store::cases_around(db, &asked.class_code, asked.here, radius, At(since), i64::MAX)?;
     let fits = |case: &Reported| case.is_open() || case.solved_at().is_some_and(|solved| solved >= since);
     near.retain(|(_, case)| Some(case.id) != asked.except && fits(case));
     let mut found: Vec<Candidate> = near

@@ -147,7 +147,7 @@ it('a liaison appeals once against being late, with a reason', async () => {
 
 it('a dispatcher decides an appeal only with words, and the decision stands at the case', async () => {
   answers['/cases/c1'] = () => Response.json(aCase({ state: 'closed', timely: false }))
-  answers['/workbench/appeals'] = () => Response.json({ items: [appeal({ id: 'a0', case_id: 'c0' }), appeal()] })
+  answers['/workbench/appeals'] = ({ query }) => Response.json({ items: query.get('case_id') === 'c1' ? [appeal()] : [] })
   const sent = sentTo('/workbench/appeals/a1/decision', () => {
     const decided = appeal({ exempt: true, words: '属实', decided_by: 'u1', decided_at: '2026-11-26T06:00:00Z' })
     answers['/workbench/appeals'] = () => Response.json({ items: [decided] })

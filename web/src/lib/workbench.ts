@@ -112,6 +112,7 @@ export interface Appeal {
 
 export interface AppealQuery {
   unit_id?: string
+  case_id?: string
   open?: boolean | undefined
 }
 

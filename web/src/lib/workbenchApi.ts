@@ -51,18 +51,6 @@ export function workbenchCalls({ read, json, page, query }: Wire) {
 
     appeals,
 
-    /** The server lists appeals by unit only. */
-    async appealOf(caseId: string, unit_id: string, signal?: AbortSignal): Promise<Appeal | null> {
-      let cursor: string | null = ''
-      while (cursor !== null) {
-        const part: Page<Appeal> = await appeals({ unit_id, limit: 200, ...(cursor === '' ? {} : { cursor }) }, signal)
-        const found = part.items.find((appeal) => appeal.case_id === caseId)
-        if (found !== undefined) return found
-        cursor = part.next
-      }
-      return null
-    },
-
     appeal: (caseId: string, reason: string): Promise<Appeal> =>
       json(`/cases/${id(caseId)}/appeals`, { method: 'POST', body: { reason } }),
 
