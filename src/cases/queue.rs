@@ -53,8 +53,8 @@ impl Queue {
             Queue::Redispatch => "state = 'returned'",
             Queue::Handle => "state IN ('dispatched', 'handled') AND NOT {held}",
             Queue::Rework => "state IN ('dispatched', 'handled') AND rework_count > 0",
-            // `closed_at` names the index of what is running.
-            Queue::Overdue => "closed_at IS NULL AND due_at < {now} AND {running} AND NOT {held}",
+            // By the stages, which are few: nearly every deadline there ever was has passed, and its index holds them all.
+            Queue::Overdue => "{running} AND COALESCE(due_at, due_at) < {now} AND NOT {held}",
             Queue::Extension => "extension_until IS NOT NULL AND {running}",
             Queue::HoldRequest => "hold_reason IS NOT NULL AND {running}",
             Queue::Held => "state IN ('dispatched', 'handled') AND {held}",
