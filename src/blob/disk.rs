@@ -13,7 +13,10 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What is read back at once, bytes: little enough to stay in a core's cache.
@@ -43,7 +46,12 @@ pub struct Held {
 }
 
 /// The open file of an upload that still grows.
-pub struct Staged(File);
+pub struct Staged {
+    file: File,
+    folder: Arc<SharedFolder>,
+    /// Its name survives a power cut.
+    is_named: AtomicBool,
+}
 
 /// The longest file whose space is set aside when its upload begins, bytes: more would let one film that never comes
 /// block the disk.
@@ -55,7 +63,7 @@ impl Staged {
     /// # Errors
     /// The system's own; how much was written is then unknown.
     pub fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
     }
 
     /// Reads the bytes from `at` to `end` back from the file into a digest.
@@ -67,7 +75,7 @@ impl Staged {
         let mut at = at;
         while at < end {
             let room = usize::try_from(end - at).unwrap_or(READ).min(block.len());
-            self.0.read_exact_at(&mut block[..room], at)?;
+            self.file.read_exact_at(&mut block[..room], at)?;
             digest.update(&block[..room]);
             at += room as u64;
         }
@@ -80,7 +88,12 @@ impl Staged {
     /// The system's own. What was written since the last success must then count as lost: the kernel may have dropped
     /// the pages and would not say so a second time.
     pub fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()?;
+        if !self.is_named.load(Ordering::Relaxed) {
+            self.folder.sync()?;
+            self.is_named.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 }
 
@@ -126,18 +139,15 @@ impl Disk {
         }
     }
 
-    /// Creates an empty upload file, durably, and sets space for `length` bytes aside, at most a GiB.
+    /// Creates an empty upload file and sets space for `length` bytes aside, at most a GiB. It need not survive a power
+    /// cut: before the first sync nothing of it was promised, and [`Disk::resume`] makes it anew.
     ///
     /// # Errors
     /// The system's own; `AlreadyExists` for a name that was used.
     pub fn stage(&self, name: &str, length: u64) -> io::Result<()> {
         let path = self.staged(name);
         let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        let made = set_aside(&file, length).and_then(|()| file.sync_all()).and_then(|()| self.staging.sync());
-        if made.is_err() {
-            drop(fs::remove_file(path));
-        }
-        made
+        set_aside(&file, length).inspect_err(|_| drop(fs::remove_file(path)))
     }
 
     /// Creates an upload file with all its bytes, syncs it and reads it back: its SHA-256. The name is not durable
@@ -148,7 +158,7 @@ impl Disk {
     pub fn stage_whole<'a>(&self, name: &str, blocks: impl Iterator<Item = &'a [u8]>) -> io::Result<String> {
         let path = self.staged(name);
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
-        let staged = Staged(file);
+        let staged = Staged { file, folder: self.staging.clone(), is_named: AtomicBool::new(true) };
         let fill = || {
             let mut length = 0;
             for block in blocks {
@@ -167,12 +177,14 @@ impl Disk {
         filled
     }
 
-    /// Opens an upload file to go on at `offset`; bytes behind it, left by a crash or a fenced-off writer, are cut off.
+    /// Opens an upload file to go on at `offset`; bytes behind it, left by a crash or a fenced-off writer, are cut off. At
+    /// the beginning it is made when it is not there.
     ///
     /// # Errors
     /// The system's own.
     pub fn resume(&self, name: &str, offset: u64) -> io::Result<Resumed> {
-        let file = match OpenOptions::new().read(true).write(true).open(self.staged(name)) {
+        let mut options = OpenOptions::new();
+        let file = match options.read(true).write(true).create(offset == 0).truncate(false).open(self.staged(name)) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Resumed::Lost),
             Err(e) => return Err(e),
@@ -184,17 +196,17 @@ impl Disk {
         if length > offset {
             file.set_len(offset)?;
         }
-        Ok(Resumed::Ready(Staged(file)))
+        Ok(Resumed::Ready(Staged { file, folder: self.staging.clone(), is_named: AtomicBool::new(offset > 0) }))
     }
 
-    /// How long an upload file is; `None` when it is not there.
+    /// How long an upload file is; 0 when it is not there.
     ///
     /// # Errors
     /// The system's own.
-    pub fn staged_length(&self, name: &str) -> io::Result<Option<u64>> {
+    pub fn staged_length(&self, name: &str) -> io::Result<u64> {
         match fs::metadata(self.staged(name)) {
-            Ok(metadata) => Ok(Some(metadata.len())),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+            Ok(metadata) => Ok(metadata.len()),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(0),
             Err(e) => Err(e),
         }
     }
@@ -301,7 +313,9 @@ mod tests {
         let (sha256, length) = disk.examine("u").unwrap().unwrap();
         assert_eq!(length, 5);
         assert!(matches!(disk.resume("u", 6).unwrap(), Resumed::Lost));
-        assert!(matches!(disk.resume("other", 0).unwrap(), Resumed::Lost));
+        assert!(matches!(disk.resume("other", 1).unwrap(), Resumed::Lost));
+        assert!(matches!(disk.resume("other", 0).unwrap(), Resumed::Ready(_)), "nothing of it was promised");
+        disk.discard("other").unwrap();
         assert_eq!(sha256, "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824");
         disk.discard("u").unwrap();
         assert!(disk.examine("u").unwrap().is_none() && disk.leftovers().unwrap().is_empty());

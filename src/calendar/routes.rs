@@ -7,17 +7,16 @@ use super::{
 use crate::{
     app::App,
     error::{Code, Result},
-    http::{auth::Caller, body::Body, parameter::in_calendar},
+    http::{auth::Caller, body::Body, parameter::in_calendar, table::Routes},
     identity::rules::Role,
 };
 use actix_web::{HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Datelike, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(calendar_get).service(due_post).service(year_put).service(slots_put).service(slots_delete);
 }
 

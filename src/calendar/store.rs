@@ -71,7 +71,7 @@ pub(super) fn year_put(db: &mut Db, year: &YearRow, days: &[DayRow]) -> Result<(
 
 /// The year whose list names this day.
 pub(super) fn year_of(db: &mut Db, day: &str) -> Result<Option<i32>> {
-    Ok(calendar_days::table.find(day).select(calendar_days::year).first(db).optional()?)
+    Ok(calendar_days::table.find(day).select(calendar_days::year).get_result(db).optional()?)
 }
 
 /// Puts a table of slots in the place of the one that began on the same day; no slots take it away.

@@ -9,17 +9,16 @@ use crate::{
     db::types::{CaptureId, DeviceId, EvidenceId},
     error::{Code, Error, Result},
     evidence::{self, rules::Viewer},
-    http::{auth::Caller, body},
+    http::{auth::Caller, body, table::Routes},
     identity::rules::CENTRE,
 };
 use actix_web::{HttpRequest, get, post, web};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(captures_send).service(captures_list).service(captures_chain);
 }
 

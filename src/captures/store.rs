@@ -108,9 +108,9 @@ pub(super) fn neighbour(db: &mut Db, device: DeviceId, (epoch, seq): (i32, i64),
         .filter(captures::device_id.eq(device).and(captures::status.eq_any(IN_CHAINS)))
         .filter(captures::epoch.eq(epoch));
     Ok(if above {
-        epoch.filter(captures::seq.gt(seq)).select(diesel::dsl::min(captures::seq)).first(db)?
+        epoch.filter(captures::seq.gt(seq)).select(diesel::dsl::min(captures::seq)).get_result(db)?
     } else {
-        epoch.filter(captures::seq.lt(seq)).select(diesel::dsl::max(captures::seq)).first(db)?
+        epoch.filter(captures::seq.lt(seq)).select(diesel::dsl::max(captures::seq)).get_result(db)?
     })
 }
 

@@ -18,6 +18,7 @@ use crate::{
         auth::Caller,
         body::Body,
         parameter::{self, page_limit},
+        table::Routes,
     },
     identity::rules::text_enum,
 };
@@ -25,10 +26,9 @@ use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(case_report)
         .service(case_page)
         .service(case_get)

@@ -254,7 +254,7 @@ pub(super) fn cases_save(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
 }
 
 pub(super) fn case_get(db: &mut Db, id: CaseId) -> Result<Option<CaseRow>> {
-    Ok(cases::table.find(id).select(CaseRow::as_select()).first(db).optional()?)
+    Ok(cases::table.find(id).select(CaseRow::as_select()).get_result(db).optional()?)
 }
 
 /// The cases with their rows locked until the transaction ends, always in the same order so that two transactions
@@ -436,7 +436,7 @@ pub(super) fn waiting(db: &mut Db, unit: Option<UnitId>, now: At) -> Result<Vec<
 }
 
 pub(super) fn case_by_number(db: &mut Db, number: &str) -> Result<Option<CaseRow>> {
-    Ok(cases::table.filter(cases::number.eq(number)).select(CaseRow::as_select()).first(db).optional()?)
+    Ok(cases::table.filter(cases::number.eq(number)).select(CaseRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn case_page(db: &mut Db, page: &Page) -> Result<Vec<CaseRow>> {
@@ -532,7 +532,7 @@ pub(super) fn event_newest(db: &mut Db, case: CaseId, command: Option<&str>) -> 
     if let Some(command) = command {
         query = query.filter(case_events::command.eq(command.to_owned()));
     }
-    Ok(query.first(db).optional()?)
+    Ok(query.get_result(db).optional()?)
 }
 
 /// Takes `count` numbers of a day and returns the last; `day` is `YYYYMMDD`.

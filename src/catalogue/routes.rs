@@ -14,6 +14,7 @@ use crate::{
         auth::Caller,
         body,
         parameter::{page_limit, text},
+        table::Routes,
     },
     identity::rules::Role,
 };
@@ -21,10 +22,9 @@ use actix_web::{HttpRequest, HttpResponse, get, http::header, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(class_page)
         .service(class_get)
         .service(catalogue_versions)

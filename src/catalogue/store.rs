@@ -59,7 +59,7 @@ pub(super) fn versions(db: &mut Db) -> Result<Vec<VersionRow>> {
 
 /// The number of the version in force; nothing while none was imported.
 pub(super) fn last_version(db: &mut Db) -> Result<Option<i32>> {
-    Ok(catalogue_versions::table.select(max(catalogue_versions::version)).first(db)?)
+    Ok(catalogue_versions::table.select(max(catalogue_versions::version)).get_result(db)?)
 }
 
 pub(super) fn version_add(db: &mut Db, version: &VersionRow, classes: &[CaseClass]) -> Result<()> {
@@ -133,5 +133,5 @@ pub(super) fn last_with(db: &mut Db, key: &ClassKey) -> Result<Option<i32>> {
         .filter(cl::kind.eq(key.kind))
         .filter(cl::code.eq(&key.code))
         .select(max(cl::version))
-        .first(db)?)
+        .get_result(db)?)
 }

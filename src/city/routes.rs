@@ -15,6 +15,7 @@ use crate::{
         auth::Caller,
         body::{self, Body},
         parameter::{next, page_limit, text},
+        table::Routes,
     },
     identity::rules::{CENTRE, Role, text_enum},
 };
@@ -23,10 +24,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(city_message_post)
         .service(city_status)
         .service(city_case_page)

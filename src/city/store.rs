@@ -132,7 +132,7 @@ pub(super) fn enable(db: &mut Db, enabled: bool) -> Result<()> {
 }
 
 pub(super) fn is_enabled(db: &mut Db) -> Result<bool> {
-    Ok(city_directions::table.find(OUT).select(city_directions::enabled).first(db)?)
+    Ok(city_directions::table.find(OUT).select(city_directions::enabled).get_result(db)?)
 }
 
 /// The last number that was applied; nobody else applies until the transaction ends.
@@ -141,7 +141,7 @@ pub(super) fn applied_locked(db: &mut Db) -> Result<i64> {
     if let Db::Postgres(c) = db {
         return Ok(seq.for_update().first(c)?);
     }
-    Ok(seq.first(db)?)
+    Ok(seq.get_result(db)?)
 }
 
 pub(super) fn applied_save(db: &mut Db, last: i64) -> Result<()> {
@@ -151,7 +151,8 @@ pub(super) fn applied_save(db: &mut Db, last: i64) -> Result<()> {
 
 /// The last numbers: applied, given.
 pub(super) fn numbers(db: &mut Db) -> Result<(i64, i64)> {
-    let mut of = |direction: &str| city_directions::table.find(direction).select(city_directions::seq).first::<i64>(db);
+    let mut of =
+        |direction: &str| city_directions::table.find(direction).select(city_directions::seq).get_result::<i64>(db);
     Ok((of(IN)?, of(OUT)?))
 }
 
@@ -175,7 +176,7 @@ pub(super) fn turn_take(db: &mut Db, me: &str, now: At, until: At) -> Result<boo
 }
 
 pub(super) fn link_by_number(db: &mut Db, number: &str) -> Result<Option<LinkRow>> {
-    Ok(city_cases::table.find(number).select(LinkRow::as_select()).first(db).optional()?)
+    Ok(city_cases::table.find(number).select(LinkRow::as_select()).get_result(db).optional()?)
 }
 
 /// The links of these cases, nobody else's to change until the transaction ends.
@@ -238,12 +239,12 @@ pub(super) fn link_page(
 }
 
 pub(super) fn inbox_get(db: &mut Db, msg_id: &str) -> Result<Option<InboxRow>> {
-    Ok(city_inbox::table.find(msg_id).select(InboxRow::as_select()).first(db).optional()?)
+    Ok(city_inbox::table.find(msg_id).select(InboxRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn inbox_at(db: &mut Db, seq: i64) -> Result<Option<InboxRow>> {
     let at = city_inbox::table.filter(city_inbox::seq.eq(seq));
-    Ok(at.select(InboxRow::as_select()).first(db).optional()?)
+    Ok(at.select(InboxRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn inbox_add(db: &mut Db, row: &InboxRow) -> Result<()> {
@@ -302,7 +303,7 @@ pub(super) fn outbox_locked(db: &mut Db, id: MessageId) -> Result<Option<OutboxR
     if let Db::Postgres(c) = db {
         return Ok(row.select(OutboxRow::as_select()).for_update().first(c).optional()?);
     }
-    Ok(row.select(OutboxRow::as_select()).first(db).optional()?)
+    Ok(row.select(OutboxRow::as_select()).get_result(db).optional()?)
 }
 
 /// The next messages to send, in order.
@@ -373,7 +374,7 @@ pub(super) fn codes(db: &mut Db) -> Result<Vec<CodeRow>> {
 
 /// Our code for one of the city's.
 pub(super) fn code_here(db: &mut Db, kind: &str, city: &str) -> Result<Option<String>> {
-    Ok(city_codes::table.find((kind, city)).select(city_codes::county_code).first(db).optional()?)
+    Ok(city_codes::table.find((kind, city)).select(city_codes::county_code).get_result(db).optional()?)
 }
 
 /// The city's code for one of ours; the first, where several of its are one of ours.

@@ -15,6 +15,7 @@ use crate::{
         auth::Caller,
         body::Body,
         parameter::{self, in_calendar, page_limit, text},
+        table::Routes,
     },
     identity::rules::{CENTRE, Role},
 };
@@ -22,10 +23,9 @@ use actix_web::{HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(clip_page)
         .service(clip_get)
         .service(clip_link)

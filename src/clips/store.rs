@@ -138,8 +138,8 @@ pub(super) fn videos_new(db: &mut Db, sha256s: Option<&[String]>, limit: i64) ->
 
 /// Whether a piece of evidence is a video: asked of everything that arrives, so that [`videos_new`] is not.
 pub(super) fn is_video(db: &mut Db, sha256: &str) -> Result<bool> {
-    let video = evidence::table.filter(evidence::sha256.eq(sha256)).filter(evidence::media_type.like("video/%"));
-    Ok(diesel::select(diesel::dsl::exists(video)).get_result(db)?)
+    let piece = evidence::table.filter(evidence::sha256.eq(sha256)).select(evidence::media_type);
+    Ok(piece.get_result::<String>(db).optional()?.is_some_and(|media_type| media_type.starts_with("video/")))
 }
 
 pub(super) fn clip_add(db: &mut Db, row: &ClipRow) -> Result<bool> {
@@ -152,7 +152,7 @@ pub(super) fn clip_save(db: &mut Db, row: &ClipRow) -> Result<()> {
 }
 
 pub(super) fn clip_get(db: &mut Db, id: EvidenceId) -> Result<Option<ClipRow>> {
-    Ok(clips::table.find(id).select(ClipRow::as_select()).first(db).optional()?)
+    Ok(clips::table.find(id).select(ClipRow::as_select()).get_result(db).optional()?)
 }
 
 /// The clip with its row locked until the transaction ends.
@@ -281,12 +281,12 @@ pub(super) fn stamped_place(db: &mut Db, id: EvidenceId) -> Result<Option<PlaceR
     Ok(evidence::table
         .find(id)
         .select((evidence::wgs84_lat, evidence::wgs84_lon, evidence::facts))
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
 pub(super) fn unit_of(db: &mut Db, user: UserId) -> Result<Option<UnitId>> {
-    Ok(users::table.find(user).select(users::unit_id).first(db).optional()?.flatten())
+    Ok(users::table.find(user).select(users::unit_id).get_result(db).optional()?.flatten())
 }
 
 /// A line of a timeline with the operation behind it, for its place.
@@ -362,7 +362,7 @@ pub(super) fn shift_add(db: &mut Db, row: &ShiftRow) -> Result<()> {
 
 pub(super) fn shift_remove(db: &mut Db, id: AssignmentId) -> Result<Option<ShiftRow>> {
     let row: Option<ShiftRow> =
-        camera_assignments::table.find(id).select(ShiftRow::as_select()).first(db).optional()?;
+        camera_assignments::table.find(id).select(ShiftRow::as_select()).get_result(db).optional()?;
     diesel::delete(camera_assignments::table.find(id)).execute(db)?;
     Ok(row)
 }
@@ -451,7 +451,7 @@ pub(super) fn camera_labelled(db: &mut Db, label: &str) -> Result<Option<DeviceI
         .filter(devices::name.eq(label))
         .filter(devices::kind.eq("camera"))
         .select(devices::id)
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
@@ -461,7 +461,7 @@ pub(super) fn officer_numbered(db: &mut Db, number: &str) -> Result<Option<UserI
         .filter(users::username.eq(number))
         .filter(users::role.eq("officer"))
         .select(users::id)
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 

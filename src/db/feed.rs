@@ -137,7 +137,7 @@ pub fn forget(tx: &mut Tx, floor: i64, limit: i64) -> Result<usize> {
 /// The engine's own.
 pub fn newest_before(db: &mut super::Db, at: chrono::DateTime<chrono::Utc>) -> Result<i64> {
     let first: Option<i64> =
-        changes::table.filter(changes::changed_at.ge(At(at))).select(diesel::dsl::min(changes::seq)).first(db)?;
+        changes::table.filter(changes::changed_at.ge(At(at))).select(diesel::dsl::min(changes::seq)).get_result(db)?;
     Ok(match first {
         Some(seq) => seq - 1,
         None => life(db)?.head,

@@ -322,7 +322,7 @@ pub fn store_bytes(tx: &mut Tx, arrived: Arrived) -> Result<EvidenceRow> {
     if tracks::actions::stored(tx, &row, &facts)? {
         flag(&mut row, "track_unreadable", "");
     }
-    store::evidence_save(tx.db, &row)?;
+    store::evidence_save_stored(tx.db, &row)?;
     accepted(tx, &row)?;
     if deleted_at.is_some() {
         custody::actions::record(tx, &row, Action::ArrivedAgain, &Act::by(sender), &json!({}))?;

@@ -17,16 +17,15 @@ use crate::{
     app::App,
     db::types::{CaseId, EvidenceId},
     error::{Code, Result},
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, table::Routes},
 };
 use actix_web::{HttpRequest, HttpResponse, get, http::Method, post, route, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.configure(super::reuse::routes::routes)
         .configure(custody::routes::routes)
         .service(evidence_declare)

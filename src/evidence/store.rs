@@ -111,12 +111,31 @@ pub(super) fn evidence_save(db: &mut Db, row: &EvidenceRow) -> Result<()> {
     Ok(())
 }
 
+/// What the arrival of its bytes changes. A narrow statement: it is prepared anew for each photo.
+pub(super) fn evidence_save_stored(db: &mut Db, row: &EvidenceRow) -> Result<()> {
+    let arrived = (
+        evidence::state.eq(&row.state),
+        evidence::stored_at.eq(row.stored_at),
+        evidence::size.eq(row.size),
+        evidence::media_type.eq(&row.media_type),
+        evidence::facts.eq(&row.facts),
+        evidence::flags.eq(&row.flags),
+        evidence::delete_at.eq(row.delete_at),
+    );
+    diesel::update(evidence::table.find(row.id)).set(arrived).execute(db)?;
+    Ok(())
+}
+
 pub(super) fn evidence_get(db: &mut Db, id: EvidenceId) -> Result<Option<EvidenceRow>> {
-    Ok(evidence::table.find(id).select(EvidenceRow::as_select()).first(db).optional()?)
+    Ok(evidence::table.find(id).select(EvidenceRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn evidence_by_sha256(db: &mut Db, sha256: &str) -> Result<Option<EvidenceRow>> {
-    Ok(evidence::table.filter(evidence::sha256.eq(sha256)).select(EvidenceRow::as_select()).first(db).optional()?)
+    Ok(evidence::table
+        .filter(evidence::sha256.eq(sha256))
+        .select(EvidenceRow::as_select())
+        .get_result(db)
+        .optional()?)
 }
 
 /// The row with its lock, so that "declared" and "stored" can't pass each other.
@@ -241,6 +260,7 @@ fn seen_by(viewer: &Viewer) -> Vec<Condition> {
     let sent = uploads::table
         .filter(uploads::owner.eq_any(viewer.owners()))
         .filter(uploads::state.eq("accepted"))
+        .filter(uploads::evidence_id.is_not_null())
         .select(uploads::evidence_id.assume_not_null());
     let mut seen: Vec<Condition> = vec![Box::new(evidence::id.eq_any(sent))];
     if let Some(device) = viewer.device {

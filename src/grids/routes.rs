@@ -17,6 +17,7 @@ use crate::{
         auth::Caller,
         body::{self, Body},
         parameter::{self, in_calendar, page_limit, text},
+        table::Routes,
     },
     identity::rules::{CENTRE, Role},
 };
@@ -24,10 +25,9 @@ use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(grid_page)
         .service(grid_map)
         .service(grid_import)

@@ -1,12 +1,12 @@
 //! Is the process alive, can it work?
 
+use super::table::Routes;
 use crate::{app::App, db::feed, error::Result};
 use actix_web::{HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
+pub(super) fn routes(cfg: &mut Routes) {
     cfg.service(healthz).service(readyz);
 }
 

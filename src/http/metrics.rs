@@ -1,10 +1,10 @@
 //! What a monitoring system reads: the text format of Prometheus.
 
+use super::table::Routes;
 use crate::{app::App, error::Result, evidence::uploads};
 use actix_web::{HttpResponse, get, web};
-use utoipa_actix_web::service_config::ServiceConfig;
 
-pub(super) fn routes(cfg: &mut ServiceConfig) {
+pub(super) fn routes(cfg: &mut Routes) {
     cfg.service(metrics);
 }
 

@@ -10,10 +10,12 @@ mod pages;
 pub mod parameter;
 pub mod problem;
 pub mod server;
+pub mod table;
 mod unknown;
 
 use crate::error::{Code, Error};
 use actix_web::web;
+use table::Routes;
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
@@ -23,16 +25,27 @@ use utoipa::{
 };
 use utoipa_actix_web::{AppExt, scope, service_config::ServiceConfig};
 
-/// Every documented route.
-pub fn routes(cfg: &mut ServiceConfig) {
-    cfg.service(scope::scope("/api/v1").configure(areas))
-        .configure(crate::ogc::routes::routes)
+/// Every route of the API.
+fn routes(cfg: &mut web::ServiceConfig) {
+    cfg.service(web::scope(API).configure(|cfg| areas(&mut Routes::Served(cfg))));
+    beside(&mut Routes::Served(cfg));
+}
+
+fn documented(cfg: &mut ServiceConfig) {
+    cfg.service(scope::scope(API).configure(|cfg: &mut ServiceConfig| areas(&mut Routes::Documented(cfg))));
+    beside(&mut Routes::Documented(cfg));
+}
+
+const API: &str = "/api/v1";
+
+fn beside(cfg: &mut Routes) {
+    cfg.configure(crate::ogc::routes::routes)
         .configure(crate::open311::routes::routes)
         .configure(health::routes)
         .configure(metrics::routes);
 }
 
-fn areas(cfg: &mut ServiceConfig) {
+fn areas(cfg: &mut Routes) {
     crate::identity::routes::routes(cfg);
     crate::calendar::routes::routes(cfg);
     crate::catalogue::routes::routes(cfg);
@@ -54,7 +67,7 @@ fn areas(cfg: &mut ServiceConfig) {
 
 /// The OpenAPI document of all routes, as `api-spec/openapi.json` holds it.
 pub fn openapi() -> OpenApi {
-    let (_, mut api) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
+    let (_, mut api) = actix_web::App::new().into_utoipa_app().configure(documented).split_for_parts();
     api.info = utoipa::openapi::InfoBuilder::new()
         .title("chengguan")
         .version(env!("CARGO_PKG_VERSION"))

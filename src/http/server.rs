@@ -1,7 +1,7 @@
 //! Binding, running and stopping the HTTP server.
 
 use super::{edge, intake::Metered, pages, parameter_errors, routes, unknown};
-use crate::app::App;
+use crate::{app::App, evidence::uploads};
 use actix_http::{HttpService, error::DispatchError};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 use tokio::net::{TcpSocket, TcpStream};
-use utoipa_actix_web::AppExt;
 
 /// A bound server: its address, and the future that runs it until a signal or `handle().stop(true)`.
 pub struct Bound {
@@ -26,9 +25,6 @@ pub struct Bound {
     /// Runs the server.
     pub server: Server,
 }
-
-/// Threads of each worker for work on files; those for the database come on top.
-const FOR_FILES: usize = 24;
 
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 1024;
@@ -39,14 +35,14 @@ const BACKLOG: u32 = 1024;
 /// When the address is taken or not ours.
 pub fn bind(app: web::Data<App>) -> std::io::Result<Bound> {
     let (listen, workers) = (app.config.listen, app.config.workers);
-    let blocking = app.config.connections as usize + FOR_FILES;
+    let blocking = app.config.connections as usize + uploads::FILES_AT_ONCE;
     let listener = listener(listen)?;
     let address = listener.local_addr()?;
     let server = Server::build();
     let stopping = server.graceful_shutdown_signal();
     let factory = move || {
-        let (actix, _) = actix_web::App::new().into_utoipa_app().configure(routes).split_for_parts();
-        let actix = actix
+        let actix = actix_web::App::new()
+            .configure(routes)
             .app_data(app.clone())
             .configure(parameter_errors)
             .configure(pages::routes)

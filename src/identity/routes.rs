@@ -14,16 +14,16 @@ use crate::{
     http::{
         auth::{self, Caller},
         body::Body,
+        table::Routes,
     },
 };
 use actix_web::{HttpResponse, get, post, web};
 use chrono::{DateTime, Datelike, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(setup)
         .service(login)
         .service(refresh)

@@ -193,11 +193,11 @@ pub(super) fn unit_class_set(db: &mut Db, unit: UnitId, year: i32, class: &str) 
 }
 
 pub(super) fn unit_by_code(db: &mut Db, code: &str) -> Result<Option<UnitRow>> {
-    Ok(units::table.filter(units::code.eq(code)).select(UnitRow::as_select()).first(db).optional()?)
+    Ok(units::table.filter(units::code.eq(code)).select(UnitRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn unit_get(db: &mut Db, id: UnitId) -> Result<Option<UnitRow>> {
-    Ok(units::table.find(id).select(UnitRow::as_select()).first(db).optional()?)
+    Ok(units::table.find(id).select(UnitRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn unit_name_taken(db: &mut Db, name: &str) -> Result<bool> {
@@ -227,11 +227,11 @@ pub(super) fn user_save(db: &mut Db, row: &UserRow) -> Result<()> {
 }
 
 pub(super) fn user_get(db: &mut Db, id: UserId) -> Result<Option<UserRow>> {
-    Ok(users::table.find(id).select(UserRow::as_select()).first(db).optional()?)
+    Ok(users::table.find(id).select(UserRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn user_by_username(db: &mut Db, username: &str) -> Result<Option<UserRow>> {
-    Ok(users::table.filter(users::username.eq(username)).select(UserRow::as_select()).first(db).optional()?)
+    Ok(users::table.filter(users::username.eq(username)).select(UserRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn user_list(db: &mut Db) -> Result<Vec<UserRow>> {
@@ -262,7 +262,7 @@ pub(super) fn session_get(db: &mut Db, id: SessionId) -> Result<Option<(SessionR
         .inner_join(users::table.on(users::id.eq(sessions::user_id)))
         .filter(sessions::id.eq(id))
         .select((SessionRow::as_select(), UserRow::as_select()))
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
@@ -296,7 +296,7 @@ pub(super) fn device_key_add(db: &mut Db, row: &DeviceRow) -> Result<()> {
 }
 
 pub(super) fn device_get(db: &mut Db, id: DeviceId) -> Result<Option<DeviceRow>> {
-    Ok(devices::table.find(id).select(DeviceRow::as_select()).first(db).optional()?)
+    Ok(devices::table.find(id).select(DeviceRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn devices_get(db: &mut Db, ids: &[DeviceId]) -> Result<Vec<DeviceRow>> {
@@ -378,7 +378,7 @@ pub(super) fn feed_seq_least(db: &mut Db) -> Result<Option<i64>> {
         .filter(devices::revoked_at.is_null())
         .filter(devices::kind.eq("handheld"))
         .select(diesel::dsl::min(device_epochs::feed_seq))
-        .first(db)?)
+        .get_result(db)?)
 }
 
 pub(super) fn unit_ids(db: &mut Db) -> Result<Vec<UnitId>> {
@@ -395,14 +395,14 @@ pub(super) fn sessions_get(db: &mut Db, ids: &[SessionId]) -> Result<Vec<(Sessio
 }
 
 pub(super) fn device_by_name(db: &mut Db, name: &str) -> Result<Option<DeviceRow>> {
-    Ok(devices::table.filter(devices::name.eq(name)).select(DeviceRow::as_select()).first(db).optional()?)
+    Ok(devices::table.filter(devices::name.eq(name)).select(DeviceRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn device_by_code(db: &mut Db, code_sha256: &[u8]) -> Result<Option<DeviceRow>> {
     Ok(devices::table
         .filter(devices::enrolment_code_sha256.eq(code_sha256))
         .select(DeviceRow::as_select())
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
@@ -411,7 +411,7 @@ pub(super) fn device_list(db: &mut Db) -> Result<Vec<DeviceRow>> {
 }
 
 pub(super) fn secret_get(db: &mut Db, name: &str) -> Result<Option<Vec<u8>>> {
-    Ok(server_secrets::table.find(name).select(server_secrets::secret).first(db).optional()?)
+    Ok(server_secrets::table.find(name).select(server_secrets::secret).get_result(db).optional()?)
 }
 
 pub(super) fn secret_set(db: &mut Db, name: &str, secret: &[u8], at: At) -> Result<()> {

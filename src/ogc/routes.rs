@@ -4,7 +4,7 @@ use super::documents::{self, Asked, GEOJSON, MOST, OPENAPI, USUAL};
 use crate::{
     app::App,
     error::{Code, Error, Result},
-    http::{auth::Caller, parameter::text},
+    http::{auth::Caller, parameter::text, table::Routes},
     identity::rules::{CENTRE, text_enum},
     opendata::{
         actions::{self, Wanted},
@@ -15,10 +15,9 @@ use actix_web::{HttpRequest, HttpResponse, get, http::header, web};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::IntoParams;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area at the root: its address is in people's maps, and does not change with the API's version.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(ogc_landing)
         .service(ogc_api)
         .service(ogc_conformance)

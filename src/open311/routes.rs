@@ -10,7 +10,7 @@ use crate::{
     catalogue::{self, rules::CaseClass},
     db::types::CaseId,
     error::Result,
-    http::{auth::Caller, body, problem},
+    http::{auth::Caller, body, problem, table::Routes},
     identity::rules::Role,
 };
 use actix_web::{
@@ -22,10 +22,9 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::borrow::Cow;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the standard's paths at the root.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(open311_discovery)
         .service(open311_services)
         .service(open311_service)
@@ -36,7 +35,7 @@ pub fn routes(cfg: &mut ServiceConfig) {
 }
 
 /// Mounts what the Centre sees under `/api/v1`.
-pub fn centre_routes(cfg: &mut ServiceConfig) {
+pub fn centre_routes(cfg: &mut Routes) {
     cfg.service(open311_contact);
 }
 

@@ -71,7 +71,7 @@ pub(super) fn count_since(db: &mut Db, key: &str, since: At) -> Result<i64> {
 }
 
 pub(super) fn request_get(db: &mut Db, case: CaseId) -> Result<Option<RequestRow>> {
-    Ok(open311_requests::table.find(case).select(RequestRow::as_select()).first(db).optional()?)
+    Ok(open311_requests::table.find(case).select(RequestRow::as_select()).get_result(db).optional()?)
 }
 
 /// The number of the case that a request became.
@@ -80,7 +80,7 @@ pub(super) fn number_of(db: &mut Db, case: CaseId) -> Result<Option<String>> {
         .inner_join(cases::table.on(cases::id.eq(open311_requests::case_id)))
         .filter(open311_requests::case_id.eq(case))
         .select(cases::number)
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 

@@ -11,7 +11,7 @@ use crate::{
     cases::rules::Stage,
     db::types::UnitId,
     error::Result,
-    http::{auth::Caller, parameter::text},
+    http::{auth::Caller, parameter::text, table::Routes},
     identity::rules::{CENTRE, text_enum},
 };
 use actix_web::{HttpResponse, get, http::header, web};
@@ -19,10 +19,9 @@ use chrono_tz::Asia::Shanghai;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use utoipa::IntoParams;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`. Each collection has its own operation: its filters are those of its list.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(open_cases).service(open_sites).service(open_grids);
 }
 

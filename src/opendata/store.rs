@@ -181,13 +181,13 @@ pub(super) fn grid_count(db: &mut Db, wanted: &Wanted) -> Result<i64> {
 }
 
 pub(super) fn case_get(db: &mut Db, id: CaseId) -> Result<Option<OpenCase>> {
-    Ok(cases::table.find(id).select(OpenCase::as_select()).first(db).optional()?)
+    Ok(cases::table.find(id).select(OpenCase::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn site_get(db: &mut Db, id: SiteId) -> Result<Option<OpenSite>> {
-    Ok(spot_sites::table.find(id).select(OpenSite::as_select()).first(db).optional()?)
+    Ok(spot_sites::table.find(id).select(OpenSite::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn grid_get(db: &mut Db, code: &str) -> Result<Option<OpenGrid>> {
-    Ok(grids::table.find(code).select(OpenGrid::as_select()).first(db).optional()?)
+    Ok(grids::table.find(code).select(OpenGrid::as_select()).get_result(db).optional()?)
 }

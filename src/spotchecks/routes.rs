@@ -13,6 +13,7 @@ use crate::{
         auth::Caller,
         body::Body,
         parameter::{self, page_limit},
+        table::Routes,
     },
     identity::rules::Role,
 };
@@ -20,10 +21,9 @@ use actix_web::{get, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(site_list).service(site_put).service(check_page);
 }
 

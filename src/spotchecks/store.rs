@@ -86,7 +86,7 @@ pub(super) fn site_save(db: &mut Db, row: &SiteRow) -> Result<()> {
 }
 
 pub(super) fn site_get(db: &mut Db, id: SiteId) -> Result<Option<SiteRow>> {
-    Ok(spot_sites::table.find(id).select(SiteRow::as_select()).first(db).optional()?)
+    Ok(spot_sites::table.find(id).select(SiteRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn site_in_slot(db: &mut Db, unit: UnitId, slot: i32) -> Result<Option<SiteRow>> {
@@ -94,7 +94,7 @@ pub(super) fn site_in_slot(db: &mut Db, unit: UnitId, slot: i32) -> Result<Optio
         .filter(spot_sites::unit_id.eq(unit))
         .filter(spot_sites::slot.eq(slot))
         .select(SiteRow::as_select())
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
@@ -116,7 +116,7 @@ pub(super) fn check_add(db: &mut Db, row: &SpotCheckRow) -> Result<()> {
 }
 
 pub(super) fn check_get(db: &mut Db, id: SpotCheckId) -> Result<Option<SpotCheckRow>> {
-    Ok(spot_checks::table.find(id).select(SpotCheckRow::as_select()).first(db).optional()?)
+    Ok(spot_checks::table.find(id).select(SpotCheckRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn checks_by_id(db: &mut Db, ids: &[SpotCheckId]) -> Result<Vec<SpotCheckRow>> {

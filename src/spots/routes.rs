@@ -15,6 +15,7 @@ use crate::{
         auth::Caller,
         body::Body,
         parameter::{self, page_limit, text},
+        table::Routes,
     },
     identity::rules::{Actor, CENTRE, Role},
     statistics::rules::Period,
@@ -23,11 +24,10 @@ use actix_web::{HttpResponse, get, post, put, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(spot_page)
         .service(spot_create)
         .configure(super::similar::routes::routes)

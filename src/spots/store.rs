@@ -229,7 +229,7 @@ pub(super) fn spot_locked(db: &mut Db, id: SpotId) -> Result<Option<SpotRow>> {
     if let Db::Postgres(c) = db {
         return Ok(wanted.select(SpotRow::as_select()).for_no_key_update().first(c).optional()?);
     }
-    Ok(wanted.select(SpotRow::as_select()).first(db).optional()?)
+    Ok(wanted.select(SpotRow::as_select()).get_result(db).optional()?)
 }
 
 type Boxed = spots::BoxedQuery<'static, MultiBackend, SqlTypeOf<AsSelect<SpotRow, MultiBackend>>>;
@@ -251,7 +251,7 @@ fn seen_by(sight: Sight) -> Option<Boxed> {
 
 pub(super) fn spot_get(db: &mut Db, sight: Sight, id: SpotId) -> Result<Option<SpotRow>> {
     let Some(query) = seen_by(sight) else { return Ok(None) };
-    Ok(query.filter(spots::id.eq(id)).first(db).optional()?)
+    Ok(query.filter(spots::id.eq(id)).get_result(db).optional()?)
 }
 
 pub(super) fn spot_page(db: &mut Db, page: &SpotPage) -> Result<Vec<SpotRow>> {
@@ -323,7 +323,7 @@ pub(super) fn spots_around(
 }
 
 pub(super) fn case_get(db: &mut Db, id: CaseId) -> Result<Option<Reported>> {
-    Ok(cases::table.find(id).select(Reported::as_select()).first(db).optional()?)
+    Ok(cases::table.find(id).select(Reported::as_select()).get_result(db).optional()?)
 }
 
 /// Those of the cases that were reported at a moment and have a class and a place, oldest first.

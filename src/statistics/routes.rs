@@ -12,16 +12,16 @@ use crate::{
     http::{
         auth::Caller,
         parameter::{self, page_limit, text},
+        table::Routes,
     },
 };
 use actix_web::{get, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(statistics_table).service(statistics_records);
 }
 

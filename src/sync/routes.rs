@@ -18,6 +18,7 @@ use crate::{
     http::{
         auth::Caller,
         body::{self, Body},
+        table::Routes,
     },
     identity::tokens::{hex, sha256},
 };
@@ -26,10 +27,9 @@ use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use std::time::Duration;
 use utoipa::IntoParams;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(sync_push)
         .service(sync_epoch)
         .service(sync_raw)

@@ -6,17 +6,16 @@ use crate::{
     blob::digest,
     db::types::LogEntryId,
     error::{Code, Result},
-    http::auth::Caller,
+    http::{auth::Caller, table::Routes},
     identity::{rules::CENTRE, tokens::hex},
 };
 use actix_web::{HttpResponse, get, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(log_key).service(log_checkpoint).service(log_proof).service(log_consistency).service(log_entries);
 }
 

@@ -85,7 +85,7 @@ pub(super) fn place(db: &mut Db, id: LogEntryId, index: i64, at: At) -> Result<(
 pub(super) fn head_locked(db: &mut Db) -> Result<i64> {
     // A write takes the row's lock on PostgreSQL; SQLite has one writer.
     diesel::update(log_head::table.find(1)).set(log_head::size.eq(log_head::size)).execute(db)?;
-    Ok(log_head::table.find(1).select(log_head::size).first(db)?)
+    Ok(log_head::table.find(1).select(log_head::size).get_result(db)?)
 }
 
 pub(super) fn head_set(db: &mut Db, size: i64) -> Result<()> {
@@ -125,16 +125,16 @@ pub(super) fn checkpoint_remove(db: &mut Db, size: i64) -> Result<()> {
 
 pub(super) fn entry_at(db: &mut Db, index: i64) -> Result<Option<Entry>> {
     let query = log_entries::table.filter(log_entries::leaf_index.eq(index));
-    Ok(query.select(Entry::as_select()).first(db).optional()?)
+    Ok(query.select(Entry::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn entry_by_hash(db: &mut Db, hash: &[u8]) -> Result<Option<Entry>> {
     let query = log_entries::table.filter(log_entries::leaf_hash.eq(hash));
-    Ok(query.select(Entry::as_select()).first(db).optional()?)
+    Ok(query.select(Entry::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn entry_get(db: &mut Db, id: LogEntryId) -> Result<Option<Entry>> {
-    Ok(log_entries::table.find(id).select(Entry::as_select()).first(db).optional()?)
+    Ok(log_entries::table.find(id).select(Entry::as_select()).get_result(db).optional()?)
 }
 
 /// Facts from place `from` on, in order.

@@ -18,6 +18,7 @@ use crate::{
         body::Body,
         parameter::{self, page_limit},
         problem::title_zh,
+        table::Routes,
     },
     identity::rules::{CENTRE, Role},
 };
@@ -25,10 +26,9 @@ use actix_web::{HttpResponse, delete, get, post, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(queue_list)
         .service(claim_page)
         .service(case_claim)

@@ -121,7 +121,7 @@ pub struct ViewRow {
 
 /// The claim of a case, whether it still holds or not.
 pub(super) fn claim_get(db: &mut Db, case: CaseId) -> Result<Option<ClaimRow>> {
-    Ok(case_claims::table.find(case).select(ClaimRow::as_select()).first(db).optional()?)
+    Ok(case_claims::table.find(case).select(ClaimRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn claim_put(db: &mut Db, row: &ClaimRow) -> Result<()> {
@@ -256,12 +256,12 @@ pub(super) fn appeal_of(db: &mut Db, case: CaseId) -> Result<Option<AppealRow>> 
     Ok(case_appeals::table
         .filter(case_appeals::case_id.eq(case))
         .select(AppealRow::as_select())
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 
 pub(super) fn appeal_get(db: &mut Db, id: AppealId) -> Result<Option<AppealRow>> {
-    Ok(case_appeals::table.find(id).select(AppealRow::as_select()).first(db).optional()?)
+    Ok(case_appeals::table.find(id).select(AppealRow::as_select()).get_result(db).optional()?)
 }
 
 /// Writes a decision; false when somebody decided before.

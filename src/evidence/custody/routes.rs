@@ -12,17 +12,16 @@ use crate::{
     db::types::{CustodyEventId, DeviceId, EvidenceId, LogEntryId, UserId},
     error::{Code, Result},
     evidence::{routes::parties, rules::Viewer, view::Evidence},
-    http::{auth::Caller, body::Body, edge::RequestId},
+    http::{auth::Caller, body::Body, edge::RequestId, table::Routes},
     identity::rules::{Actor, CENTRE, Role},
 };
 use actix_web::{HttpMessage, HttpRequest, get, post, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts the area under `/api/v1`; before `/evidence/{id}`, which would take its lists for ids.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.configure(keeping::routes::routes)
         .configure(redact::routes::routes)
         .configure(ticket::routes::routes)

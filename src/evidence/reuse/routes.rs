@@ -10,17 +10,16 @@ use crate::{
     db::types::{MatchId, UserId},
     error::{Code, Result},
     evidence::view::Evidence,
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, table::Routes},
     identity::rules::{CENTRE, Role, text},
 };
 use actix_web::{get, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts it under `/api/v1`; before `/evidence/{id}`, which would take these paths.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(reuse_list).service(reuse_get).service(reuse_decide);
 }
 

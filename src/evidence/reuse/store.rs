@@ -253,7 +253,7 @@ pub(super) fn match_add(db: &mut Db, row: &MatchRow) -> Result<()> {
 }
 
 pub(super) fn match_get(db: &mut Db, id: MatchId) -> Result<Option<MatchRow>> {
-    Ok(photo_matches::table.find(id).select(MatchRow::as_select()).first(db).optional()?)
+    Ok(photo_matches::table.find(id).select(MatchRow::as_select()).get_result(db).optional()?)
 }
 
 /// Which matches a list shows.

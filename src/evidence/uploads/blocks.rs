@@ -6,13 +6,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A block, bytes. Twice as much is not faster; a quarter, with a hundred uploads, keeps so many threads busy with small
-/// writes that the database waits for one.
-const BLOCK: usize = 128 * 1024;
-/// Blocks of the purse: 8 MiB.
-const PURSE: usize = 64;
+/// A block, bytes. Below what the allocator maps on its own, so that it lies in memory that is at hand already.
+const BLOCK: usize = 32 * 1024;
+/// Blocks of the purse: 4 MiB.
+const PURSE: usize = 128;
 /// Blocks one upload may hold: 1 MiB.
-const MOST: usize = 8;
+const MOST: usize = 32;
 
 /// The purse, and the blocks that nobody uses right now: taking them from the allocator again and again would leave it
 /// with holes that count as memory in use.

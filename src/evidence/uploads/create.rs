@@ -27,8 +27,8 @@ use tokio::time::{Instant, timeout_at};
 /// How long a whole file may take to come before its upload is recorded.
 const WHOLE_FOR: Duration = Duration::from_secs(2);
 
-/// The upload that answers a creation, and whether it is new. Its file is durable before its row is, and its row before
-/// anyone is told.
+/// The upload that answers a creation, and whether it is new. Its file is there before its row, and its row is durable
+/// before anyone is told.
 ///
 /// # Errors
 /// `upload_too_large` or `upload_quota_exceeded`, `storage_full`, `idempotency_mismatch`.

@@ -216,8 +216,27 @@ pub(super) async fn discard(app: &App, id: UploadId) {
     }
 }
 
+/// Work on files that runs at once. Beyond what a disk can do, threads only take memory; and whoever asks the database
+/// must not wait for a thread behind them.
+pub(crate) const FILES_AT_ONCE: usize = 24;
+static TURNS: Semaphore = Semaphore::const_new(FILES_AT_ONCE);
+
+/// Runs work on files when it has its turn.
+///
+/// # Errors
+/// The system's own.
+pub(super) async fn in_turn<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    let turn = TURNS.acquire().await.map_err(io::Error::other)?;
+    let work = move || {
+        // Until it ends, even when nobody waits for it any more.
+        let _turn = turn;
+        f()
+    };
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
 pub(super) async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(f).await.map_err(Error::internal)?.map_err(|error| match error.kind() {
+    in_turn(f).await.map_err(|error| match error.kind() {
         io::ErrorKind::StorageFull => Error { cause: Some(error.to_string()), ..Code::StorageFull.into() },
         _ => Error::internal(error),
     })

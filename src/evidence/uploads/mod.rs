@@ -33,5 +33,6 @@ mod store;
 mod sweep;
 mod writer;
 
+pub(crate) use finish::FILES_AT_ONCE;
 pub use live::Uploads;
 pub use sweep::{metrics_text, resume, start, sweep};

@@ -26,6 +26,7 @@ use crate::{
         auth::{self, Caller},
         intake::{Sipped, sipped},
         problem::catalogue,
+        table::Routes,
     },
 };
 use actix_web::{
@@ -40,12 +41,11 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use std::sync::Arc;
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 const BASE: &str = "/api/v1/uploads";
 
 /// Mounts the uploads under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(upload_options)
         .service(upload_create)
         .service(upload_head)
@@ -199,7 +199,7 @@ async fn truth(app: &Arc<App>, key: &str, id: UploadId) -> Result<UploadRow> {
         } else if row.state == UploadState::Open.as_str() && !guard.held.checked {
             let (disk, offset) = (app.blobs.clone(), row.durable_offset);
             let length = blocking(move || disk.staged_length(&id.to_string())).await?;
-            if length.and_then(|n| i64::try_from(n).ok()).is_none_or(|length| length < offset) {
+            if i64::try_from(length).unwrap_or(i64::MAX) < offset {
                 tracing::error!(upload = %id, offset, "acknowledged bytes are missing on the disk");
                 app.db.write(move |tx| actions::lose(tx, id)).await?;
                 return Err(Code::UploadGone.into());

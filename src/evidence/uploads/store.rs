@@ -58,7 +58,7 @@ pub(super) fn upload_add(db: &mut Db, row: &UploadRow) -> Result<()> {
 }
 
 pub(super) fn upload_get(db: &mut Db, id: UploadId) -> Result<Option<UploadRow>> {
-    Ok(uploads::table.find(id).select(UploadRow::as_select()).first(db).optional()?)
+    Ok(uploads::table.find(id).select(UploadRow::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn upload_by_key(db: &mut Db, owner: &str, key: &str) -> Result<Option<UploadRow>> {
@@ -66,7 +66,7 @@ pub(super) fn upload_by_key(db: &mut Db, owner: &str, key: &str) -> Result<Optio
         .filter(uploads::owner.eq(owner))
         .filter(uploads::idempotency_key.eq(key))
         .select(UploadRow::as_select())
-        .first(db)
+        .get_result(db)
         .optional()?)
 }
 

@@ -500,8 +500,8 @@ async fn until(moment: Option<Instant>) {
 }
 
 fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> JoinHandle<Result<T, Body>> {
-    tokio::task::spawn_blocking(|| {
-        f().map_err(|error| match error.kind() {
+    tokio::spawn(async move {
+        finish::in_turn(f).await.map_err(|error| match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Body::Full,
             _ => Body::Failed(Error::internal(error)),
         })

@@ -13,6 +13,7 @@ use crate::{
     http::{
         auth::Caller,
         parameter::{page_limit, text},
+        table::Routes,
     },
     identity::rules::CENTRE,
     spots::{actions::point, routes::Spot, store::SpotRow},
@@ -21,10 +22,9 @@ use actix_web::{get, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts what is alike, before the path of one spot.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(spot_candidates);
 }
 

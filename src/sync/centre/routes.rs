@@ -8,6 +8,7 @@ use crate::{
         auth::Caller,
         body::Body,
         parameter::{self, page_limit},
+        table::Routes,
     },
     identity::{
         rules::{CENTRE, Role, text},
@@ -24,10 +25,9 @@ use crate::{
 use actix_web::{HttpResponse, get, post, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts it under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(review_list)
         .service(review_raw_list)
         .service(review_raw_resolve)

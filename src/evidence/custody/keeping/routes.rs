@@ -16,17 +16,16 @@ use crate::{
         rules::Viewer,
         view::Evidence,
     },
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, table::Routes},
     identity::rules::CENTRE,
 };
 use actix_web::{HttpRequest, HttpResponse, get, post, put, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts them under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(retention_due)
         .service(deletion_list)
         .service(retention_get)

@@ -23,17 +23,16 @@ use crate::{
         thumbnail::{MAX_FILE_BYTES, ThumbnailError},
         view::Evidence,
     },
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, table::Routes},
     identity::{rules::Role, tokens},
 };
 use actix_web::{HttpRequest, HttpResponse, post, web};
 use serde::Deserialize;
 use std::io::{self, Read};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// Mounts them under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(evidence_redact);
 }
 

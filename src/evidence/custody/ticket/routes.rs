@@ -13,14 +13,13 @@ use crate::{
         },
         rules::{Owner, Viewer},
     },
-    http::{auth::Caller, body::Body},
+    http::{auth::Caller, body::Body, table::Routes},
     identity,
 };
 use actix_web::{HttpRequest, HttpResponse, post, route, web};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 /// How long an address is good for: as long as somebody watches a film.
 const LIFE: TimeDelta = TimeDelta::hours(1);
@@ -28,7 +27,7 @@ const LIFE: TimeDelta = TimeDelta::hours(1);
 const MARK: &str = "ticket:";
 
 /// Mounts them under `/api/v1`.
-pub fn routes(cfg: &mut ServiceConfig) {
+pub fn routes(cfg: &mut Routes) {
     cfg.service(evidence_ticket).service(evidence_bytes);
 }
 

@@ -1,0 +1,2 @@
+DROP INDEX uploads_accepted;
+CREATE INDEX uploads_accepted ON uploads (owner, evidence_id) WHERE state = 'accepted';
