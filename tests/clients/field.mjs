@@ -175,7 +175,7 @@ try {
   // In the middle of the photos the server dies.
   await page.waitForFunction(() => {
     const [records, photos] = ['count-records', 'count-photos'].map(id => Number(document.querySelector(`[data-testid=${id}]`)?.textContent))
-    return records === 0 && photos > 0 && photos < 27
+    return records === 0 && photos > 0 && photos < 28
   })
   await ask('stop')
   await page.waitForTimeout(500)

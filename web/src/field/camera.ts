@@ -1,5 +1,6 @@
 // Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere.
 
+import { withExif } from './exif'
 import type { Gps } from './sync/wire'
 
 export const SLOTS = [
@@ -32,20 +33,19 @@ export function cameraWords(error: unknown): string {
   return '相机打不开。请返回后重试。'
 }
 
-/** What the viewfinder shows, as a JPEG, and its hash. */
-export async function shoot(video: HTMLVideoElement): Promise<{ blob: Blob; sha256: string }> {
+/** What the viewfinder shows, as a JPEG that says when and where, and its hash. */
+export async function shoot(video: HTMLVideoElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
+  const at = Date.now()
   const canvas = document.createElement('canvas')
   canvas.width = video.videoWidth
   canvas.height = video.videoHeight
   canvas.getContext('2d')?.drawImage(video, 0, 0)
-  const blob = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.88))
-  if (blob === null) throw new Error('the browser made no JPEG')
-  return { blob, sha256: await hashOf(blob) }
-}
-
-async function hashOf(blob: Blob): Promise<string> {
-  const hash = await crypto.subtle.digest('SHA-256', await blob.arrayBuffer())
-  return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  const drawn = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.88))
+  if (drawn === null) throw new Error('the browser made no JPEG')
+  const bytes = withExif(new Uint8Array(await drawn.arrayBuffer()), at, gps)
+  const hash = await crypto.subtle.digest('SHA-256', bytes)
+  const sha256 = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256, taken_at: new Date(at).toISOString(), gps }
 }
 
 /** Fewer free bytes than this, and no further photo is taken: what is there must still be brought home. */
