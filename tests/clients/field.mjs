@@ -170,6 +170,11 @@ try {
   await open()
   figures.after_restart = await text('waiting')
   await page.getByTestId('mine').click()
+  // A second tab: one of the two works, both know how it stands.
+  const second = await context.newPage()
+  await second.goto(`${job.origin}/field/#mine`)
+  await second.getByTestId('count-records').getByText(String(REPORTS)).waitFor()
+  await page.bringToFront()
   await ask('start')
   await page.getByRole('button', { name: '立即同步' }).click()
   // In the middle of the photos the server dies.
@@ -182,6 +187,8 @@ try {
   await ask('start')
   await page.getByRole('button', { name: '立即同步' }).click()
   await page.getByTestId('strip').getByText('全部已上传').waitFor({ timeout: 120_000 })
+  await second.getByTestId('strip').getByText('全部已上传').waitFor()
+  await second.close()
   await shot('sync-done')
   await page.getByRole('link', { name: '任务' }).click()
   await page.waitForFunction(count => document.querySelectorAll('.rows .row').length === count, REPORTS)
