@@ -7,7 +7,7 @@
 //! | URL | file | note |
 //! |---|---|---|
 //! | `/console/` | `console/index.html` | the page of the Centre; `no-cache` and its `etag` |
-//! | `/field/{name}` | `field/{name}` | the handheld's page, its service worker and manifest; `no-cache` and the `etag` |
+//! | `/field/{name}` | `field/{name}` | the handheld's page, service worker and manifest; the same |
 //! | `/assets/{name}` | `assets/{name}` | immutable: cache for a year |
 //!
 //! ```

@@ -5,6 +5,7 @@
 // it asks for on a line of its own ("stop", "start") and answers with a line. The last line is one JSON object: what
 // was reported, by the page's own store.
 import { createInterface } from 'node:readline'
+import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 
 const job = JSON.parse(process.argv[2])
@@ -48,12 +49,20 @@ async function open() {
 
 const text = id => page.getByTestId(id).innerText()
 
-async function shot(name) {
-  if (job.shots === undefined) return
-  for (const [width, height] of [[360, 640], [412, 915]]) {
-    for (const colorScheme of ['light', 'dark']) {
+/** Looks at a screen by light and by dark: what hinders somebody is a finding, what is asked for is pictured. */
+async function look(name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme })
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() =>
+      window.axe.run(document, { rules: { 'color-contrast-enhanced': { enabled: true }, 'target-size': { enabled: true } } }),
+    )
+    for (const { id, impact, nodes } of violations) {
+      if (impact === 'minor') continue
+      findings.push(`${name}, ${colorScheme}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`)
+    }
+    for (const [width, height] of job.shots === undefined ? [] : [[360, 640], [412, 915]]) {
       await page.setViewportSize({ width, height })
-      await page.emulateMedia({ colorScheme })
       await page.screenshot({ path: `${job.shots}/${name}-${width}-${colorScheme}.png` })
     }
   }
@@ -74,15 +83,15 @@ async function fill(number) {
   await search.waitFor()
   if (number === 1) {
     await search.fill('dlps')
-    await shot('report-class')
+    await look('report-class')
   }
   await page.getByTestId('classes').getByRole('button').first().click()
   await page.getByRole('radio').first().check()
   await page.locator('[name=description]').fill(`第 ${number} 件`)
-  if (number === 1) await shot('report-form')
+  if (number === 1) await look('report-form')
   await page.getByTestId('submit').click()
   await page.getByTestId('saved').waitFor()
-  if (number === 1) await shot('report-saved')
+  if (number === 1) await look('report-saved')
 }
 
 /** What the page's own store holds. */
@@ -99,7 +108,7 @@ const kept = () =>
         asked.onsuccess = () => resolve(asked.result)
         asked.onerror = () => reject(asked.error)
       })
-    const [outbox, sent, media] = [await all('outbox'), await all('sent'), await all('media')]
+    const [outbox, sent, media, captures] = await Promise.all(['outbox', 'sent', 'media', 'captures'].map(all))
     db.close()
     return {
       reports: [...outbox, ...sent].map(({ target_id, raw }) => ({
@@ -109,24 +118,26 @@ const kept = () =>
       })),
       statuses: sent.map(({ status }) => status),
       photos: media.map(({ sha256, state, size }) => ({ sha256, state, size })),
+      captures_waiting: captures.filter(({ answered_at }) => answered_at === '').length,
     }
   })
 
 const figures = {}
+const findings = []
 try {
   await open()
   await page.evaluate(() => navigator.serviceWorker.ready)
-  await shot('enrol')
+  await look('enrol')
   await page.locator('[name=code]').fill(job.code)
   await page.getByRole('button', { name: '登记' }).click()
   await page.locator('[name=username]').fill(job.username)
-  await shot('login')
+  await look('login')
   await page.locator('[name=password]').fill(job.password)
   await page.getByRole('button', { name: '登录' }).click()
   await page.getByRole('heading', { name: '任务' }).waitFor()
   // The catalogue has come when the class is found.
   await page.getByTestId('report').click()
-  await shot('camera')
+  await look('camera')
   await shoot(1)
   await page.getByTestId('fill').click()
   await page.getByTestId('class-search').fill('dlps')
@@ -160,10 +171,10 @@ try {
   }
   await page.getByTestId('mine').click()
   await page.getByTestId('count-records').waitFor()
-  await shot('sync-offline')
+  await look('sync-offline')
   figures.waiting = await text('waiting')
   await page.getByRole('link', { name: '任务' }).click()
-  await shot('tasks-offline')
+  await look('tasks-offline')
   const before = await kept()
 
   await context.close()
@@ -189,12 +200,16 @@ try {
   await page.getByTestId('strip').getByText('全部已上传').waitFor({ timeout: 120_000 })
   await second.getByTestId('strip').getByText('全部已上传').waitFor()
   await second.close()
-  await shot('sync-done')
+  await look('sync-done')
   await page.getByRole('link', { name: '任务' }).click()
   await page.waitForFunction(count => document.querySelectorAll('.rows .row').length === count, REPORTS)
-  await shot('tasks')
-  const after = await kept()
-  process.stdout.write(`${JSON.stringify({ before, after, figures })}\n`)
+  await look('tasks')
+  let after = await kept()
+  while (after.captures_waiting > 0) {
+    await page.waitForTimeout(500)
+    after = await kept()
+  }
+  process.stdout.write(`${JSON.stringify({ before, after, figures, findings })}\n`)
 } finally {
   await context?.close()
 }

@@ -1,7 +1,7 @@
 //! The handheld's page in a real Chromium, against the real program: enrolled and signed in, then a day without a
 //! network, with a browser that ends and a server that dies.
 //!
-//! `tests/run` installs what it needs: `playwright-core` in `tests/clients` (or the folder that `TEST_TUS_JS` names) and
+//! `tests/run` installs what it needs: `playwright-core` in `tests/clients` (or the folder `TEST_TUS_JS` names) and
 //! Chromium (`TEST_CHROMIUM`). What is missing fails; `TEST_BROWSER=off` and `TEST_STOCK_CLIENTS=off` switch it off.
 
 use crate::{
@@ -49,15 +49,15 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
     let person = json!({"username": "zhang", "name": "张伟", "role": "inspector", "password": PASSWORD});
     post("/api/v1/users").by(&token).json(&person).send().expect(201);
     let device = json!({"name": "城管通-07", "kind": "handheld"});
-    let code: String = read(&post("/api/v1/devices").by(&token).json(&device).send().expect(201)["code"]);
+    let added = post("/api/v1/devices").by(&token).json(&device).send().expect(201);
+    let code: String = read(&added["code"]);
 
     let job = json!({
         "origin": origin, "code": code, "username": "zhang", "password": PASSWORD, "chromium": chromium,
         "profile": profile.path(), "shots": env::var("TEST_SHOTS").ok(),
     });
-    let ended = day(&clients, &job, server, |port| Process::start(folder.path(), None, port));
-    println!("{}", ended.0["figures"]);
-    let (said, _server) = ended;
+    let (said, _server) = day(&clients, &job, server, |port| Process::start(folder.path(), None, port));
+    println!("{}", said["figures"]);
     assert_eq!(said["figures"]["waiting"], said["figures"]["after_restart"], "nothing is lost with the browser");
     let reports = said["after"]["reports"].as_array().unwrap();
     let ids = |of: &Value| -> BTreeSet<String> {
@@ -68,7 +68,11 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
     let get = |path: &str| Call::new(&origin, "GET", path).by(&token);
     let list = get("/api/v1/cases?limit=200").send().expect(200);
     let cases: BTreeSet<String> = list["items"].as_array().unwrap().iter().map(|case| read(&case["id"])).collect();
-    assert_eq!((list["items"].as_array().unwrap().len(), &cases), (REPORTS, &ids(&said["after"])), "each is there once");
+    assert_eq!(
+        (list["items"].as_array().unwrap().len(), &cases),
+        (REPORTS, &ids(&said["after"])),
+        "each is there once"
+    );
     let mut photos = BTreeSet::new();
     for report in reports {
         let case: String = read(&report["id"]);
@@ -85,6 +89,9 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
         photos.extend(taken);
     }
     assert_eq!(photos.len(), REPORTS * PHOTOS, "each photo is another");
+    let chain = get(&format!("/api/v1/captures/chains/{}", read::<String>(&added["device"]["id"]))).send().expect(200);
+    let counts = ["records", "missing", "forks", "edited", "quarantined"].map(|name| chain[name].as_u64().unwrap());
+    assert_eq!(counts, [REPORTS as u64, 0, 0, 0, 0], "each report is signed, in one chain: {chain}");
 }
 
 /// Runs the script and does what it asks for: the server dies, and lives again at the same address.

@@ -3,6 +3,7 @@
 
 import { networkError, problemOf } from '../../lib/problem'
 import type { Limit } from '../../lib/workTime'
+import type { Beacon } from './captures'
 import { deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import { type Heard, type Need, PACE, measured, waitMs } from './rules'
@@ -13,6 +14,8 @@ const BASE = '/api/v1'
 const ANSWER_WITHIN_MS = 30_000
 /** A device that has nothing to send says so often that it lives. */
 const HEARTBEAT_MS = 300_000
+/** Records of one request; the server takes no more. */
+const MOST_CAPTURES = 100
 const CHANGES_WAIT_S = 25
 const CLASSES_FOR_MS = 86_400_000
 
@@ -180,8 +183,38 @@ export class Client {
     this.sending = false
     this.bells.upload.ring()
     if (step.t === 'wait') return Math.max(1, step.ms)
-    if (step.t === 'idle' && alive) this.beaten = performance.now()
+    if (step.t === 'idle') {
+      await this.sendCaptures(alive)
+      if (alive) this.beaten = performance.now()
+    }
     return HEARTBEAT_MS
+  }
+
+  /** The server refused for a reason that does not pass by itself; a restart tries again. */
+  private capturesRefused = false
+
+  /**
+   * Brings signed records home, after the operations and never in their way: what does not go now goes with the next
+   * heartbeat. Also asks for the log's newest checkpoint.
+   */
+  private async sendCaptures(alive: boolean): Promise<void> {
+    for (;;) {
+      const rows = await this.store.capturesWaiting(MOST_CAPTURES)
+      if (this.capturesRefused || (rows.length === 0 && !alive)) return
+      const body = `{"records":[${rows.map(({ raw }) => raw).join(',')}]}`
+      const answer = await call('POST', '/captures', await this.token(), body).catch(() => null)
+      if (answer === null) return
+      if (!answer.ok) {
+        const { status } = answer
+        this.capturesRefused = status < 500 && ![401, 408, 425, 429].includes(status)
+        return
+      }
+      const kept = (await answer.json()) as {
+        server_time: string; beacon?: Beacon | null; results: { sha256: string }[]
+      }
+      await this.store.capturesAnswered(kept.results.map(({ sha256 }) => sha256), kept.server_time, kept.beacon ?? null)
+      if (rows.length < MOST_CAPTURES) return
+    }
   }
 
   private async read(): Promise<number> {

@@ -5,7 +5,7 @@ const NAME = 'chengguan-field'
 const VERSION = 1
 
 /** Names of the stores; `sync/store.ts` has their rows. */
-export const STORES = ['meta', 'base', 'shadow', 'outbox', 'sent', 'media', 'blobs', 'drafts'] as const
+export const STORES = ['meta', 'base', 'shadow', 'outbox', 'sent', 'media', 'blobs', 'drafts', 'captures'] as const
 export type StoreName = (typeof STORES)[number]
 
 export function openDb(name = NAME): Promise<Db> {
@@ -30,6 +30,8 @@ export function openDb(name = NAME): Promise<Db> {
       // The bytes apart from what is known of them, so that a list reads no photos.
       db.createObjectStore('blobs')
       db.createObjectStore('drafts')
+      const captures = db.createObjectStore('captures', { keyPath: 'place', autoIncrement: true })
+      captures.createIndex('answered_at', 'answered_at')
     }
     opening.onerror = () => reject(opening.error ?? new Error('IndexedDB'))
     // Another tab holds an older version open; it closes at `versionchange` below.

@@ -1,5 +1,6 @@
 // New epochs of the device and new lives of the server: what becomes of operations that wait and of those answered.
 
+import { doubtCaptures } from './captures'
 import type { Tx } from './db'
 import { type Life, lifeOf, relabel, storedUnderItsNumber } from './keep'
 import type { Identity, MediaRow, OutboxRow, SentRow } from './store'
@@ -33,6 +34,7 @@ export async function live(tx: Tx, asked: string | null, said: string): Promise<
   for (const row of await tx.all<MediaRow>('media', 'stored', 'state')) {
     if (here.has(row.sha256)) await tx.put('media', { ...row, state: 'waiting', upload_url: null })
   }
+  await doubtCaptures(tx)
   return life
 }
 

@@ -2,10 +2,11 @@
 // last said, `media` the photos. After src/client/store; `feed.ts` and `epochs.ts` are its parts.
 
 import type { User } from '../../lib/types'
-import { type Db, type Tx } from './db'
+import { type Beacon, type CaptureRow, type Head, append, signed } from './captures'
+import type { Db, Tx } from './db'
 import { doubt, enter, live } from './epochs'
 import { applyPage, finishSnapshot, keepPage, settle, sweep } from './feed'
-import { type Attempt, type Extent, type Keep, type Life, type OutboxSummary, type Place, type Queued } from './keep'
+import type { Attempt, Extent, Keep, Life, OutboxSummary, Place, Queued } from './keep'
 import { type ClockOffset, ENVELOPE, measured } from './rules'
 import {
   type Base,
@@ -155,10 +156,32 @@ export class Store implements Keep {
   }
 
   /** Makes a draft an operation; durable, photos included, when the promise is fulfilled. */
-  save(draft: Draft): Promise<Op> {
+  async save(draft: Draft): Promise<Op> {
+    for (;;) {
+      const head = await this.meta<Head>('capture_head')
+      // Signed before the transaction, which would not survive the wait for it; signed anew when another tab was faster.
+      const op = await this.keep(draft, head, draft.files.length === 0 ? null : await this.sign(draft, head))
+      if (op !== null) return op
+    }
+  }
+
+  /** A record that can't be signed must not cost anybody their work. */
+  private async sign(draft: Draft, head: Head | null): Promise<CaptureRow | null> {
+    const [identity, key] = [await this.identity(), await this.key()]
+    if (identity === null || key === null) return null
+    try {
+      return await signed(identity, key.privateKey, head, await this.meta<Beacon>('beacon'), draft)
+    } catch (error) {
+      console.error(error)
+      return null
+    }
+  }
+
+  private keep(draft: Draft, head: Head | null, record: CaptureRow | null): Promise<Op | null> {
     return this.write(async (tx) => {
       const identity = await tx.get<Identity>('meta', 'identity')
       if (identity === undefined) throw new Error('not enrolled')
+      if (record !== null && !(await append(tx, identity, head, record))) return null
       const seq = await next(tx, 'next_seq')
       const place = await next(tx, 'next_place')
       const of = `${draft.target.kind}/${draft.target.id}`
@@ -267,6 +290,20 @@ export class Store implements Keep {
       const row = await tx.get<MediaRow>('media', sha256)
       if (row !== undefined) await tx.put('media', { ...row, ...change })
       await sweep(tx)
+    })
+  }
+
+  capturesWaiting(limit: number): Promise<CaptureRow[]> {
+    return this.db.read((tx) => tx.all<CaptureRow>('captures', '', 'answered_at', limit))
+  }
+
+  /** Keeps that the server has these records, and the newest checkpoint of its log. */
+  async capturesAnswered(hashes: string[], at: string, beacon: Beacon | null): Promise<void> {
+    await this.db.write(async (tx) => {
+      for (const row of await tx.all<CaptureRow>('captures', '', 'answered_at')) {
+        if (hashes.includes(row.sha256)) await tx.put('captures', { ...row, answered_at: at })
+      }
+      if (beacon !== null) await tx.put('meta', beacon, 'beacon')
     })
   }
 
@@ -414,6 +451,10 @@ export class Store implements Keep {
       for (const row of await tx.all<SentRow>('sent')) {
         const old = Date.parse(row.answered_at) < Date.parse(before) && SETTLED.includes(row.status)
         if (old && (row.result.result_seq ?? 0) <= seen) await tx.delete('sent', row.op_id)
+      }
+      for (const row of await tx.all<CaptureRow>('captures')) {
+        const old = row.answered_at !== '' && Date.parse(row.answered_at) < Date.parse(before)
+        if (old && row.place !== undefined) await tx.delete('captures', row.place)
       }
       const photos = Date.now() - PHOTOS_FOR_MS
       for (const row of await tx.all<MediaRow>('media', 'stored', 'state')) {
