@@ -59,6 +59,7 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
     let (said, _server) = day(&clients, &job, server, |port| Process::start(folder.path(), None, port));
     println!("{}", said["figures"]);
     assert_eq!(said["figures"]["waiting"], said["figures"]["after_restart"], "nothing is lost with the browser");
+    assert_eq!(said["findings"], json!([]), "nothing on the screens hinders anybody");
     let reports = said["after"]["reports"].as_array().unwrap();
     let ids = |of: &Value| -> BTreeSet<String> {
         of["reports"].as_array().unwrap().iter().map(|report| read(&report["id"])).collect()

@@ -218,10 +218,16 @@ export class Client {
   }
 
   private async read(): Promise<number> {
-    if ((await this.store.session()) === null) return HEARTBEAT_MS
+    const session = await this.store.session()
+    if (session === null) return HEARTBEAT_MS
     // The first read of a page answers at once; then the server holds the question until something changes.
     const step = await this.step({ t: 'pull', waitS: this.standing.readAt === null ? 0 : CHANGES_WAIT_S })
     if (step.t !== 'wait') this.standing.read = step.t === 'stopped' ? step.need : null
+    if (step.t === 'stopped' && step.need.t === 'sign_in') {
+      // The session is over, and nothing else: what waits needs none. Unless another one has begun meanwhile.
+      const still = await this.store.session()
+      if (still?.session_id === session.session_id) await this.store.setSession(null)
+    }
     if (step.t === 'idle') {
       this.standing.readAt = Date.now()
       await this.store.setMeta('read_at', this.standing.readAt)

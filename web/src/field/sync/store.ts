@@ -101,8 +101,8 @@ export interface Draft {
   gps?: Gps
   args: Record<string, unknown>
   files: { evidence: EvidenceRef; filename: string; blob: Blob }[]
-  /** The entry of `drafts` that this ends, in the same transaction. */
-  ends?: string
+  /** The entries of `drafts` that this ends, in the same transaction. */
+  ends?: string[]
 }
 
 /** An operation whose effect the records do not show yet, with the server's word if there is one. */
@@ -225,7 +225,7 @@ export class Store implements Keep {
         raw,
       }
       await tx.add('outbox', row)
-      if (draft.ends !== undefined) await tx.delete('drafts', draft.ends)
+      for (const name of draft.ends ?? []) await tx.delete('drafts', name)
       return op
     })
   }
