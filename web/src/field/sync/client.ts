@@ -35,24 +35,30 @@ export interface Standing {
   uploadTrouble: Record<string, string>
 }
 
-/** Rings when there may be work. */
+/** Rings when there may be work; what rings while a round is under way is not lost. */
 class Bell {
-  private waiting: (() => void)[] = []
+  private rung = false
+  private wake: () => void = () => undefined
 
   ring(): void {
-    const woken = this.waiting
-    this.waiting = []
-    for (const wake of woken) wake()
+    this.rung = true
+    this.wake()
+  }
+
+  /** A round begins, and will see whatever it was rung for. */
+  heed(): void {
+    this.rung = false
   }
 
   /** Until it rings, at most so long. */
   wait(ms: number): Promise<void> {
+    if (this.rung) return Promise.resolve()
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms)
-      this.waiting.push(() => {
+      this.wake = () => {
         clearTimeout(timer)
         resolve()
-      })
+      }
     })
   }
 }
@@ -143,13 +149,14 @@ export class Client {
 
   /** Works until the page is left. One tab of the device does; the next takes over when it closes. */
   run(): Promise<unknown> {
-    return navigator.locks.request('chengguan-field-sync', () =>
-      Promise.all([
+    return navigator.locks.request('chengguan-field-sync', async () => {
+      this.standing.settledAt = await this.store.meta<number>('settled_at')
+      await Promise.all([
         this.loop(this.bells.send, () => this.send()),
         this.loop(this.bells.read, () => this.read()),
         this.loop(this.bells.upload, () => this.upload()),
-      ]),
-    )
+      ])
+    })
   }
 
   /** `round` says how long to rest, milliseconds; a ring ends the rest. */
@@ -157,6 +164,7 @@ export class Client {
     let failures = 0
     for (;;) {
       let rest: number
+      bell.heed()
       try {
         rest = await round()
         failures = 0
