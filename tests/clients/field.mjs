@@ -61,7 +61,7 @@ async function look(name) {
       if (impact === 'minor') continue
       findings.push(`${name}, ${colorScheme}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`)
     }
-    for (const [width, height] of job.shots === undefined ? [] : [[360, 640], [412, 915]]) {
+    for (const [width, height] of job.shots == null ? [] : [[360, 640], [412, 915]]) {
       await page.setViewportSize({ width, height })
       await page.screenshot({ path: `${job.shots}/${name}-${width}-${colorScheme}.png` })
     }
