@@ -7,6 +7,7 @@
 //! | URL | file | note |
 //! |---|---|---|
 //! | `/console/` | `console/index.html` | the page of the Centre; `no-cache` and its `etag` |
+//! | `/field/{name}` | `field/{name}` | the handheld's page, service worker and manifest; the same |
 //! | `/assets/{name}` | `assets/{name}` | immutable: cache for a year |
 //!
 //! ```
@@ -115,16 +116,22 @@ mod tests {
     }
 
     #[test]
-    fn the_console_page_names_only_files_that_are_embedded() {
-        let page = text_of("console/index.html");
-        let named: Vec<&str> = page
-            .split('"')
-            .filter_map(|part| part.strip_prefix('/').filter(|path| path.starts_with("assets/")))
-            .collect();
-        for path in &named {
-            assert!(asset(path).is_some(), "{path}");
+    fn the_pages_name_only_files_that_are_embedded() {
+        for page in ["console/index.html", "field/index.html", "field/sw.js"] {
+            if is_placeholder() && asset(page).is_none() {
+                continue;
+            }
+            let text = text_of(page);
+            let named: Vec<&str> = text
+                .split(['"', '`'])
+                .filter_map(|part| part.strip_prefix('/'))
+                .filter(|path| path.starts_with("assets/") || path.starts_with("field/m"))
+                .collect();
+            for path in &named {
+                assert!(asset(path).is_some(), "{page}: {path}");
+            }
+            assert_eq!(named.is_empty(), is_placeholder(), "{page}");
         }
-        assert_eq!(named.is_empty(), is_placeholder());
     }
 
     #[test]

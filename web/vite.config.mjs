@@ -1,11 +1,72 @@
 // @ts-check
 // Plain JavaScript on purpose: loaded with `--configLoader native`, it needs no bundled copy written
 // into node_modules, so the build also works when node_modules is read-only.
+import { createHash } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 
 const at = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url))
+
+const MANIFEST = {
+  name: '智慧城管通',
+  short_name: '城管通',
+  lang: 'zh-CN',
+  start_url: '/field/',
+  scope: '/field/',
+  display: 'standalone',
+  orientation: 'portrait',
+  theme_color: '#0f3557',
+  background_color: '#0f3557',
+}
+
+/**
+ * Tells the service worker of the handheld which files its page consists of, and writes the page's manifest.
+ * @returns {import('vite').Plugin}
+ */
+const fieldShell = () => ({
+  name: 'field-shell',
+  apply: 'build',
+  enforce: 'post',
+  generateBundle: {
+    // After the plugin that writes the pages.
+    order: 'post',
+    handler(_, bundle) {
+      const worker = bundle['field/sw.js']
+      const page = bundle['field/index.html']
+      const entry = Object.values(bundle).find((file) => file.type === 'chunk' && file.isEntry && file.name === 'field')
+      if (worker?.type !== 'chunk' || page?.type !== 'asset' || entry?.type !== 'chunk') {
+        throw new Error('the page of the handheld is not complete')
+      }
+      const names = new Set(['field/index.html'])
+      /** @param {string} name */
+      const take = (name) => {
+        const file = bundle[name]
+        if (file === undefined || names.has(name)) return
+        names.add(name)
+        if (file.type !== 'chunk') return
+        const styles = /** @type {any} */ (file).viteMetadata
+        for (const next of [...file.imports, ...file.dynamicImports, ...(styles?.importedCss ?? []), ...(styles?.importedAssets ?? [])]) take(next)
+      }
+      take(entry.fileName)
+      const icon = /assets\/icon-[^"]+\.svg/.exec(String(page.source))?.[0]
+      if (icon !== undefined) take(icon)
+      const icons = [{ src: `/${icon}`, sizes: 'any', type: 'image/svg+xml', purpose: 'any' }]
+      const manifest = JSON.stringify({ ...MANIFEST, icons })
+      this.emitFile({ type: 'asset', fileName: 'field/manifest.webmanifest', source: manifest })
+      const hash = createHash('sha256').update(manifest)
+      for (const name of [...names].sort()) {
+        const file = /** @type {any} */ (bundle[name])
+        hash.update(name).update(file.type === 'chunk' ? file.code : file.source)
+      }
+      // The page by the address it is asked by.
+      const files = ['field/manifest.webmanifest', ...names].map((name) => `/${name}`.replace(/index\.html$/, '')).sort()
+      worker.code = worker.code
+        .replaceAll('__SHELL_VERSION__', JSON.stringify(hash.digest('hex').slice(0, 16)))
+        .replaceAll('__SHELL_FILES__', JSON.stringify(files))
+    },
+  },
+})
 
 export default defineConfig({
   root: at('./src'),
@@ -13,7 +74,7 @@ export default defineConfig({
   publicDir: false,
   // Not under `root`: build.rs watches `src`, and a cache there would rebuild for ever.
   cacheDir: at('./node_modules/.vite'),
-  plugins: [vue()],
+  plugins: [vue(), fieldShell()],
   build: {
     // Only for `npm run build` by hand; build.rs passes its own --outDir.
     outDir: at('./dist'),
@@ -24,11 +85,16 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      // One entry per page; the handheld client will be `field: at('./src/field/index.html')`.
-      input: { console: at('./src/console/index.html') },
+      // One entry per page, and the handheld's service worker.
+      input: {
+        console: at('./src/console/index.html'),
+        field: at('./src/field/index.html'),
+        sw: at('./src/field/sw.ts'),
+      },
       output: {
-        // `assets/` holds hashed names only: lib.rs promises that they never change.
-        entryFileNames: 'assets/[name]-[hash].js',
+        // `assets/` holds hashed names only: lib.rs promises that they never change. A service worker keeps its name
+        // for ever, and lies where it rules.
+        entryFileNames: ({ name }) => (name === 'sw' ? 'field/sw.js' : 'assets/[name]-[hash].js'),
         chunkFileNames: 'assets/[name]-[hash].js',
         assetFileNames: 'assets/[name]-[hash][extname]',
       },

@@ -8,11 +8,12 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 pub(super) fn routes(cfg: &mut web::ServiceConfig) {
     cfg.service(web::redirect("/", "/console/"))
         .service(web::redirect("/console", "/console/"))
+        .service(web::redirect("/field", "/field/"))
         .service(web::redirect("/docs", "/docs/"))
         .service(SwaggerUi::new("/docs/{_:.*}").config(Config::new(["/openapi.json"]).validator_url("none")))
         .route("/openapi.json", web::get().to(document))
         .service(web::redirect("/ogc/", "/ogc"))
-        .route("/{path:(console|assets)/.*}", web::get().to(asset));
+        .route("/{path:(console|field|assets)/.*}", web::get().to(asset));
 }
 
 /// The API's document as text, made when it is first asked for: as a tree it takes megabytes of each HTTP thread.

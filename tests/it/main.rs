@@ -25,6 +25,7 @@ mod dst;
 mod evidence;
 mod flaky;
 mod grids;
+mod handheld;
 mod identity;
 mod media;
 mod migrations;

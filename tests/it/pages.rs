@@ -19,6 +19,11 @@ fn the_root_leads_to_the_console(world: &World) {
     assert!(String::from_utf8_lossy(&page.bytes).contains("<html"), "{page}");
     let again = world.get("/console/").header("if-none-match", page.header("etag").unwrap()).send();
     assert_eq!((again.status, again.bytes.len()), (304, 0));
+    let field = world.get("/field").send();
+    assert_eq!((field.status, field.header("location")), (307, Some("/field/")));
+    let worker = world.get("/field/sw.js").send();
+    assert_eq!(worker.status, 200);
+    assert_eq!(worker.header("cache-control"), Some("no-cache"), "an update must be seen at once");
     world.get("/console/nothing-here.js").send().refused(Code::RouteUnknown);
     world.get("/assets/../Cargo.toml").send().refused(Code::RouteUnknown);
 }
@@ -35,7 +40,7 @@ fn the_documentation_shows_this_servers_own_description(world: &World) {
 }
 
 fn a_page_may_load_nothing_from_elsewhere(world: &World) {
-    for path in ["/console/", "/docs/", "/api/v1/me"] {
+    for path in ["/console/", "/field/", "/docs/", "/api/v1/me"] {
         let answer = world.get(path).send();
         let policy = answer.header("content-security-policy").unwrap_or_default();
         assert!(policy.starts_with("default-src 'self';") && !policy.contains("http"), "{path}: {policy}");

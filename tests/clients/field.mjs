@@ -1,0 +1,216 @@
+// A day of a handheld in a real Chromium, against the real server:
+//   node field.mjs '{"origin": …, "code": …, "username": …, "password": …, "chromium": …, "profile": …, "shots": …}'
+// It enrols and signs in; then there is no network, and in the night no server. Ten cases are reported with photos of a
+// fake camera, the browser is ended twice, and the server dies while the photos go up. Whoever started this does what
+// it asks for on a line of its own ("stop", "start") and answers with a line. The last line is one JSON object: what
+// was reported, by the page's own store.
+import { createInterface } from 'node:readline'
+import axe from 'axe-core'
+import { chromium } from 'playwright-core'
+
+const job = JSON.parse(process.argv[2])
+const REPORTS = 10
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
+
+async function ask(what) {
+  process.stdout.write(`${what}\n`)
+  const { done } = await answers.next()
+  if (done) throw new Error(`nobody did what was asked: ${what}`)
+}
+
+let context
+let page
+
+/** A browser on the same profile, as after a restart of the device. */
+async function open() {
+  context = await chromium.launchPersistentContext(job.profile, {
+    executablePath: job.chromium,
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-dev-shm-usage',
+      '--use-fake-device-for-media-stream',
+      '--use-fake-ui-for-media-stream',
+    ],
+    viewport: { width: 360, height: 640 },
+    locale: 'zh-CN',
+    permissions: ['geolocation', 'camera'],
+    geolocation: { latitude: 27.440112, longitude: 109.945217, accuracy: 6 },
+  })
+  context.setDefaultTimeout(60_000)
+  page = context.pages()[0] ?? (await context.newPage())
+  page.on('pageerror', error => console.error(String(error)))
+  page.on('console', message => {
+    if (message.type() === 'error' && !message.text().includes('ERR_')) console.error(message.text())
+  })
+  await page.goto(`${job.origin}/field/`)
+  await page.getByTestId('strip').waitFor()
+}
+
+const text = id => page.getByTestId(id).innerText()
+
+/** Looks at a screen by light and by dark: what hinders somebody is a finding, what is asked for is pictured. */
+async function look(name) {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme })
+    await page.evaluate(axe.source)
+    const { violations } = await page.evaluate(() =>
+      window.axe.run(document, { rules: { 'color-contrast-enhanced': { enabled: true }, 'target-size': { enabled: true } } }),
+    )
+    for (const { id, impact, nodes } of violations) {
+      if (impact === 'minor') continue
+      findings.push(`${name}, ${colorScheme}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`)
+    }
+    for (const [width, height] of job.shots == null ? [] : [[360, 640], [412, 915]]) {
+      await page.setViewportSize({ width, height })
+      await page.screenshot({ path: `${job.shots}/${name}-${width}-${colorScheme}.png` })
+    }
+  }
+  await page.setViewportSize({ width: 360, height: 640 })
+}
+
+/** Takes photos until there are so many, of 3. */
+async function shoot(count, before = 0) {
+  for (let taken = before + 1; taken <= count; taken += 1) {
+    await page.locator('[data-testid=shoot]:not([disabled])').click()
+    // The photo is kept before it is shown.
+    if (taken < 3) await page.getByTestId('fill').getByText(`已拍 ${taken} 张`).waitFor()
+  }
+}
+
+async function fill(number) {
+  const search = page.getByTestId('class-search')
+  await search.waitFor()
+  if (number === 1) {
+    await search.fill('dlps')
+    await look('report-class')
+  }
+  await page.getByTestId('classes').getByRole('button').first().click()
+  await page.getByRole('radio').first().check()
+  await page.locator('[name=description]').fill(`第 ${number} 件`)
+  if (number === 1) await look('report-form')
+  await page.getByTestId('submit').click()
+  await page.getByTestId('saved').waitFor()
+  if (number === 1) await look('report-saved')
+}
+
+/** What the page's own store holds. */
+const kept = () =>
+  page.evaluate(async () => {
+    const db = await new Promise((resolve, reject) => {
+      const opening = indexedDB.open('chengguan-field')
+      opening.onsuccess = () => resolve(opening.result)
+      opening.onerror = () => reject(opening.error)
+    })
+    const all = store =>
+      new Promise((resolve, reject) => {
+        const asked = db.transaction(store).objectStore(store).getAll()
+        asked.onsuccess = () => resolve(asked.result)
+        asked.onerror = () => reject(asked.error)
+      })
+    const [outbox, sent, media, captures] = await Promise.all(['outbox', 'sent', 'media', 'captures'].map(all))
+    db.close()
+    return {
+      reports: [...outbox, ...sent].map(({ target_id, raw }) => ({
+        id: target_id,
+        description: JSON.parse(raw).args.description,
+        photos: JSON.parse(raw).evidence.map(({ sha256 }) => sha256),
+      })),
+      statuses: sent.map(({ status }) => status),
+      photos: media.map(({ sha256, state, size }) => ({ sha256, state, size })),
+      captures_waiting: captures.filter(({ answered_at }) => answered_at === '').length,
+    }
+  })
+
+const figures = {}
+const findings = []
+try {
+  await open()
+  await page.evaluate(() => navigator.serviceWorker.ready)
+  await look('enrol')
+  await page.locator('[name=code]').fill(job.code)
+  await page.getByRole('button', { name: '登记' }).click()
+  await page.locator('[name=username]').fill(job.username)
+  await look('login')
+  await page.locator('[name=password]').fill(job.password)
+  await page.getByRole('button', { name: '登录' }).click()
+  await page.getByRole('heading', { name: '任务' }).waitFor()
+  // The catalogue has come when the class is found.
+  await page.getByTestId('report').click()
+  await look('camera')
+  await shoot(1)
+  await page.getByTestId('fill').click()
+  await page.getByTestId('class-search').fill('dlps')
+  await page.getByTestId('classes').getByRole('button').first().waitFor()
+  await page.getByRole('button', { name: '重新开始' }).or(page.getByRole('button', { name: '补拍' })).first().click()
+
+  await ask('stop')
+  await context.setOffline(true)
+  let began = performance.now()
+  await page.reload()
+  await page.getByTestId('strip').getByText('离线').waitFor()
+  figures.open_offline_ms = Math.round(performance.now() - began)
+  // The photo that was taken before is still there.
+  await page.getByRole('button', { name: '重新开始' }).click()
+  for (let number = 1; number <= REPORTS; number += 1) {
+    began = performance.now()
+    if (number === 6) {
+      // The battery falls out after the second photo.
+      await shoot(2)
+      await context.close()
+      await open()
+      await page.getByTestId('report').click()
+      await page.getByText('已恢复未完成的上报').waitFor()
+      await shoot(3, 2)
+    } else {
+      await shoot(3)
+    }
+    await fill(number)
+    if (number === 1) figures.report_ms = Math.round(performance.now() - began)
+    if (number < REPORTS) await page.getByTestId('again').click()
+  }
+  await page.getByTestId('mine').click()
+  await page.getByTestId('count-records').waitFor()
+  await look('sync-offline')
+  figures.waiting = await text('waiting')
+  await page.getByRole('link', { name: '任务' }).click()
+  await look('tasks-offline')
+  const before = await kept()
+
+  await context.close()
+  await open()
+  figures.after_restart = await text('waiting')
+  await page.getByTestId('mine').click()
+  // A second tab: one of the two works, both know how it stands.
+  const second = await context.newPage()
+  await second.goto(`${job.origin}/field/#mine`)
+  await second.getByTestId('count-records').getByText(String(REPORTS)).waitFor()
+  await page.bringToFront()
+  await ask('start')
+  await page.getByRole('button', { name: '立即同步' }).click()
+  // In the middle of the photos the server dies.
+  await page.waitForFunction(() => {
+    const [records, photos] = ['count-records', 'count-photos'].map(id => Number(document.querySelector(`[data-testid=${id}]`)?.textContent))
+    return records === 0 && photos > 0 && photos < 28
+  })
+  await ask('stop')
+  await page.waitForTimeout(500)
+  await ask('start')
+  await page.getByRole('button', { name: '立即同步' }).click()
+  await page.getByTestId('strip').getByText('全部已上传').waitFor({ timeout: 120_000 })
+  await second.getByTestId('strip').getByText('全部已上传').waitFor()
+  await second.close()
+  await look('sync-done')
+  await page.getByRole('link', { name: '任务' }).click()
+  await page.waitForFunction(count => document.querySelectorAll('.rows .row').length === count, REPORTS)
+  await look('tasks')
+  let after = await kept()
+  while (after.captures_waiting > 0) {
+    await page.waitForTimeout(500)
+    after = await kept()
+  }
+  process.stdout.write(`${JSON.stringify({ before, after, figures, findings })}\n`)
+} finally {
+  await context?.close()
+}
+process.exit(0)

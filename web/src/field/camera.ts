@@ -1,0 +1,57 @@
+// Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere.
+
+import { withExif } from './exif'
+import type { Gps } from './sync/wire'
+
+export const SLOTS = [
+  { id: 'far', name: '远景' },
+  { id: 'near', name: '近景' },
+  { id: 'reference', name: '参照物' },
+] as const
+
+export type SlotId = (typeof SLOTS)[number]['id']
+
+export interface Photo {
+  slot: SlotId
+  blob: Blob
+  sha256: string
+  taken_at: string
+  gps: Gps | null
+}
+
+export function openCamera(): Promise<MediaStream> {
+  const video = { facingMode: { ideal: 'environment' }, width: { ideal: 1920 }, height: { ideal: 1080 } }
+  return navigator.mediaDevices.getUserMedia({ audio: false, video })
+}
+
+/** Why there is no picture, and what to do. */
+export function cameraWords(error: unknown): string {
+  const name = error instanceof DOMException ? error.name : ''
+  if (name === 'NotAllowedError') return '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。'
+  if (name === 'NotFoundError') return '没有找到相机。'
+  if (name === 'NotReadableError') return '相机正被别的应用占用。请关闭那个应用，再返回此页。'
+  return '相机打不开。请返回后重试。'
+}
+
+/** What the viewfinder shows, as a JPEG that says when and where, and its hash. */
+export async function shoot(video: HTMLVideoElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
+  const at = Date.now()
+  const canvas = document.createElement('canvas')
+  canvas.width = video.videoWidth
+  canvas.height = video.videoHeight
+  canvas.getContext('2d')?.drawImage(video, 0, 0)
+  const drawn = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.88))
+  if (drawn === null) throw new Error('the browser made no JPEG')
+  const bytes = withExif(new Uint8Array(await drawn.arrayBuffer()), at, gps)
+  const hash = await crypto.subtle.digest('SHA-256', bytes)
+  const sha256 = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
+  return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256, taken_at: new Date(at).toISOString(), gps }
+}
+
+/** Fewer free bytes than this, and no further photo is taken: what is there must still be brought home. */
+const STORAGE_FLOOR = 64 * 1024 * 1024
+
+export async function storageIsLow(): Promise<boolean> {
+  const { quota, usage } = await navigator.storage.estimate()
+  return quota !== undefined && usage !== undefined && quota - usage < STORAGE_FLOOR
+}

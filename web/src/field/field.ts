@@ -1,0 +1,147 @@
+// The state of the page: what the store holds and how the sync stands, read anew whenever either says that it changed.
+
+import { computed, reactive, shallowRef } from 'vue'
+import { localTime } from '../lib/time'
+import { type Classes, Client, type Standing } from './sync/client'
+import { openDb } from './sync/db'
+import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store } from './sync/store'
+import { type CaseView, casesOf } from './sync/view'
+import type { Gps } from './sync/wire'
+
+/** What the server's `min_app` is compared with. */
+export const APP = 'pwa/0.1.0'
+/** Refreshes are gathered for so long, milliseconds. */
+const GATHER_MS = 50
+const CHANNEL = 'chengguan-field'
+
+export const ready = shallowRef(false)
+export const identity = shallowRef<Identity | null>(null)
+export const session = shallowRef<FieldSession | null>(null)
+export const cases = shallowRef<CaseView[]>([])
+export const outbox = shallowRef<OutboxRow[]>([])
+export const sent = shallowRef<SentRow[]>([])
+export const media = shallowRef<MediaRow[]>([])
+export const classes = shallowRef<Classes | null>(null)
+export const standing = shallowRef<Standing | null>(null)
+export const persisted = shallowRef<boolean | null>(null)
+export const online = shallowRef(navigator.onLine)
+export const fix = shallowRef<(Gps & { at: number }) | null>(null)
+/** A newer version of the page is ready. */
+export const newer = shallowRef<ServiceWorker | null>(null)
+export const readAt = shallowRef<number | null>(null)
+export const now = shallowRef(Date.now())
+
+export const isOnline = computed(() => online.value && standing.value?.reached !== false)
+export const waitingPhotos = computed(() => media.value.filter(({ state }) => state === 'waiting'))
+export const waitingBytes = computed(() => waitingPhotos.value.reduce((sum, { size }) => sum + size, 0))
+export const dataFrom = computed(() => (readAt.value === null ? null : localTime(new Date(readAt.value).toISOString())))
+
+let made: Client | null = null
+let gathering: ReturnType<typeof setTimeout> | null = null
+const others = new BroadcastChannel(CHANNEL)
+
+/** The device at work; there after `start`. */
+export function client(): Client {
+  if (made === null) throw new Error('not started')
+  return made
+}
+
+export async function start(): Promise<void> {
+  const store = new Store(await openDb())
+  made = new Client(store, { app: APP, storagePersisted: () => persisted.value }, () => tell(true))
+  store.changed = () => tell(false)
+  others.onmessage = ({ data }: MessageEvent<Standing | null>) => {
+    // Another tab saved something, or says how it gets on.
+    if (data !== null) standing.value = data
+    made?.ring()
+    gather()
+  }
+  persisted.value = await navigator.storage.persisted()
+  await refresh()
+  ready.value = true
+  void made.run()
+  watchWorld()
+}
+
+/** Asks the browser to keep what is here; it may refuse, and then the screens say so. */
+export async function askToPersist(): Promise<void> {
+  persisted.value = await navigator.storage.persist()
+}
+
+function tell(standingToo: boolean): void {
+  if (standingToo && made !== null) standing.value = { ...made.standing }
+  others.postMessage(standingToo ? standing.value : null)
+  gather()
+}
+
+function gather(): void {
+  gathering ??= setTimeout(() => {
+    gathering = null
+    void refresh()
+  }, GATHER_MS)
+}
+
+async function refresh(): Promise<void> {
+  const { store } = client()
+  identity.value = await store.identity()
+  session.value = await store.session()
+  outbox.value = await store.outbox()
+  sent.value = await store.sent()
+  media.value = await store.media()
+  readAt.value = await store.meta<number>('read_at')
+  if (classes.value === null) classes.value = await store.meta<Classes>('classes')
+  cases.value = casesOf(await store.records('case'), await store.unseen())
+}
+
+function watchWorld(): void {
+  const back = () => {
+    online.value = navigator.onLine
+    if (document.visibilityState === 'visible') made?.ring()
+  }
+  addEventListener('online', back)
+  addEventListener('offline', back)
+  document.addEventListener('visibilitychange', back)
+  setInterval(() => (now.value = Date.now()), 30_000)
+  navigator.geolocation?.watchPosition(
+    ({ coords, timestamp }) => {
+      const { latitude: lat, longitude: lon, accuracy: accuracy_m } = coords
+      fix.value = { lat, lon, datum: 'wgs84', accuracy_m, source: 'gps', at: timestamp }
+    },
+    () => undefined,
+    { enableHighAccuracy: true, maximumAge: 5_000 },
+  )
+}
+
+/** The position as an operation states it, with its age; null when there is none. */
+export function position(): Gps | null {
+  if (fix.value === null) return null
+  const { at, ...gps } = fix.value
+  return { ...gps, fix_age_s: Math.max(0, (Date.now() - at) / 1000) }
+}
+
+/** Registers the service worker and says when a newer version of the page waits. */
+export async function keepPage(): Promise<void> {
+  if (!import.meta.env.PROD || !('serviceWorker' in navigator)) return
+  const registration = await navigator.serviceWorker.register('/field/sw.js', { scope: '/field/' })
+  const look = () => {
+    if (registration.waiting !== null && navigator.serviceWorker.controller !== null) newer.value = registration.waiting
+  }
+  look()
+  registration.addEventListener('updatefound', () => registration.installing?.addEventListener('statechange', look))
+  let replaced = false
+  navigator.serviceWorker.addEventListener('controllerchange', () => {
+    // The first one takes over a page that is as new as itself.
+    if (newer.value === null || replaced) return
+    replaced = true
+    location.reload()
+  })
+}
+
+/** Where the person is; the address keeps it over a reload. */
+export const route = reactive({ page: location.hash.slice(1) || 'tasks' })
+
+export function go(page: string): void {
+  location.hash = page
+}
+
+addEventListener('hashchange', () => (route.page = location.hash.slice(1) || 'tasks'))

@@ -1,0 +1,8 @@
+import { createApp } from 'vue'
+import App from './App.vue'
+import { keepPage } from './field'
+import './styles/base.css'
+import './styles/pages.css'
+
+createApp(App).mount('#app')
+void keepPage()

@@ -1,0 +1,470 @@
+// A handheld at work: enrol, sign in, save, and three loops that send, read and upload, each going its own way so that
+// photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
+
+import { networkError, problemOf } from '../../lib/problem'
+import type { Limit } from '../../lib/workTime'
+import type { Beacon } from './captures'
+import { deviceToken, freshKey, publicJwk, uuidv7 } from './device'
+import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
+import { type Heard, type Need, PACE, measured, waitMs } from './rules'
+import type { Draft, FieldSession, Identity, Store } from './store'
+import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
+
+const BASE = '/api/v1'
+const ANSWER_WITHIN_MS = 30_000
+/** A device that has nothing to send says so often that it lives. */
+const HEARTBEAT_MS = 300_000
+/** Records of one request; the server takes no more. */
+const MOST_CAPTURES = 100
+const CHANGES_WAIT_S = 25
+const CLASSES_FOR_MS = 86_400_000
+
+/** What the screens show of it. */
+export interface Standing {
+  /** Whether the last question got an answer. */
+  reached: boolean
+  /** Only a person can help with sending, or with reading. */
+  send: Need | null
+  read: Need | null
+  /** When everything that was saved had last arrived, milliseconds since 1970. */
+  settledAt: number | null
+  readAt: number | null
+  /** What is being uploaded, 0…1. */
+  upload: { sha256: string; share: number } | null
+  /** Why the last uploads did not end well. */
+  uploadTrouble: Record<string, string>
+}
+
+/** Rings when there may be work; what rings while a round is under way is not lost. */
+class Bell {
+  private rung = false
+  private wake: () => void = () => undefined
+
+  ring(): void {
+    this.rung = true
+    this.wake()
+  }
+
+  /** A round begins, and will see whatever it was rung for. */
+  heed(): void {
+    this.rung = false
+  }
+
+  /** Until it rings, at most so long. */
+  wait(ms: number): Promise<void> {
+    if (this.rung) return Promise.resolve()
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      this.wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+export class Client {
+  readonly standing: Standing = {
+    reached: true, send: null, read: null, settledAt: null, readAt: null, upload: null, uploadTrouble: {},
+  }
+  private readonly engine: Engine
+  private readonly bells = { send: new Bell(), read: new Bell(), upload: new Bell() }
+  private readonly boot = crypto.randomUUID()
+  private sending = false
+
+  constructor(
+    readonly store: Store,
+    private readonly about: About,
+    /** After each change of the standing. */
+    private readonly told: () => void,
+  ) {
+    this.engine = new Engine(store, about)
+  }
+
+  private moment(): Moment {
+    return { now: Date.now(), monoMs: Math.round(performance.now()), boot: this.boot, dice: Math.random() }
+  }
+
+  /** The server's time, as well as it is known. */
+  private async now(): Promise<number> {
+    return Date.now() - ((await this.store.offset())?.offset_ms ?? 0)
+  }
+
+  private async token(): Promise<string> {
+    const [identity, key] = [await this.store.identity(), await this.store.key()]
+    if (identity === null || key === null) throw new Error('not enrolled')
+    return deviceToken(identity.device, key, await this.now())
+  }
+
+  /** Makes a key and enrols with a one-time code. The code works once: when the answer is lost, a new one is needed. */
+  async enrol(code: string): Promise<Identity> {
+    const key = await freshKey()
+    const body = { code: code.trim(), public_key: await publicJwk(key) }
+    const answer = await call('POST', '/devices/enrol', null, JSON.stringify(body))
+    if (!answer.ok) throw await problemOf(answer)
+    const enrolled = (await answer.json()) as {
+      device_id: string; name: string; kind: string; epoch: number; server_time: string
+    }
+    const { device_id: device, name, kind, epoch } = enrolled
+    const identity = { device, name, kind, epoch }
+    await this.store.enrolled(identity, key, measured(Date.now(), enrolled.server_time))
+    this.standing.send = null
+    this.ring()
+    return identity
+  }
+
+  /** Signs a person in on this device, so that what they do here without a network counts as theirs. */
+  async login(username: string, password: string): Promise<void> {
+    const body = { username: username.trim(), password, device_token: await this.token() }
+    const answer = await call('POST', '/auth/login', null, JSON.stringify(body))
+    if (!answer.ok) throw await problemOf(answer)
+    await this.store.setSession((await answer.json()) as FieldSession)
+    this.standing.read = null
+    this.ring()
+  }
+
+  /** Ends the session here; what waits is still sent, by the device's own key. */
+  async logout(): Promise<void> {
+    const session = await this.store.session()
+    await this.store.setSession(null)
+    if (session !== null) await call('POST', '/auth/logout', session.access_token, null).catch(() => null)
+  }
+
+  /** Keeps a piece of work; durable when the promise is fulfilled. Without a session there is nobody to have done it. */
+  async save(draft: Omit<Draft, 'op_id' | 'actor' | 'session' | 'occurred_at' | 'mono_ms' | 'boot'>): Promise<Op> {
+    const session = await this.store.session()
+    if (session === null) throw new Error('nobody is signed in')
+    const { now, monoMs, boot } = this.moment()
+    const who = { actor: session.user.id, session: session.session_id }
+    const when = { occurred_at: new Date(now).toISOString(), mono_ms: monoMs, boot }
+    const op = await this.store.save({ op_id: uuidv7(now), ...who, ...when, ...draft })
+    this.ring()
+    return op
+  }
+
+  /** There may be work: something was saved, the network is back, the person asks. */
+  ring(): void {
+    for (const bell of Object.values(this.bells)) bell.ring()
+  }
+
+  /** Works until the page is left. One tab of the device does; the next takes over when it closes. */
+  run(): Promise<unknown> {
+    return navigator.locks.request('chengguan-field-sync', async () => {
+      this.standing.settledAt = await this.store.meta<number>('settled_at')
+      await Promise.all([
+        this.loop(this.bells.send, () => this.send()),
+        this.loop(this.bells.read, () => this.read()),
+        this.loop(this.bells.upload, () => this.upload()),
+      ])
+    })
+  }
+
+  /** `round` says how long to rest, milliseconds; a ring ends the rest. */
+  private async loop(bell: Bell, round: () => Promise<number>): Promise<never> {
+    let failures = 0
+    for (;;) {
+      let rest: number
+      bell.heed()
+      try {
+        rest = await round()
+        failures = 0
+      } catch (error) {
+        // The device's own store: full, or closed by the browser. What was saved stays; try again.
+        console.error(error)
+        failures += 1
+        rest = waitMs(PACE, failures, 1)
+      }
+      this.told()
+      if (rest > 0) await bell.wait(rest)
+    }
+  }
+
+  private beaten = -Infinity
+
+  private async send(): Promise<number> {
+    if ((await this.store.identity()) === null) return HEARTBEAT_MS
+    const alive = performance.now() - this.beaten >= HEARTBEAT_MS
+    this.sending = true
+    const step = await this.step({ t: alive ? 'heartbeat' : 'push' })
+    if (step.t !== 'wait') this.standing.send = step.t === 'stopped' ? step.need : null
+    if (step.t === 'moved') return 0
+    this.sending = false
+    this.bells.upload.ring()
+    if (step.t === 'wait') return Math.max(1, step.ms)
+    if (step.t === 'idle') {
+      await this.sendCaptures(alive)
+      if (alive) this.beaten = performance.now()
+    }
+    return HEARTBEAT_MS
+  }
+
+  /** The server refused for a reason that does not pass by itself; a restart tries again. */
+  private capturesRefused = false
+
+  /**
+   * Brings signed records home, after the operations and never in their way: what does not go now goes with the next
+   * heartbeat. Also asks for the log's newest checkpoint.
+   */
+  private async sendCaptures(alive: boolean): Promise<void> {
+    for (;;) {
+      const rows = await this.store.capturesWaiting(MOST_CAPTURES)
+      if (this.capturesRefused || (rows.length === 0 && !alive)) return
+      const body = `{"records":[${rows.map(({ raw }) => raw).join(',')}]}`
+      const answer = await call('POST', '/captures', await this.token(), body).catch(() => null)
+      if (answer === null) return
+      if (!answer.ok) {
+        const { status } = answer
+        this.capturesRefused = status < 500 && ![401, 408, 425, 429].includes(status)
+        return
+      }
+      const kept = (await answer.json()) as {
+        server_time: string; beacon?: Beacon | null; results: { sha256: string }[]
+      }
+      await this.store.capturesAnswered(kept.results.map(({ sha256 }) => sha256), kept.server_time, kept.beacon ?? null)
+      if (rows.length < MOST_CAPTURES) return
+    }
+  }
+
+  private async read(): Promise<number> {
+    const session = await this.store.session()
+    if (session === null) return HEARTBEAT_MS
+    // The first read of a page answers at once; then the server holds the question until something changes.
+    const step = await this.step({ t: 'pull', waitS: this.standing.readAt === null ? 0 : CHANGES_WAIT_S })
+    if (step.t !== 'wait') this.standing.read = step.t === 'stopped' ? step.need : null
+    if (step.t === 'stopped' && step.need.t === 'sign_in') {
+      // The session is over, and nothing else: what waits needs none. Unless another one has begun meanwhile.
+      const still = await this.store.session()
+      if (still?.session_id === session.session_id) await this.store.setSession(null)
+    }
+    if (step.t === 'idle') {
+      this.standing.readAt = Date.now()
+      await this.store.setMeta('read_at', this.standing.readAt)
+      await this.refreshClasses()
+    }
+    return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
+  }
+
+  private uploadFailures = 0
+  /** Photos that did not go now; the others are tried before they are tried again. */
+  private readonly passed = new Set<string>()
+
+  private async upload(): Promise<number> {
+    // Records first.
+    if (this.sending || (await this.store.identity()) === null) return HEARTBEAT_MS
+    const row = await this.store.nextMedia(this.passed)
+    if (row === null) {
+      this.standing.upload = null
+      const again = this.passed.size > 0
+      this.passed.clear()
+      if (again) return waitMs(PACE, this.uploadFailures, Math.random())
+      if ((await this.store.outboxSummary()).depth === 0) {
+        this.standing.settledAt = Date.now()
+        await this.store.setMeta('settled_at', this.standing.settledAt)
+      }
+      return HEARTBEAT_MS
+    }
+    const blob = await this.store.blob(row.sha256)
+    if (blob === undefined) {
+      await this.store.changeMedia(row.sha256, { state: 'refused', reason: '本机已没有这张照片' })
+      return 0
+    }
+    // Loaded when it is needed: to take a report needs none of it.
+    const { upload } = await import('./uploads')
+    const outcome = await upload(row, blob, {
+      token: () => this.token(),
+      moved: (url) => this.store.changeMedia(row.sha256, { upload_url: url }),
+      progress: (sent) => {
+        this.standing.upload = { sha256: row.sha256, share: sent / row.size }
+        this.told()
+      },
+    })
+    const trouble = { ...this.standing.uploadTrouble }
+    delete trouble[row.sha256]
+    if (outcome.t === 'later') {
+      trouble[row.sha256] = outcome.why
+      this.uploadFailures += 1
+      this.passed.add(row.sha256)
+      if (outcome.forget) await this.store.changeMedia(row.sha256, { upload_url: null })
+    } else {
+      this.uploadFailures = 0
+      const refused = outcome.t === 'refused'
+      await this.store.changeMedia(row.sha256, { state: outcome.t, reason: refused ? outcome.why : null })
+    }
+    this.standing.uploadTrouble = trouble
+    // Without a network the next photo would fare no better.
+    return outcome.t === 'later' ? waitMs(PACE, this.uploadFailures, Math.random()) : 0
+  }
+
+  /** One question and its answer. */
+  private async step(want: Want): Promise<Step> {
+    const next = await this.engine.next(want, this.moment())
+    if (next.t !== 'ask') return next
+    const heard = await this.ask(next.ask)
+    const reached = heard.t !== 'nothing'
+    // Where one way is open again the others need not wait out their pauses.
+    if (reached && !this.standing.reached) this.ring()
+    this.standing.reached = reached
+    this.told()
+    return this.engine.heard(next.ask, heard, this.moment())
+  }
+
+  private async ask(ask: Ask): Promise<Heard> {
+    switch (ask.t) {
+      case 'push':
+        return heardOf<PushResponse>(call('POST', '/sync/push', await this.token(), ask.body), (response) => ({ t: 'push', response }))
+      case 'raw': {
+        const bytes = new Blob([ask.op.raw], { type: 'application/octet-stream' })
+        return heardOf<RawResponse>(call('POST', '/sync/raw', await this.token(), bytes), (response) => ({ t: 'raw', response }))
+      }
+      case 'epoch': {
+        const body = JSON.stringify({ epoch: ask.epoch, reason: ask.reason })
+        return heardOf<EpochResponse>(call('POST', '/sync/epoch', await this.token(), body), (response) => ({ t: 'epoch', response }))
+      }
+      case 'changes': {
+        const query = this.reader({
+          cursor: ask.cursor,
+          limit: String(ask.limit),
+          ...(ask.waitS > 0 ? { wait: String(ask.waitS) } : {}),
+          ...(ask.digest ? { digest: '1' } : {}),
+        })
+        return heardOf<Changes>(this.get(`/sync/changes?${query}`, ask.waitS * 1000), (page) => ({ t: 'changes', page }))
+      }
+      case 'snapshot': {
+        const query = this.reader({
+          ...(ask.page === null ? {} : { page: ask.page }),
+          ...(ask.since === null ? {} : { since: ask.since }),
+          ...(ask.keys.length === 0 ? {} : { keys: ask.keys.join(',') }),
+        })
+        return heardOf<Snapshot>(this.get(`/sync/snapshot?${query}`), (page) => ({ t: 'snapshot', page }))
+      }
+      case 'refresh':
+        return this.refresh()
+    }
+  }
+
+  private async refresh(): Promise<Heard> {
+    const session = await this.store.session()
+    const body = JSON.stringify({ refresh_token: session?.refresh_token ?? '' })
+    let fresh: FieldSession | null = null
+    const heard = await heardOf<FieldSession>(call('POST', '/auth/refresh', null, body), (tokens) => {
+      fresh = tokens
+      return { t: 'refreshed' }
+    })
+    // The person may have left, and another come, while the answer was on its way.
+    const still = await this.store.session()
+    if (still?.session_id !== session?.session_id) return { t: 'nothing' }
+    if (fresh !== null) await this.store.setSession(fresh)
+    return heard
+  }
+
+  private async get(path: string, waitMs = 0): Promise<Response> {
+    const session = await this.store.session()
+    return call('GET', path, session?.access_token ?? null, null, ANSWER_WITHIN_MS + waitMs)
+  }
+
+  /** What a read says about this app, so that a server can refuse one that is too old to understand it. */
+  private reader(query: Record<string, string>): string {
+    return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
+  }
+
+  /** The catalogue is no part of the feed; it changes once a year. */
+  private async refreshClasses(): Promise<void> {
+    const known = await this.store.meta<Classes>('classes')
+    if (known !== null && Date.now() - known.at < CLASSES_FOR_MS && known.at <= Date.now()) return
+    const items: CaseClass[] = []
+    let cursor: string | null = null
+    do {
+      const query = new URLSearchParams({ limit: '200', ...(cursor === null ? {} : { cursor }) })
+      const answer = await this.get(`/catalogue/classes?${query}`).catch(() => null)
+      if (answer?.ok !== true) return
+      const page = (await answer.json()) as { items: CaseClass[]; next: string | null }
+      items.push(...page.items)
+      cursor = page.next
+    } while (cursor !== null)
+    await this.store.setMeta('classes', { at: Date.now(), items } satisfies Classes)
+  }
+}
+
+/** A class of the catalogue, with what its limit and its conditions say. */
+export interface CaseClass {
+  kind: 'component' | 'event'
+  code: string
+  big_name: string
+  name: string
+  conditions: { number: number; filing: string; limit: Limit }[]
+}
+
+export interface Classes {
+  at: number
+  items: CaseClass[]
+}
+
+async function call(
+  method: string,
+  path: string,
+  token: string | null,
+  body: string | Blob | null,
+  withinMs = ANSWER_WITHIN_MS,
+): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': 'zh-CN' }
+  if (token !== null) headers['Authorization'] = `Bearer ${token}`
+  if (typeof body === 'string') headers['Content-Type'] = 'application/json'
+  const stop = new AbortController()
+  const deadline = setTimeout(() => stop.abort(), withinMs)
+  try {
+    const answer = await fetch(BASE + path, { method, headers, body, cache: 'no-store', signal: stop.signal })
+    // Read to its end before the deadline is taken away: a connection may die in the middle.
+    const text = await answer.text()
+    return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers })
+  } catch {
+    throw networkError()
+  } finally {
+    clearTimeout(deadline)
+  }
+}
+
+/** Reads an answer; a good one must be JSON: a captive portal answers 200 to everything. */
+async function heardOf<T>(asked: Promise<Response>, good: (body: T) => Heard): Promise<Heard> {
+  let answer: Response
+  let text: string
+  try {
+    answer = await asked
+    text = await answer.text()
+  } catch {
+    return { t: 'nothing' }
+  }
+  let body: unknown
+  try {
+    body = JSON.parse(text)
+  } catch {
+    body = null
+  }
+  if (answer.ok) {
+    if (typeof body !== 'object' || body === null) return { t: 'strange', what: `HTTP ${answer.status}` }
+    return good(body as T)
+  }
+  const { code, detail } = (body ?? {}) as { code?: string; detail?: string | null }
+  const seconds = Number(answer.headers.get('Retry-After') ?? Number.NaN)
+  const date = Date.parse(answer.headers.get('Date') ?? '')
+  return {
+    t: 'problem',
+    status: answer.status,
+    code: code ?? '',
+    detail: detail ?? null,
+    retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : null,
+    date: Number.isNaN(date) ? null : date,
+  }
+}
+
+/** What a person reads about why nothing goes on. */
+export function needWords(need: Need): string {
+  switch (need.t) {
+    case 'enrol':
+      return '此设备需要用新的一次性代码重新登记；已保存的工作仍在本机，不会丢失'
+    case 'sign_in':
+      return '登录已过期，请重新登录；已保存的工作仍会照常提交'
+    case 'look':
+      return need.why
+  }
+}
+

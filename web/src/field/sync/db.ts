@@ -1,0 +1,137 @@
+// IndexedDB with promises, and its stores. Every write is `durability: strict`: browsers else say "complete" before the
+// bytes are on the disk, and a battery that is pulled out takes a saved report with it.
+
+const NAME = 'chengguan-field'
+const VERSION = 1
+
+/** Names of the stores; `sync/store.ts` has their rows. */
+export const STORES = ['meta', 'base', 'shadow', 'outbox', 'sent', 'media', 'blobs', 'drafts', 'captures'] as const
+export type StoreName = (typeof STORES)[number]
+
+export function openDb(name = NAME): Promise<Db> {
+  return new Promise((resolve, reject) => {
+    const opening = indexedDB.open(name, VERSION)
+    opening.onupgradeneeded = () => {
+      const db = opening.result
+      db.createObjectStore('meta')
+      db.createObjectStore('base', { keyPath: ['kind', 'id'] }).createIndex('gone', 'gone')
+      db.createObjectStore('shadow', { keyPath: ['kind', 'id'] })
+      // `place` is the order of making, over both stores and for ever; `epoch` and `seq` are the label.
+      const outbox = db.createObjectStore('outbox', { keyPath: 'place' })
+      outbox.createIndex('op_id', 'op_id', { unique: true })
+      outbox.createIndex('target', ['target_kind', 'target_id'])
+      const sent = db.createObjectStore('sent', { keyPath: 'op_id' })
+      sent.createIndex('target', ['target_kind', 'target_id'])
+      sent.createIndex('label', ['epoch', 'seq'])
+      sent.createIndex('place', 'place', { unique: true })
+      const media = db.createObjectStore('media', { keyPath: 'sha256' })
+      media.createIndex('state', 'state')
+      media.createIndex('of', 'of', { multiEntry: true })
+      // The bytes apart from what is known of them, so that a list reads no photos.
+      db.createObjectStore('blobs')
+      db.createObjectStore('drafts')
+      const captures = db.createObjectStore('captures', { keyPath: 'place', autoIncrement: true })
+      captures.createIndex('answered_at', 'answered_at')
+    }
+    opening.onerror = () => reject(opening.error ?? new Error('IndexedDB'))
+    // Another tab holds an older version open; it closes at `versionchange` below.
+    opening.onblocked = () => undefined
+    opening.onsuccess = () => {
+      opening.result.onversionchange = () => opening.result.close()
+      resolve(new Db(opening.result))
+    }
+  })
+}
+
+export class Db {
+  constructor(private readonly idb: IDBDatabase) {}
+
+  read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.run('readonly', work)
+  }
+
+  /** All of `work` is durable when the promise is fulfilled, or none of it happened. */
+  write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.run('readwrite', work)
+  }
+
+  private run<T>(mode: IDBTransactionMode, work: (tx: Tx) => Promise<T>): Promise<T> {
+    const tx = this.idb.transaction(STORES, mode, { durability: 'strict' })
+    return new Promise<T>((resolve, reject) => {
+      let result: T
+      let failure: unknown = null
+      tx.oncomplete = () => resolve(result)
+      tx.onabort = () => reject(failure ?? tx.error ?? new Error('the transaction was given up'))
+      work(new Tx(tx)).then(
+        (value) => {
+          result = value
+        },
+        (error: unknown) => {
+          failure = error
+          try {
+            tx.abort()
+          } catch {
+            // It has ended already, by this very error.
+            reject(error)
+          }
+        },
+      )
+    })
+  }
+
+  close(): void {
+    this.idb.close()
+  }
+}
+
+type Key = IDBValidKey | IDBKeyRange
+
+/** An open transaction. Only promises of its own may be awaited in it: for others the browser ends it. */
+export class Tx {
+  constructor(private readonly tx: IDBTransaction) {}
+
+  get<T>(store: StoreName, key: Key, index?: string): Promise<T | undefined> {
+    return asked(this.source(store, index).get(key) as IDBRequest<T | undefined>)
+  }
+
+  all<T>(store: StoreName, key: Key | null = null, index?: string, limit?: number): Promise<T[]> {
+    return asked(this.source(store, index).getAll(key, limit) as IDBRequest<T[]>)
+  }
+
+  keys(store: StoreName): Promise<IDBValidKey[]> {
+    return asked(this.tx.objectStore(store).getAllKeys())
+  }
+
+  count(store: StoreName, key?: Key, index?: string): Promise<number> {
+    return asked(this.source(store, index).count(key))
+  }
+
+  put(store: StoreName, value: unknown, key?: IDBValidKey): Promise<unknown> {
+    return asked(this.tx.objectStore(store).put(value, key))
+  }
+
+  /** Fails when the key is there. */
+  add(store: StoreName, value: unknown, key?: IDBValidKey): Promise<unknown> {
+    return asked(this.tx.objectStore(store).add(value, key))
+  }
+
+  delete(store: StoreName, key: Key): Promise<unknown> {
+    return asked(this.tx.objectStore(store).delete(key))
+  }
+
+  clear(store: StoreName): Promise<unknown> {
+    return asked(this.tx.objectStore(store).clear())
+  }
+
+  private source(store: StoreName, index?: string): IDBObjectStore | IDBIndex {
+    const from = this.tx.objectStore(store)
+    return index === undefined ? from : from.index(index)
+  }
+}
+
+function asked<T>(request: IDBRequest<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result)
+    request.onerror = () => reject(request.error ?? new Error('IndexedDB'))
+  })
+}
