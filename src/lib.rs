@@ -30,7 +30,7 @@
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |
-//! | [`open311`] | reports of the public by GeoReport v2 |
+//! | [`open311`] | reports of the public by GeoReport v2, and what became of them |
 //! | [`sync`] | operations in, stored results out; the feed for each reader; reviews, losses, receipts |
 //! | [`client`], [`dock`] | the handheld's engine in Rust; the body cameras' uploader |
 //! | [`sim`] | a county, its media and its fleet, for `demo`, `simulate`, `torture` and tests |

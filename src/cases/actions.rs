@@ -13,6 +13,7 @@ use crate::{
         self,
         rules::{Calendar, Due},
     },
+    catalogue::{self, rules::ClassKind},
     db::{
         Db, Tx,
         types::{At, CaseId, OpId, UnitId},
@@ -152,6 +153,10 @@ impl Shelf for Desk<'_, '_> {
         }
     }
 
+    fn class_kind(&mut self, code: &str) -> Result<Option<ClassKind>> {
+        catalogue::actions::kind_of(self.tx.db, code)
+    }
+
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {
         evidence::actions::missing_before_close(self.tx.db, id)
     }
@@ -193,8 +198,13 @@ impl Shelf for Desk<'_, '_> {
 /// Takes a report; the id was made by whoever reports, so a repeat finds the same case.
 ///
 /// # Errors
-/// `value_invalid`, `role_forbidden`, `already_exists` when the id is taken.
+/// `value_invalid`, also for a self-handled report whose photos of before and after were not declared for this id;
+/// `role_forbidden`, `already_exists` when the id is taken.
 pub fn case_report(tx: &mut Tx, who: &Actor, id: CaseId, report: Report, cause: Cause) -> Result<()> {
+    if report.self_handled.is_some() {
+        let roles = evidence::actions::roles_of(tx.db, id)?;
+        report.check_photos(roles.iter().map(String::as_str))?;
+    }
     let mut held = Held::default();
     desk::report(&mut held.desk(tx), who, id, report, cause)?;
     held.clear(tx)

@@ -10,11 +10,12 @@
 use super::{
     edit::Edited,
     report::Report,
-    rules::{self, Command, Refusal, Stage},
+    rules::{self, Command, Refusal, Stage, State, VoidReason},
     store::{CaseRow, EventRow},
 };
 use crate::{
     calendar::rules::Calendar,
+    catalogue::rules::ClassKind,
     db::{
         feed::{Change, Keys},
         types::{At, CaseId, DeviceId, EventId, Json, OpId, UnitId},
@@ -48,6 +49,11 @@ pub trait Shelf {
     /// # Errors
     /// The engine's own.
     fn calendar(&mut self) -> Result<Arc<Calendar>>;
+    /// The kind of a class code, when only one kind has it in the catalogue in force.
+    ///
+    /// # Errors
+    /// The engine's own.
+    fn class_kind(&mut self, code: &str) -> Result<Option<ClassKind>>;
     /// Digests that must be stored before the case can be closed and are not.
     ///
     /// # Errors
@@ -167,8 +173,12 @@ pub fn report(shelf: &mut impl Shelf, who: &Actor, id: CaseId, report: Report, c
     }
     let args = serde_json::to_value(&report).map_err(Error::internal)?;
     let (lat, lon, datum) = report.position.map_or((None, None, None), |p| (Some(p.lat), Some(p.lon), Some(p.datum)));
+    let class_kind = match (report.class_kind, &report.class_code) {
+        (None, Some(code)) => shelf.class_kind(code)?,
+        (said, _) => said,
+    };
     let now = At(shelf.now());
-    let row = CaseRow {
+    let mut row = CaseRow {
         id,
         number: id.to_string(),
         ver: 1,
@@ -176,6 +186,7 @@ pub fn report(shelf: &mut impl Shelf, who: &Actor, id: CaseId, report: Report, c
         state: Stage::Reported.to_string(),
         title: report.title,
         description: report.description,
+        class_kind: class_kind.map(|kind| kind.to_string()),
         class_code: report.class_code,
         address: report.address,
         lat,
@@ -203,7 +214,11 @@ pub fn report(shelf: &mut impl Shelf, who: &Actor, id: CaseId, report: Report, c
         void_reason: None,
         updated_at: now,
     };
-    let said = Said { command: "report", outcome: "applied", note: None, args, ver: Some(1) };
+    let note = report.self_handled.map(|done| done.note);
+    if note.is_some() {
+        row.put(&State::Void(VoidReason::SelfHandled));
+    }
+    let said = Said { command: "report", outcome: "applied", note, args, ver: Some(1) };
     put(shelf, &row, None, who, cause, said);
     Ok(row)
 }
@@ -265,7 +280,16 @@ pub fn command(
     let mut merged = None;
     if let Command::Edit(edit) = command {
         match edit.onto(&mut row, insist) {
-            Edited::Written(fields) => merged = Some(fields).filter(|_| seen.is_some_and(|ver| ver != row.ver)),
+            Edited::Written(fields) => {
+                let code = row.class_code.as_deref();
+                if edit.class_kind.is_none() && fields.iter().any(|field| field == "class_code") {
+                    let kind = code.map(|code| shelf.class_kind(code)).transpose()?.flatten();
+                    row.class_kind = kind.map(|kind| kind.to_string());
+                } else if code.is_none() {
+                    row.class_kind = None;
+                }
+                merged = Some(fields).filter(|_| seen.is_some_and(|ver| ver != row.ver));
+            }
             Edited::Nothing => return superseded(shelf, who, row, command, cause),
             Edited::Contested(fields) => {
                 let winner = shelf.mover(id, None)?;

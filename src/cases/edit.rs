@@ -4,7 +4,10 @@ use super::{
     report::{Position, field_text},
     store::CaseRow,
 };
-use crate::error::{Code, Result};
+use crate::{
+    catalogue::rules::ClassKind,
+    error::{Code, Result},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -28,6 +31,9 @@ pub struct Edit {
     /// At most 2000 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Replace<String>>,
+    /// Component or event, or not known. Without it a new class code brings the kind that the catalogue in force has it in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_kind: Option<Replace<Option<ClassKind>>>,
     /// Class code (GB/T 30428.2): 4–10 digits, or none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_code: Option<Replace<Option<String>>>,
@@ -86,6 +92,7 @@ impl Edit {
         };
         let title = tally.field("title", &self.title, &row.title);
         let description = tally.field("description", &self.description, &row.description);
+        let class_kind = tally.field("class_kind", &self.class_kind, &row.kind());
         let class_code = tally.field("class_code", &self.class_code, &row.class_code);
         let address = tally.field("address", &self.address, &row.address);
         let position = tally.field("position", &self.position, &place);
@@ -96,6 +103,7 @@ impl Edit {
             return Edited::Nothing;
         }
         (row.title, row.description) = (title, description);
+        row.class_kind = class_kind.map(|kind| kind.to_string());
         (row.class_code, row.address) = (class_code, address);
         row.lat = position.as_ref().map(|p| p.lat);
         row.lon = position.as_ref().map(|p| p.lon);

@@ -1,14 +1,16 @@
 //! What a report of a case holds, and the forms of its fields. Pure.
 
 use crate::{
+    catalogue::rules::ClassKind,
     error::{Code, Result},
+    evidence::reuse::rules::{AFTER, BEFORE},
     identity::rules::{Actor, Role, text},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a report must hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Report {
     /// 1–80 characters.
@@ -16,6 +18,10 @@ pub struct Report {
     /// At most 2000 characters.
     #[serde(default)]
     pub description: String,
+    /// Whether the class is one of components or of events. The catalogue in force says it where only one of them has the
+    /// code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_kind: Option<ClassKind>,
     /// Class code (GB/T 30428.2): 4–10 digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_code: Option<String>,
@@ -25,6 +31,18 @@ pub struct Report {
     /// Where, measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// 自行处置: whoever reports it has put it right; the case is over with the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub self_handled: Option<SelfHandled>,
+}
+
+/// How a problem was put right by whoever found it. Photos of before and after belong to it: those that its operation
+/// names or, over REST, those that were declared before it for the id that the case is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SelfHandled {
+    /// What was done, 1–2000 characters.
+    pub note: String,
 }
 
 /// A place as it was measured; the datum says in which system.
@@ -50,13 +68,36 @@ impl Report {
         field_text::description(&self.description)?;
         self.address.as_deref().map_or(Ok(()), field_text::address)?;
         self.class_code.as_deref().map_or(Ok(()), field_text::class_code)?;
+        if self.class_kind.is_some() && self.class_code.is_none() {
+            return Err(Code::ValueInvalid.with("class_kind: of which class_code"));
+        }
+        if let Some(SelfHandled { note }) = &self.self_handled {
+            who.must_be(SELF_HANDLERS)?;
+            text("self_handled.note", note, 2000)?;
+        }
         self.position.as_ref().map_or(Ok(()), Position::check)
+    }
+
+    /// Checks what shows that a problem was there and is gone: of a self-handled report there are photos of before and
+    /// after, named by these roles. Their bytes may follow.
+    ///
+    /// # Errors
+    /// `value_invalid`.
+    pub fn check_photos<'r>(&self, roles: impl IntoIterator<Item = &'r str>) -> Result<()> {
+        let roles: Vec<&str> = roles.into_iter().collect();
+        if self.self_handled.is_none() || [BEFORE, AFTER].iter().all(|role| roles.contains(role)) {
+            return Ok(());
+        }
+        Err(Code::ValueInvalid.with("self_handled: needs photos with the roles before and after"))
     }
 }
 
 /// Who may report a case, and correct a report.
 pub(super) const REPORTERS: &[Role] =
     &[Role::Inspector, Role::Officer, Role::SpotChecker, Role::Liaison, Role::Dispatcher];
+
+/// Who may put a small problem right on the spot.
+const SELF_HANDLERS: &[Role] = &[Role::Inspector, Role::Officer];
 
 pub use field_text::class_code;
 

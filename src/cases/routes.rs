@@ -5,13 +5,14 @@ use super::{
     clock::{StageClock, ate},
     queue::Queue,
     report::{Position, Report},
-    rules::{Command, Stage, State},
+    rules::{Command, Stage, State, VoidReason},
     store::{CaseRow, EventRow, Only, Page},
     words::Search,
 };
 use crate::{
     app::App,
     calendar::rules::{Due, Limit, Pause},
+    catalogue::rules::ClassKind,
     db::types::{At, CaseId, DeviceId, EventId, OpId, UnitId, UserId},
     error::{Code, Result},
     http::{
@@ -47,6 +48,8 @@ pub struct Case {
     state: String,
     title: String,
     description: String,
+    /// Components or events; null while nobody said.
+    class_kind: Option<ClassKind>,
     class_code: Option<String>,
     address: Option<String>,
     position: Option<Position>,
@@ -74,6 +77,7 @@ pub struct Case {
     closed_at: Option<DateTime<Utc>>,
     /// Closed before its deadline.
     timely: Option<bool>,
+    #[schema(value_type = Option<VoidReason>)]
     void_reason: Option<String>,
     updated_at: DateTime<Utc>,
     /// Past its deadline and not closed, at the moment of the answer.
@@ -89,7 +93,7 @@ struct Extension {
 impl Case {
     /// The view of a row at a moment.
     pub fn new(row: CaseRow, now: DateTime<Utc>) -> Case {
-        let overdue = actions::overdue(&row, now);
+        let (overdue, class_kind) = (actions::overdue(&row, now), row.kind());
         let place = row.place().ok();
         let position = match (row.lat, row.lon, row.datum) {
             (Some(lat), Some(lon), Some(datum)) => Some(Position { lat, lon, datum }),
@@ -103,6 +107,7 @@ impl Case {
             state: row.state,
             title: row.title,
             description: row.description,
+            class_kind,
             class_code: row.class_code,
             address: row.address,
             position,
@@ -161,6 +166,8 @@ async fn case_report(app: web::Data<App>, caller: Caller, body: Body<NewCase>) -
 struct Filter {
     /// Only in this stage.
     state: Option<Stage>,
+    /// Only void ones, for this reason: `self_handled` (自行处置) …
+    void_reason: Option<VoidReason>,
     /// Only of this unit.
     unit_id: Option<UnitId>,
     /// Only what waits for this.
@@ -210,6 +217,7 @@ async fn case_page(app: web::Data<App>, caller: Caller, filter: web::Query<Filte
     let only = Only {
         state: filter.state,
         unit_id: filter.unit_id,
+        void_reason: filter.void_reason,
         queue: filter.queue,
         class_code: parameter::text("class_code", filter.class_code)?,
         from: parameter::in_calendar("from", filter.from)?.map(At),

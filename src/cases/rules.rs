@@ -42,6 +42,8 @@ text_enum! {
     VoidReason {
         /// 现场处置: solved on the spot.
         HandledOnSpot = "handled_on_spot",
+        /// 自行处置: whoever reported it had put it right; only the report says so.
+        SelfHandled = "self_handled",
         /// 无效.
         Invalid = "void",
         /// 重复.
@@ -173,9 +175,11 @@ pub enum Command {
     /// Grant or refuse that.
     DecideHold(HoldDecision),
     /// Let the clock go on. To handle a case does that too.
-    Resume(Nothing),
+    Resume(Resumption),
     /// End it without dispatch.
     Void(VoidArgs),
+    /// 复核不实: a self-handled case is not in order, and waits for its dispatch like any other.
+    Reopen(Reason),
     /// Add a remark; changes nothing else.
     Note(Text),
     /// Correct what the report says, field by field.
@@ -222,6 +226,12 @@ args! {
         /// The deadline that is asked for.
         until: DateTime<Utc>,
         /// 1–2000 characters.
+        reason: String,
+    }
+    /// Why the clock goes on.
+    Resumption {
+        /// At most 2000 characters.
+        #[serde(default)]
         reason: String,
     }
     /// The Centre's word on a hold.
@@ -287,6 +297,7 @@ pub const COMMANDS: &[&str] = &[
     "decide_hold",
     "resume",
     "void",
+    "reopen",
     "note",
     "edit",
 ];
@@ -339,6 +350,7 @@ impl Command {
             Command::DecideHold(_) => "decide_hold",
             Command::Resume(_) => "resume",
             Command::Void(_) => "void",
+            Command::Reopen(_) => "reopen",
             Command::Note(_) => "note",
             Command::Edit(_) => "edit",
         }
@@ -348,8 +360,11 @@ impl Command {
     pub fn words(&self) -> Option<&str> {
         let words = match self {
             Command::Handle(n) | Command::ApplyClosing(n) => n.note.as_str(),
-            Command::RefuseClosing(r) | Command::Return(r) | Command::RequestHold(r) => r.reason.as_str(),
+            Command::RefuseClosing(r) | Command::Return(r) | Command::RequestHold(r) | Command::Reopen(r) => {
+                r.reason.as_str()
+            }
             Command::DecideHold(d) => d.reason.as_str(),
+            Command::Resume(r) => r.reason.as_str(),
             Command::Verify(v) => v.note.as_str(),
             Command::RequestExtension(e) => e.reason.as_str(),
             Command::DecideExtension(d) => d.reason.as_str(),
@@ -374,10 +389,14 @@ impl Command {
                 }
                 if (0..=2).contains(&d.priority) { Ok(()) } else { Err(Code::ValueInvalid.with("priority: 0, 1 or 2")) }
             }
-            Command::RequestVerification(_) | Command::ConfirmClosing(_) | Command::Resume(_) => {
-                who.must_be(&[Dispatcher])
+            Command::RequestVerification(_) | Command::ConfirmClosing(_) => who.must_be(&[Dispatcher]),
+            Command::Resume(r) => {
+                who.must_be(&[Dispatcher])?;
+                if r.reason.is_empty() { Ok(()) } else { text("reason", &r.reason, 2000) }
             }
-            Command::RefuseClosing(r) => who.must_be(&[Dispatcher]).and_then(|()| text("reason", &r.reason, 2000)),
+            Command::RefuseClosing(r) | Command::Reopen(r) => {
+                who.must_be(&[Dispatcher]).and_then(|()| text("reason", &r.reason, 2000))
+            }
             Command::DecideExtension(d) => {
                 who.must_be(&[Dispatcher])?;
                 if d.reason.is_empty() { Ok(()) } else { text("reason", &d.reason, 2000) }
@@ -389,6 +408,9 @@ impl Command {
             Command::RequestHold(r) => who.must_be(&[Liaison]).and_then(|()| text("reason", &r.reason, 2000)),
             Command::Void(v) => {
                 who.must_be(&[Dispatcher])?;
+                if v.reason == VoidReason::SelfHandled {
+                    return Err(Code::ValueInvalid.with("reason: self_handled is what a report says"));
+                }
                 if v.note.is_empty() { Ok(()) } else { text("note", &v.note, 2000) }
             }
             Command::Handle(n) => {
@@ -506,6 +528,7 @@ pub fn decide(
             next(State::InHand(stage, a.resumed(now, calendar)))
         }
         (Command::Void(v), State::Reported | State::Returned { .. }) => next(State::Void(v.reason)),
+        (Command::Reopen(_), State::Void(VoidReason::SelfHandled)) => next(State::Reported),
         (Command::Note(_), state) => next(state),
         // The words of a case that is over are part of the record.
         (Command::Edit(_), state @ (State::Reported | State::Returned { .. } | State::InHand(..))) => next(state),
@@ -557,6 +580,7 @@ fn reached(state: &State, command: &Command) -> bool {
         | Command::RequestHold(_)
         | Command::DecideHold(_)
         | Command::Resume(_)
+        | Command::Reopen(_)
         | Command::Note(_)
         | Command::Edit(_) => &[],
     };

@@ -2,11 +2,12 @@
 
 use super::{
     queue::{Queue, in_words_of},
-    rules::{Assignment, Extension, Stage, State},
+    rules::{Assignment, Extension, Stage, State, VoidReason},
     words::{self, Search},
 };
 use crate::{
     calendar::rules::Limit,
+    catalogue::rules::ClassKind,
     db::{
         Db, Each, MultiBackend, literally, on_each,
         schema::{case_claims, case_events, case_numbers, case_words, cases},
@@ -42,6 +43,8 @@ pub struct CaseRow {
     pub title: String,
     /// Long words.
     pub description: String,
+    /// Components or events; null while nobody said, and the class code does not tell.
+    pub class_kind: Option<String>,
     /// Class code.
     pub class_code: Option<String>,
     /// Where, in words.
@@ -131,6 +134,11 @@ pub struct EventRow {
 }
 
 impl CaseRow {
+    /// Components or events.
+    pub fn kind(&self) -> Option<ClassKind> {
+        self.class_kind.as_deref().and_then(|kind| kind.parse().ok())
+    }
+
     /// The row's place in the loop.
     ///
     /// # Errors
@@ -208,7 +216,7 @@ impl CaseRow {
     }
 }
 
-/// SQLite takes 32,766 parameters a statement; a case has 33.
+/// SQLite takes 32,766 parameters a statement; a case has 34.
 const ROWS: usize = 500;
 
 pub(super) fn cases_add(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
@@ -222,8 +230,8 @@ pub(super) fn cases_add(db: &mut Db, rows: &[CaseRow]) -> Result<()> {
 macro_rules! changing {
     ($then:ident) => {
         $then!(
-            ver lines state title description class_code address lat lon datum unit_id dispatched_at due_at limit_kind
-            limit_tenths pauses hold_reason handled_at applied_at passed extension_until extension_reason
+            ver lines state title description class_kind class_code address lat lon datum unit_id dispatched_at due_at
+            limit_kind limit_tenths pauses hold_reason handled_at applied_at passed extension_until extension_reason
             extension_count rework_count priority closed_at timely void_reason updated_at
         )
     };
@@ -304,6 +312,8 @@ pub struct Only {
     pub state: Option<Stage>,
     /// Of this unit.
     pub unit_id: Option<UnitId>,
+    /// Void for this reason.
+    pub void_reason: Option<VoidReason>,
     /// Waiting for this.
     pub queue: Option<Queue>,
     /// Of this class, or of a big class by its first digits.
@@ -322,6 +332,9 @@ impl Only {
     fn of(&self, mut query: Boxed, db: &Db, now: At) -> Boxed {
         if let Some(state) = self.state {
             query = query.filter(cases::state.eq(state.as_str()));
+        }
+        if let Some(reason) = self.void_reason {
+            query = query.filter(cases::void_reason.eq(reason.as_str()));
         }
         if let Some(unit) = self.unit_id {
             query = query.filter(cases::unit_id.eq(unit));

@@ -2,7 +2,7 @@
 
 use super::{
     national,
-    rules::{self, CaseClass, ClassKey},
+    rules::{self, CaseClass, ClassKey, ClassKind},
     store::{self, VersionRow},
 };
 use crate::{
@@ -56,6 +56,18 @@ pub fn class_get(db: &mut Db, key: &ClassKey, version: Option<i32>) -> Result<(i
         store::classes(db, version, Some(key))?.into_iter().next()
     };
     Ok((version, class.ok_or_else(|| Error::not_found("class"))?))
+}
+
+/// The kind of a class code, when only one kind has it in the catalogue in force.
+///
+/// # Errors
+/// The engine's own.
+pub fn kind_of(db: &mut Db, code: &str) -> Result<Option<ClassKind>> {
+    let version = in_force(db)?;
+    if version == NATIONAL {
+        return Ok(national::kind_of(code));
+    }
+    Ok(rules::one_kind(store::kinds_of(db, version, code)?))
 }
 
 /// How long a case filed under a condition of a class may take.

@@ -4,7 +4,7 @@
 //! A city's own table is imported in its place.
 
 use super::{
-    rules::{self, CaseClass},
+    rules::{self, CaseClass, ClassKind},
     sheets,
 };
 use std::sync::LazyLock;
@@ -25,4 +25,10 @@ static CLASSES: LazyLock<Vec<CaseClass>> = LazyLock::new(|| {
 #[must_use]
 pub fn classes() -> &'static [CaseClass] {
     &CLASSES
+}
+
+/// The kind of a code, when only one kind has it.
+#[must_use]
+pub fn kind_of(code: &str) -> Option<ClassKind> {
+    rules::one_kind(classes().iter().filter(|class| class.code == code).map(|class| class.kind))
 }

@@ -33,6 +33,14 @@ impl ClassKind {
     }
 }
 
+/// The kind that all of these have; none when they differ, or there are none.
+#[must_use]
+pub fn one_kind(kinds: impl IntoIterator<Item = ClassKind>) -> Option<ClassKind> {
+    let mut kinds = kinds.into_iter();
+    let first = kinds.next()?;
+    kinds.all(|kind| kind == first).then_some(first)
+}
+
 /// What names a class: a code alone does not.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassKey {

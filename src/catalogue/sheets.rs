@@ -2,7 +2,7 @@
 
 use super::rules::{CaseClass, ClassKind, Sheet, table};
 use crate::error::{Error, FileFault, Result};
-use calamine::{DataType, Reader, SheetType, Xlsx};
+use calamine::{DataRef, DataType, Reader, SheetType, Xlsx};
 use encoding_rs::{Encoding, GB18030, UTF_8};
 use rust_xlsxwriter::{Format, Workbook, XlsxError};
 use std::{collections::BTreeMap, io::Cursor};
@@ -73,7 +73,7 @@ pub fn read_xlsx(bytes: &[u8]) -> Result<Vec<Sheet>> {
         let mut cells = book.worksheet_cells_reader(&name).map_err(unread)?;
         while let Some(cell) = cells.next_cell().map_err(unread)? {
             let (row, column) = cell.get_position();
-            let text = cell.get_value().as_string().filter(|text| !text.trim().is_empty());
+            let text = words(cell.get_value()).filter(|text| !text.trim().is_empty());
             let Some(text) = text.filter(|_| column < MOST_COLUMNS) else { continue };
             rows.entry(row).or_default().insert(column, text);
             if rows.len() > MOST_ROWS {
@@ -96,6 +96,13 @@ pub fn read_xlsx(bytes: &[u8]) -> Result<Vec<Sheet>> {
         read.push(Sheet { name, rows: rows.into_iter().map(row).collect() });
     }
     Ok(read)
+}
+
+/// What a cell says; a moment as people write it, to the second.
+fn words(cell: &DataRef) -> Option<String> {
+    let DataRef::DateTime(at) = cell else { return cell.as_string() };
+    let (year, month, day, hour, minute, second, _) = at.to_ymd_hms_milli();
+    Some(format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"))
 }
 
 /// Writes a table.

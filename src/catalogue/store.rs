@@ -125,6 +125,13 @@ pub(super) fn classes(db: &mut Db, version: i32, key: Option<&ClassKey>) -> Resu
     Ok(found.into_values().collect())
 }
 
+/// The kinds of the classes of a version that have a code.
+pub(super) fn kinds_of(db: &mut Db, version: i32, code: &str) -> Result<Vec<ClassKind>> {
+    use catalogue_classes as cl;
+    let of_code = cl::table.filter(cl::version.eq(version)).filter(cl::code.eq(code));
+    of_code.select(cl::kind).load::<String>(db)?.iter().map(|kind| kind.parse()).collect()
+}
+
 /// The last version that has a class.
 pub(super) fn last_with(db: &mut Db, key: &ClassKey) -> Result<Option<i32>> {
     use catalogue_classes as cl;

@@ -175,7 +175,10 @@ fn take(tx: &mut Tx, row: &mut InboxRow) -> Result<()> {
 /// Applies a message; returns our number of the case.
 fn apply(tx: &mut Tx, envelope: &Envelope) -> Result<Option<String>> {
     match wire::read(envelope)? {
-        Inbound::Dispatch(dispatch) => dispatched(tx, envelope, &dispatch).map(Some),
+        Inbound::Dispatch(dispatch) => {
+            let at = wire::moment(dispatch.at, envelope)?;
+            dispatched(tx, &dispatch, &envelope.body, at).map(Some)
+        }
         Inbound::VerificationResult(result) => {
             let state = if result.passed { ExchangeState::Passed } else { ExchangeState::Rework };
             let command = Command::Verify(Verify { passed: result.passed, note: result.note });
@@ -201,13 +204,12 @@ fn cause(at: DateTime<Utc>) -> Cause {
 }
 
 /// A new case, or a new deadline for one that is here. A case that was sent back comes anew under its old number.
-fn dispatched(tx: &mut Tx, envelope: &Envelope, dispatch: &Dispatch) -> Result<String> {
+pub(super) fn dispatched(tx: &mut Tx, dispatch: &Dispatch, body: &Value, at: At) -> Result<String> {
     let city = the_city(tx)?;
-    let at = wire::moment(dispatch.at, envelope)?;
     let known = store::link_by_number(tx.db, &dispatch.city_case_no)?;
     let known = known.filter(|link| link.state != ExchangeState::Returned.as_str());
     let row = match known {
-        Some(link) => LinkRow { due_at: At(dispatch.deadline), dispatch: Json(envelope.body.clone()), ..link },
+        Some(link) => LinkRow { due_at: At(dispatch.deadline), dispatch: Json(body.clone()), ..link },
         None => {
             let id = CaseId(tx.id());
             let class = match rules::class_of(dispatch) {
@@ -226,7 +228,7 @@ fn dispatched(tx: &mut Tx, envelope: &Envelope, dispatch: &Dispatch) -> Result<S
                 due_at: At(dispatch.deadline),
                 unit_code: dispatch.unit.as_ref().map(|unit| unit.code.clone()),
                 line: 0,
-                dispatch: Json(envelope.body.clone()),
+                dispatch: Json(body.clone()),
                 received_at: At(tx.now),
                 updated_at: at,
             }
@@ -234,8 +236,7 @@ fn dispatched(tx: &mut Tx, envelope: &Envelope, dispatch: &Dispatch) -> Result<S
     };
     store::link_put(tx.db, &row)?;
     let number = cases::actions::case_get(tx.db, &city, row.case_id)?.number;
-    let body = json!({"at": tx.now, "deadline": row.due_at}).as_object().cloned().unwrap_or_default();
-    outbox::about(tx, wire::ACKNOWLEDGE, &row, &number, body)?;
+    outbox::acknowledge(tx, &row, &number)?;
     Ok(number)
 }
 

@@ -13,9 +13,11 @@
 //! * messages take effect in the order of their numbers; what came ahead is kept until the gap is filled;
 //! * a step of the city's case has its message, or neither is there; without a link nothing is queued;
 //! * the city's deadline is the city's; ours stands beside it, and a difference is shown;
+//! * every case of the city's is acknowledged once there is a link, however it came;
 //! * what the other side refused stays until a person sends it anew or gives it up with a reason.
 
 pub mod actions;
+pub mod import;
 pub mod outbox;
 pub mod routes;
 pub mod rules;

@@ -54,11 +54,17 @@ pub fn follow(tx: &mut Tx) -> Result<()> {
     tell(tx, &changed.into_iter().collect::<Vec<_>>())
 }
 
-/// Tells what was not told because there was no link.
+/// Tells what was not told because there was no link: first that cases are here, then their steps.
 ///
 /// # Errors
 /// The engine's own.
 pub fn catch_up(tx: &mut Tx) -> Result<()> {
+    if !store::is_enabled(tx.db)? {
+        return Ok(());
+    }
+    for (link, number) in store::links_unacknowledged(tx.db)? {
+        acknowledge(tx, &link, &number)?;
+    }
     for cases in store::links_behind(tx.db)?.chunks(1000) {
         tell(tx, cases)?;
     }
@@ -106,6 +112,12 @@ fn unit(db: &mut Db, id: Option<crate::db::types::UnitId>) -> Result<Value> {
     let unit = identity::actions::unit_get(db, id)?;
     let code = store::code_there(db, CodeKind::Unit.as_str(), &unit.code)?;
     Ok(json!({"code": code, "countyCode": unit.code, "name": unit.name}))
+}
+
+/// Tells the city that its case is here, and by when it is to be handled as we understood it.
+pub(super) fn acknowledge(tx: &mut Tx, link: &LinkRow, number: &str) -> Result<()> {
+    let body = json!({"at": tx.now, "deadline": link.due_at}).as_object().cloned().unwrap_or_default();
+    about(tx, wire::ACKNOWLEDGE, link, number, body)
 }
 
 /// Queues a message about a case.

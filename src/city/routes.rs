@@ -2,6 +2,7 @@
 
 use super::{
     actions::{self, Standing},
+    import::routes::city_import,
     outbox::{self, OutboxState},
     rules::{CodeKind, ExchangeState, due_differs},
     store::{CodeRow, InboxRow, LinkRow, OutboxRow, ReconciliationRow},
@@ -28,6 +29,7 @@ use utoipa::{IntoParams, ToSchema};
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut Routes) {
     cfg.service(city_message_post)
+        .service(city_import)
         .service(city_status)
         .service(city_case_page)
         .service(city_inbox)

@@ -80,12 +80,15 @@ pub fn report(dispatch: &Dispatch, class_code: Option<String>) -> Report {
     };
     let title = [words(&dispatch.type_name, 80), words(&dispatch.desc, 80), dispatch.city_case_no.clone()];
     let address = words(&dispatch.address, 200);
+    let class_code = class_code.filter(|code| is_class_code(code));
     Report {
         title: title.into_iter().find(|text| !text.trim().is_empty()).unwrap_or_default(),
         description: words(&dispatch.desc, 2000),
-        class_code: class_code.filter(|code| is_class_code(code)),
+        class_kind: class_code.as_ref().and(dispatch.kind.as_deref()).and_then(|kind| kind.parse().ok()),
+        class_code,
         address: (!address.is_empty()).then_some(address),
         position: position(dispatch),
+        self_handled: None,
     }
 }
 

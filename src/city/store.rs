@@ -1,5 +1,6 @@
 //! Rows of the exchange.
 
+use super::wire::ACKNOWLEDGE;
 use crate::{
     db::{
         Db, Each,
@@ -193,6 +194,17 @@ pub(super) fn links_behind(db: &mut Db) -> Result<Vec<CaseId>> {
     let rows = city_cases::table.inner_join(cases::table.on(cases::id.eq(city_cases::case_id)));
     let behind = rows.filter(cases::lines.gt(city_cases::line)).order(city_cases::case_id);
     Ok(behind.select(city_cases::case_id).load(db)?)
+}
+
+/// Links of which the city was never told that their case is here, with the case's number.
+pub(super) fn links_unacknowledged(db: &mut Db) -> Result<Vec<(LinkRow, String)>> {
+    let told = city_outbox::table
+        .filter(city_outbox::kind.eq(ACKNOWLEDGE))
+        .filter(city_outbox::case_id.is_not_null())
+        .select(city_outbox::case_id.assume_not_null());
+    let rows = city_cases::table.inner_join(cases::table.on(cases::id.eq(city_cases::case_id)));
+    let untold = rows.filter(city_cases::case_id.ne_all(told)).order(city_cases::case_id);
+    Ok(untold.select((LinkRow::as_select(), cases::number)).load(db)?)
 }
 
 /// Puts a link in the place of one with the same number.

@@ -313,7 +313,7 @@ pub fn shape<T: DeserializeOwned>(body: &Value) -> Result<T> {
 }
 
 impl Dispatch {
-    fn checked(self) -> Result<Dispatch> {
+    pub(super) fn checked(self) -> Result<Dispatch> {
         if !(1..=64).contains(&self.city_case_no.len()) || !self.city_case_no.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(Code::ValueInvalid.with("cityCaseNo: 1–64 visible ASCII characters"));
         }

@@ -6,6 +6,7 @@ mod catalogue;
 mod city;
 mod demo;
 mod dock;
+mod grids;
 mod proof;
 mod roster;
 mod serve;
@@ -51,6 +52,8 @@ enum Command {
     CitySim(city::SimArgs),
     /// Classes of cases with conditions and limits: import a table, export.
     Catalogue(catalogue::CatalogueArgs),
+    /// The map of the grid units: import GeoJSON, export.
+    Grids(grids::GridsArgs),
     /// Who carries which body camera when: import from CSV, list.
     Roster(roster::RosterArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
@@ -179,6 +182,7 @@ pub fn run() -> ExitCode {
         Command::City(args) => city::run(args),
         Command::CitySim(args) => city::simulate(&args),
         Command::Catalogue(args) => catalogue::run(args),
+        Command::Grids(args) => grids::run(args),
         Command::Roster(args) => roster::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),

@@ -199,6 +199,14 @@ pub fn missing_before_close(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
     store::missing_before_close(db, case)
 }
 
+/// What pieces of evidence show of a case, as their links say; the case may still have to come.
+///
+/// # Errors
+/// The engine's own.
+pub fn roles_of(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
+    store::roles_of(db, case)
+}
+
 /// Says what a piece of evidence belongs to. The target may arrive later; the same link twice is one.
 ///
 /// # Errors

@@ -304,6 +304,15 @@ fn linked(kind: &'static str) -> _ {
 }
 
 /// Adds a link unless it is there; says whether it is new.
+pub(super) fn roles_of(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
+    Ok(evidence_links::table
+        .filter(evidence_links::target_kind.eq("case"))
+        .filter(evidence_links::target_id.eq(case.to_string()))
+        .select(evidence_links::role)
+        .distinct()
+        .load(db)?)
+}
+
 pub(super) fn link_add(db: &mut Db, row: &LinkRow) -> Result<bool> {
     Ok(Each(diesel::insert_into(evidence_links::table).values(row).on_conflict_do_nothing()).execute(db)? > 0)
 }

@@ -257,6 +257,8 @@ pub struct Doubt {
     pub standing: Standing,
     /// The grids the place lies in; empty outside of all.
     pub grids: Vec<String>,
+    /// Component or event, where the cases say so.
+    pub class_kind: Option<ClassKind>,
     /// The class.
     pub class_code: String,
     /// The units that are named, by id.
@@ -273,7 +275,7 @@ pub fn doubts(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Doubt>> {
     let cases = store::reported(db, At(now - TimeDelta::days(365)))?;
     let atlas = Atlas::new(grids(db)?);
     let rows = in_force(db)?;
-    let mut weights = BTreeMap::<(Vec<String>, String, &str, Vec<UnitId>), (Standing, i64)>::new();
+    let mut weights = BTreeMap::<(Vec<String>, String, Option<&str>, &str, Vec<UnitId>), (Standing, i64)>::new();
     for case in cases {
         let position = case.lat.zip(case.lon).and_then(|(lat, lon)| Position::new(lat, lon).ok());
         let datum = case.datum.as_deref().and_then(|datum| datum.parse().ok()).unwrap_or(Datum::Wgs84);
@@ -281,18 +283,22 @@ pub fn doubts(db: &mut Db, now: DateTime<Utc>) -> Result<Vec<Doubt>> {
         let grids = here.map_or_else(Vec::new, |here| atlas.at(here.lon(), here.lat()));
         let class_code = of_class(case.class_code.as_deref().unwrap_or_default()).to_owned();
         let minute = rules::minute_of(case.reported_at.0);
-        let question = Question { grids, class_kind: None, class_code, minute };
+        let class_kind = case.class_kind.as_deref().map(str::parse).transpose()?;
+        let question = Question { grids, class_kind, class_code, minute };
         let verdict = rules::judge(&rows, &question);
         if verdict.standing != Standing::One {
             let mut units = verdict.units;
             units.sort_unstable();
-            let key = (question.grids, question.class_code, verdict.standing.as_str(), units);
+            let kind = class_kind.map(ClassKind::as_str);
+            let key = (question.grids, question.class_code, kind, verdict.standing.as_str(), units);
             weights.entry(key).or_insert((verdict.standing, 0)).1 += 1;
         }
     }
-    let doubt =
-        |((grids, class_code, _, units), (standing, cases))| Doubt { standing, grids, class_code, units, cases };
-    let mut doubts: Vec<Doubt> = weights.into_iter().map(doubt).collect();
+    let doubt = |((grids, class_code, kind, _, units), (standing, cases)): ((_, _, Option<&str>, _, _), _)| {
+        let class_kind = kind.map(str::parse).transpose()?;
+        Ok(Doubt { standing, grids, class_kind, class_code, units, cases })
+    };
+    let mut doubts = weights.into_iter().map(doubt).collect::<Result<Vec<Doubt>>>()?;
     // Stable: of the same weight, by place and class.
     doubts.sort_by_key(|doubt| std::cmp::Reverse(doubt.cases));
     Ok(doubts)

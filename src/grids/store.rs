@@ -151,6 +151,7 @@ pub(super) fn responsibilities(db: &mut Db, page: &ResponsibilityPage) -> Result
 /// What of a case decides who is responsible.
 #[derive(Debug, Clone, Queryable)]
 pub(super) struct Reported {
+    pub(super) class_kind: Option<String>,
     pub(super) class_code: Option<String>,
     pub(super) lat: Option<f64>,
     pub(super) lon: Option<f64>,
@@ -163,7 +164,7 @@ pub(super) fn reported(db: &mut Db, since: At) -> Result<Vec<Reported>> {
     Ok(cases::table
         .filter(cases::reported_at.ge(since))
         .filter(cases::class_code.is_not_null())
-        .select((cases::class_code, cases::lat, cases::lon, cases::datum, cases::reported_at))
+        .select((cases::class_kind, cases::class_code, cases::lat, cases::lon, cases::datum, cases::reported_at))
         .load(db)?)
 }
 

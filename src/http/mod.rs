@@ -133,6 +133,7 @@ const PUBLIC: &[&str] = &[
     "open311_request_page",
     "open311_request_post",
     "open311_request_get",
+    "open311_updates",
     "log_key",
     "log_checkpoint",
     "log_proof",

@@ -30,7 +30,7 @@ fn link(href: &str, rel: &str, media_type: &str, title: &str) -> Value {
 pub(super) fn landing(base: &str) -> Value {
     json!({
         "title": "中方县城市管理开放数据",
-        "description": "案件、抽检点位、单元网格（OGC API – Features，CRS84）",
+        "description": "案件、抽检点位、问题点位、单元网格（OGC API – Features，CRS84）",
         "links": [
             link(base, "self", JSON, "本页"),
             link(&format!("{base}/api"), "service-desc", OPENAPI, "接口说明（OpenAPI 3.0）"),

@@ -93,7 +93,7 @@ async fn ogc_conformance(caller: Caller, _: web::Query<FormOnly>) -> Result<Http
     Ok(json(&documents::conformance()))
 }
 
-/// The collections: cases, sites, grids.
+/// The collections: cases, sites, spots, grids.
 #[utoipa::path(tag = "ogc", params(FormOnly), responses((status = 200, body = Object)))]
 #[get("/ogc/collections")]
 async fn ogc_collections(request: HttpRequest, caller: Caller, _: web::Query<FormOnly>) -> Result<HttpResponse> {
@@ -104,7 +104,7 @@ async fn ogc_collections(request: HttpRequest, caller: Caller, _: web::Query<For
 /// One collection.
 #[utoipa::path(
     tag = "ogc",
-    params(("collection" = String, Path, description = "cases, sites or grids"), FormOnly),
+    params(("collection" = String, Path, description = "cases, sites, spots or grids"), FormOnly),
     responses((status = 200, body = Object))
 )]
 #[get("/ogc/collections/{collection}")]
@@ -138,7 +138,7 @@ struct ItemsAsked {
 /// Features of a collection, a page at a time.
 #[utoipa::path(
     tag = "ogc",
-    params(("collection" = String, Path, description = "cases, sites or grids"), ItemsAsked),
+    params(("collection" = String, Path, description = "cases, sites, spots or grids"), ItemsAsked),
     responses((status = 200, body = Object, content_type = "application/geo+json"))
 )]
 #[get("/ogc/collections/{collection}/items")]
@@ -159,7 +159,7 @@ async fn ogc_items(
     let cursor = text("cursor", cursor)?;
     let bounds = bbox.as_deref().map(Bounds::read).transpose()?;
     let during = datetime.as_deref().map(Span::read).transpose()?.unwrap_or_default();
-    let wanted = Wanted { bounds, during, ..Wanted::default() };
+    let wanted = Wanted { bounds, during, now: app.env.now(), ..Wanted::default() };
     let after = cursor.clone();
     // Who asks for the first page wants to know how much there is; further pages need not count again.
     let counted = cursor.is_none() && bounds.is_none();
@@ -180,7 +180,7 @@ async fn ogc_items(
 #[utoipa::path(
     tag = "ogc",
     params(
-        ("collection" = String, Path, description = "cases, sites or grids"),
+        ("collection" = String, Path, description = "cases, sites, spots or grids"),
         ("feature" = String, Path, description = "the feature's id"),
         FormOnly
     ),
@@ -198,6 +198,7 @@ async fn ogc_item(
     let (name, id) = path.into_inner();
     let collection = collection_of(&name)?;
     let id = text("feature", Some(id))?.unwrap_or_default();
-    let feature = app.db.read(move |db| actions::feature(db, collection, &id)).await?;
+    let now = app.env.now();
+    let feature = app.db.read(move |db| actions::feature(db, collection, &id, now)).await?;
     Ok(answer(GEOJSON, &documents::item(&base(&request), collection, &feature)))
 }

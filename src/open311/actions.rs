@@ -1,8 +1,8 @@
 //! What a report by Open311 does, in an open transaction.
 
 use super::{
-    rules::{Contact, PER_MINUTE, Told},
-    store::{self, RequestRow},
+    rules::{Contact, PER_MINUTE, Told, telling, told},
+    store::{self, RequestRow, Update},
 };
 use crate::{
     cases::{self, actions::Cause},
@@ -17,10 +17,24 @@ use crate::{
         rules::{Actor, Role},
     },
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 pub(super) use store::{number_of, requests};
+
+/// What became of requests between two moments, oldest first, with the words for it.
+///
+/// # Errors
+/// The engine's own.
+pub(super) fn updates(
+    db: &mut Db,
+    (from, until): (DateTime<Utc>, DateTime<Utc>),
+    limit: i64,
+) -> Result<Vec<(Update, &'static str)>> {
+    let steps = store::updates(db, &told(), (At(from), At(until)), limit)?;
+    let worded = |step: Update| telling(&step.command, &step.args.0).map(|words| (step, words));
+    Ok(steps.into_iter().filter_map(worded).collect())
+}
 
 /// The account that reports of the public stand under; nobody can sign in to it.
 const ACCOUNT: &str = "open311";

@@ -2,7 +2,7 @@
 
 use super::{
     rules::{Fault, service_code},
-    store::Kept,
+    store::{Kept, Update},
 };
 use crate::{
     cases::rules::Stage,
@@ -34,6 +34,7 @@ fn singular(list: &str) -> &'static str {
         "endpoints" => "endpoint",
         "formats" => "format",
         "errors" => "error",
+        "service_request_updates" => "request_update",
         _ => "request",
     }
 }
@@ -153,15 +154,38 @@ pub(super) fn requests(all: &[Kept]) -> Document {
     Document { root: "service_requests", value: all.iter().map(request).collect() }
 }
 
+/// The standard knows open and closed; the stage stands beside it.
+fn standing(state: &str) -> (&'static str, Value) {
+    let void = state == Stage::Void.as_str();
+    let status = if void || state == Stage::Closed.as_str() { "closed" } else { "open" };
+    (status, json!({"state": state, "state_name": if void { "作废" } else { word(state) }}))
+}
+
+pub(super) fn updates(all: &[(Update, &str)]) -> Document {
+    let one = |(update, words): &(Update, &str)| {
+        let (status, stage) = standing(&update.state);
+        json!({
+            "update_id": update.id,
+            "service_request_id": update.number,
+            "status": status,
+            "updated_datetime": update.at,
+            "description": words,
+            // Pictures are for the Centre.
+            "media_url": null,
+            "extended_attributes": stage,
+        })
+    };
+    Document { root: "service_request_updates", value: all.iter().map(one).collect() }
+}
+
 fn request(kept: &Kept) -> Value {
     let Kept { told, case, unit } = kept;
     let here = place(case.lat, case.lon, case.datum.as_deref());
-    let void = case.state == Stage::Void.as_str();
-    let over = void || case.state == Stage::Closed.as_str();
+    let (status, stage) = standing(&case.state);
     json!({
         "service_request_id": case.number,
-        "status": if over { "closed" } else { "open" },
-        "status_notes": if void { "作废" } else { word(&case.state) },
+        "status": status,
+        "status_notes": stage["state_name"],
         "service_name": told.service_name,
         "service_code": told.service_code,
         "description": blotted(&told.description),
@@ -177,5 +201,6 @@ fn request(kept: &Kept) -> Value {
         "long": here.map(|(lon, _)| rounded(lon)),
         // A citizen's picture may show anybody: it is for the Centre.
         "media_url": null,
+        "extended_attributes": stage,
     })
 }

@@ -31,7 +31,8 @@ pub fn routes(cfg: &mut Routes) {
         .service(open311_token)
         .service(open311_request_page)
         .service(open311_request_post)
-        .service(open311_request_get);
+        .service(open311_request_get)
+        .service(open311_updates);
 }
 
 /// Mounts what the Centre sees under `/api/v1`.
@@ -211,6 +212,23 @@ async fn open311_request_get(
         let only = Asked { numbers: vec![id], ..Asked::read(&Fields::default(), now)? };
         let found = app.db.read(move |db| actions::requests(db, &only, 1)).await?;
         if found.is_empty() { Err(unknown.into()) } else { Ok(documents::requests(&found)) }
+    };
+    answer(&format, StatusCode::OK, outcome.await)
+}
+
+/// What became of the requests (the updates extension of FixMyStreet): the steps between `start_date` and `end_date`, oldest
+/// first, 1000 at most; further ones from the last `updated_datetime` on, known again by `update_id`. `description` is a
+/// fixed text for each step, `extended_attributes` has the stage. By default those of the last 90 days.
+#[utoipa::path(
+    tag = "open311",
+    params(("format" = String, Path, description = "json or xml")),
+    responses((status = 200, content((Vec<Object> = "application/json"), (String = "text/xml"))))
+)]
+#[get("/open311/v2/servicerequestupdates.{format:json|xml}")]
+async fn open311_updates(app: web::Data<App>, request: HttpRequest, format: web::Path<String>) -> HttpResponse {
+    let outcome = async {
+        let span = rules::span(&asked(&app, &request)?, app.env.now())?;
+        Ok(documents::updates(&app.db.read(move |db| actions::updates(db, span, MOST)).await?))
     };
     answer(&format, StatusCode::OK, outcome.await)
 }

@@ -1,13 +1,17 @@
 //! What a report by Open311 must hold, what is asked of those that came, and who may. Pure.
 
 use crate::{
-    cases::report::{Position, Report},
+    cases::{
+        report::{Position, Report},
+        rules::COMMANDS,
+    },
     catalogue::rules::{CaseClass, Condition},
     config::open311::Open311Keys,
     error::Error,
     identity::{county::REGION, tokens::sha256},
 };
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use url::form_urlencoded;
 
@@ -222,9 +226,11 @@ impl Told {
             report: Report {
                 title: class.name.chars().take(80).collect(),
                 description: long.trim().chars().take(LONGEST_OF_CASE).collect(),
+                class_kind: Some(class.kind),
                 class_code: Some(class.code.clone()),
                 address: address.or_else(|| address_id.clone()),
                 position,
+                self_handled: None,
             },
             address_id,
             description,
@@ -253,6 +259,58 @@ fn condition<'c>(fields: &Fields, class: &'c CaseClass) -> Result<Option<&'c Con
     found.map(Some).ok_or_else(|| Fault::new(400, format!("attribute[condition]：{chosen} 不是该服务的立案条件")))
 }
 
+/// The time that is asked about, both ends included: the last 90 days unless it says which.
+///
+/// # Errors
+/// 400.
+pub fn span(fields: &Fields, now: DateTime<Utc>) -> Result<(DateTime<Utc>, DateTime<Utc>), Fault> {
+    let (from, until) = match (fields.moment("start_date")?, fields.moment("end_date")?) {
+        (Some(from), Some(until)) => (from, until),
+        (Some(from), None) => (from, from + SPAN),
+        (None, until) => {
+            let until = until.unwrap_or(now);
+            (until - SPAN, until)
+        }
+    };
+    if until - from > SPAN || from > until {
+        return Err(Fault::new(400, "start_date、end_date：先后有序，相距不超过 90 天"));
+    }
+    Ok((from, until))
+}
+
+/// What the public is told of a step, in words that are ours alone; nothing of what is between the unit, the Centre and
+/// the city.
+#[must_use]
+pub fn telling(command: &str, args: &Value) -> Option<&'static str> {
+    let granted = args["granted"] == Value::Bool(true);
+    Some(match command {
+        "dispatch" => "已派遣责任单位处置",
+        "return" => "正在重新确定责任单位",
+        "handle" => "责任单位已处置，待核查",
+        "refuse_closing" => "审核未通过，责任单位继续处置",
+        "request_verification" => "正在现场核查",
+        "verify" if args["passed"] == Value::Bool(true) => "现场核查通过",
+        "verify" => "现场核查未通过，责任单位继续处置",
+        "confirm_closing" => "已结案",
+        "decide_extension" if granted => "处置期限已延长",
+        "decide_hold" if granted => "暂不具备处置条件，暂缓处置",
+        "resume" => "恢复处置",
+        "void" => match args["reason"].as_str() {
+            Some("handled_on_spot") => "已在现场处置",
+            Some("duplicate") => "与已受理的问题重复，合并处置",
+            _ => "经核实不予受理",
+        },
+        _ => return None,
+    })
+}
+
+/// The commands that [`telling`] has words for, when what they decide is granted.
+#[must_use]
+pub fn told() -> Vec<&'static str> {
+    let yes = json!({"granted": true, "passed": true});
+    COMMANDS.iter().copied().filter(|command| telling(command, &yes).is_some()).collect()
+}
+
 /// Which requests are asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {
@@ -274,17 +332,7 @@ impl Asked {
     /// # Errors
     /// 400.
     pub fn read(fields: &Fields, now: DateTime<Utc>) -> Result<Asked, Fault> {
-        let (from, until) = match (fields.moment("start_date")?, fields.moment("end_date")?) {
-            (Some(from), Some(until)) => (from, until),
-            (Some(from), None) => (from, from + SPAN),
-            (None, until) => {
-                let until = until.unwrap_or(now);
-                (until - SPAN, until)
-            }
-        };
-        if until - from > SPAN || from > until {
-            return Err(Fault::new(400, "start_date、end_date：先后有序，相距不超过 90 天"));
-        }
+        let (from, until) = span(fields, now)?;
         let statuses = fields.list("status");
         let (mut open, mut closed) = (statuses.is_empty(), statuses.is_empty());
         for status in &statuses {

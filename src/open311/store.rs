@@ -4,8 +4,8 @@ use super::rules::Asked;
 use crate::{
     db::{
         Db,
-        schema::{cases, open311_requests, units},
-        types::{At, CaseId, UnitId},
+        schema::{case_events, cases, open311_requests, units},
+        types::{At, CaseId, EventId, Json, UnitId},
     },
     error::Result,
 };
@@ -54,6 +54,41 @@ pub(super) struct Kept {
     pub(super) case: CaseNow,
     /// The responsible unit's name.
     pub(super) unit: Option<String>,
+}
+
+/// A step of a case, and the case's number.
+#[derive(Debug, Clone, Queryable)]
+pub(super) struct Update {
+    pub(super) id: EventId,
+    pub(super) number: String,
+    pub(super) at: At,
+    pub(super) command: String,
+    /// The stage after it.
+    pub(super) state: String,
+    pub(super) args: Json,
+}
+
+/// Steps of requests that changed them, of these commands, oldest first.
+pub(super) fn updates(db: &mut Db, commands: &[&str], (from, until): (At, At), limit: i64) -> Result<Vec<Update>> {
+    Ok(open311_requests::table
+        .inner_join(cases::table.on(cases::id.eq(open311_requests::case_id)))
+        .inner_join(case_events::table.on(case_events::case_id.eq(open311_requests::case_id)))
+        // A case changed last at its last step.
+        .filter(cases::updated_at.ge(from))
+        .filter(case_events::ver.is_not_null())
+        .filter(case_events::command.eq_any(commands.to_vec()))
+        .filter(case_events::at.between(from, until))
+        .order((case_events::at, case_events::id))
+        .limit(limit)
+        .select((
+            case_events::id,
+            cases::number,
+            case_events::at,
+            case_events::command,
+            case_events::state,
+            case_events::args,
+        ))
+        .load(db)?)
 }
 
 pub(super) fn request_add(db: &mut Db, row: &RequestRow) -> Result<()> {

@@ -2,13 +2,14 @@
 
 use super::{
     rules::{Bounds, Cell, Collection, Feature, Span, blotted, point},
-    store::{self, OpenCase, OpenGrid, OpenSite},
+    store::{self, OpenCase, OpenGrid, OpenSite, OpenSpot},
 };
 use crate::{
     cases::rules::Stage,
+    catalogue::rules::ClassKind,
     db::{
         Db,
-        types::{CaseId, SiteId, UnitId},
+        types::{At, CaseId, SiteId, SpotId, UnitId},
     },
     error::{Code, Error, Result},
     evidence::datum::{Datum, Position, to_wgs84},
@@ -16,7 +17,12 @@ use crate::{
     identity,
     proof::words::word,
     spotchecks::rules::SiteKind,
+    spots::{
+        self,
+        rules::{SpotCause, SpotState},
+    },
 };
+use chrono::{DateTime, Utc};
 use geo::{Coord, Intersects, MultiPolygon, Rect};
 use std::{collections::HashMap, str::FromStr};
 
@@ -25,17 +31,21 @@ use std::{collections::HashMap, str::FromStr};
 pub struct Wanted {
     /// Cases in this stage.
     pub state: Option<Stage>,
+    /// Spots in this state.
+    pub spot_state: Option<SpotState>,
     /// Cases and sites of this unit.
     pub unit_id: Option<UnitId>,
-    /// Grids whose code begins so.
+    /// Grids whose code begins so, and spots in such.
     pub prefix: Option<String>,
     /// Those that lie in it or touch it.
     pub bounds: Option<Bounds>,
     /// See [`Collection::description`].
     pub during: Span,
+    /// When it is asked.
+    pub now: DateTime<Utc>,
 }
 
-/// A part of a collection in its order: cases newest first, sites by id, grids by code.
+/// A part of a collection in its order: cases newest first, sites and spots by id, grids by code.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// At most as many as were asked for.
@@ -65,6 +75,13 @@ pub fn page(db: &mut Db, collection: Collection, wanted: &Wanted, after: Option<
                 let found = store::sites(db, &rows, after, limit)?;
                 reading.take(found, |site| site_feature(site, wanted.bounds.as_ref(), &names));
             }
+            Collection::Spots => {
+                let after = key::<SpotId>(reading.after.as_deref())?;
+                let found = store::spots(db, &rows, after, limit)?;
+                let ids: Vec<SpotId> = found.iter().map(|spot| spot.id).collect();
+                let indices = spots::actions::indices(db, &ids, wanted.now)?;
+                reading.take(found, |spot| spot_feature(spot, wanted.bounds.as_ref(), &indices));
+            }
             Collection::Grids => {
                 let found = store::grids(db, &rows, reading.after.as_deref(), limit)?;
                 let features = found.into_iter().map(|grid| grid_feature(grid, wanted.bounds.as_ref()));
@@ -84,6 +101,7 @@ pub fn count(db: &mut Db, collection: Collection, wanted: &Wanted) -> Result<i64
     match collection {
         Collection::Cases => store::case_count(db, &rows),
         Collection::Sites => store::site_count(db, &rows),
+        Collection::Spots => store::spot_count(db, &rows),
         Collection::Grids => store::grid_count(db, &rows),
     }
 }
@@ -92,7 +110,7 @@ pub fn count(db: &mut Db, collection: Collection, wanted: &Wanted) -> Result<i64
 ///
 /// # Errors
 /// `not_found`.
-pub fn feature(db: &mut Db, collection: Collection, id: &str) -> Result<Feature> {
+pub fn feature(db: &mut Db, collection: Collection, id: &str, now: DateTime<Utc>) -> Result<Feature> {
     let names = names(db)?;
     let found = match collection {
         Collection::Cases => match id.parse() {
@@ -101,6 +119,13 @@ pub fn feature(db: &mut Db, collection: Collection, id: &str) -> Result<Feature>
         },
         Collection::Sites => match id.parse() {
             Ok(id) => store::site_get(db, id)?.and_then(|site| site_feature(site, None, &names).1),
+            Err(_) => None,
+        },
+        Collection::Spots => match id.parse() {
+            Ok(id) => {
+                let indices = spots::actions::indices(db, &[id], now)?;
+                store::spot_get(db, id)?.and_then(|spot| spot_feature(spot, None, &indices).1)
+            }
             Err(_) => None,
         },
         Collection::Grids => match store::grid_get(db, id)? {
@@ -153,7 +178,7 @@ fn key<K: FromStr>(after: Option<&str>) -> Result<Option<K>> {
 
 fn narrowed(wanted: &Wanted) -> store::Wanted {
     store::Wanted {
-        state: wanted.state.map(Stage::as_str),
+        state: wanted.state.map(Stage::as_str).or(wanted.spot_state.map(SpotState::as_str)),
         unit_id: wanted.unit_id,
         prefix: wanted.prefix.clone(),
         bounds: wanted.bounds.as_ref().map(Bounds::widened),
@@ -179,6 +204,17 @@ fn lies_in(place: Option<(f64, f64)>, bounds: Option<&Bounds>) -> bool {
     bounds.is_none_or(|bounds| place.is_some_and(|place| bounds.holds(place)))
 }
 
+fn moment(at: Option<At>) -> Cell {
+    Cell::of(at, |at| Cell::Moment(at.0))
+}
+
+fn kind(kind: Option<String>) -> Cell {
+    Cell::of(kind, |kind| {
+        let words = kind.parse().map_or("", ClassKind::chinese);
+        Cell::Word(kind.into(), words.to_owned())
+    })
+}
+
 fn case_feature(case: OpenCase, bounds: Option<&Bounds>, names: &HashMap<UnitId, String>) -> Seen {
     let id = case.id.to_string();
     let here = place(case.lat, case.lon, case.datum.as_deref());
@@ -189,11 +225,11 @@ fn case_feature(case: OpenCase, bounds: Option<&Bounds>, names: &HashMap<UnitId,
     let priority = ["普通", "紧急", "特急"];
     let urgent = usize::try_from(case.priority).ok().and_then(|n| priority.get(n)).copied().unwrap_or_default();
     let state = if case.state == Stage::Void.as_str() { "作废" } else { word(&case.state) }.to_owned();
-    let moment = |at: Option<crate::db::types::At>| Cell::of(at, |at| Cell::Moment(at.0));
     let cells = vec![
         Cell::Text(case.number),
         Cell::Word(case.state.into(), state),
         Cell::Text(blotted(&case.title)),
+        kind(case.class_kind),
         Cell::of(case.class_code, Cell::Text),
         Cell::of(case.address, |address| Cell::Text(blotted(&address))),
         Cell::of(here, |(lon, _)| Cell::Degrees(lon)),
@@ -237,6 +273,44 @@ fn site_feature(site: OpenSite, bounds: Option<&Bounds>, names: &HashMap<UnitId,
         Cell::of(here, |(lon, _)| Cell::Degrees(lon)),
         Cell::of(here, |(_, lat)| Cell::Degrees(lat)),
         Cell::Moment(site.updated_at.0),
+    ];
+    (id.clone(), Some(Feature { id, geometry: point(here), cells }))
+}
+
+fn spot_feature(spot: OpenSpot, bounds: Option<&Bounds>, indices: &HashMap<SpotId, i64>) -> Seen {
+    let id = spot.id.to_string();
+    let here = place(Some(spot.lat), Some(spot.lon), None);
+    if !lies_in(here, bounds) {
+        return (id, None);
+    }
+    let state = if spot.state == SpotState::Closed.as_str() { "已销号" } else { "未销号" };
+    let cause = |cause: String| {
+        let words = cause.parse().map_or("", |cause| match cause {
+            SpotCause::UnclearOwnership => "权属不清",
+            SpotCause::RepeatOffender => "屡教不改",
+            SpotCause::Construction => "工程",
+            SpotCause::OverCollection => "采集过密",
+            SpotCause::Other => "其他",
+        });
+        Cell::Word(cause.into(), words.to_owned())
+    };
+    let cells = vec![
+        kind(spot.class_kind),
+        Cell::Text(spot.class_code),
+        Cell::of(spot.address, |address| Cell::Text(blotted(&address))),
+        Cell::of(here, |(lon, _)| Cell::Degrees(lon)),
+        Cell::of(here, |(_, lat)| Cell::Degrees(lat)),
+        Cell::Integer(spot.radius_m.into()),
+        Cell::of(spot.grid_code, Cell::Text),
+        Cell::Word(spot.state.into(), state.to_owned()),
+        Cell::of(spot.cause, cause),
+        Cell::Integer(spot.case_count.into()),
+        Cell::Integer(spot.observation_count.into()),
+        Cell::Integer(spot.recurrence_count.into()),
+        Cell::Hundredths(indices.get(&spot.id).copied().unwrap_or_default()),
+        Cell::Moment(spot.first_seen_at.0),
+        Cell::Moment(spot.last_seen_at.0),
+        moment(spot.closed_at),
     ];
     (id.clone(), Some(Feature { id, geometry: point(here), cells }))
 }

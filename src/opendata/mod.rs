@@ -1,4 +1,4 @@
-//! Open data (开放数据): cases, sites and grids as features, for spreadsheets, maps and other departments.
+//! Open data (开放数据): cases, sites, spots and grids as features, for spreadsheets, maps and other departments.
 //!
 //! One description of the columns serves the exports here (CSV, XLSX, GeoJSON) and the features of [`crate::ogc`].
 //!

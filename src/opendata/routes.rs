@@ -13,6 +13,7 @@ use crate::{
     error::Result,
     http::{auth::Caller, parameter::text, table::Routes},
     identity::rules::{CENTRE, text_enum},
+    spots::rules::SpotState,
 };
 use actix_web::{HttpResponse, get, http::header, web};
 use chrono_tz::Asia::Shanghai;
@@ -22,7 +23,7 @@ use utoipa::IntoParams;
 
 /// Mounts the area under `/api/v1`. Each collection has its own operation: its filters are those of its list.
 pub fn routes(cfg: &mut Routes) {
-    cfg.service(open_cases).service(open_sites).service(open_grids);
+    cfg.service(open_cases).service(open_sites).service(open_spots).service(open_grids);
 }
 
 text_enum! {
@@ -52,7 +53,8 @@ async fn export(
     tracing::info!(user = %who.user_id, %collection, %format, "open data is exported");
     let day = app.env.now().with_timezone(&Shanghai).format("%Y%m%d");
     let name = format!("attachment; filename=\"{collection}-{day}.{format}\"");
-    let order = Order { app, collection, wanted: Arc::new(wanted) };
+    let wanted = Arc::new(Wanted { now: app.env.now(), ..wanted });
+    let order = Order { app, collection, wanted };
     let mut response = HttpResponse::Ok();
     response.insert_header((header::CONTENT_DISPOSITION, name));
     Ok(match format {
@@ -78,8 +80,8 @@ struct OpenCaseFilter {
 
 /// All cases, newest first.
 ///
-/// Columns (heading / property): 案件编号 number; 环节 state; 标题 title; 分类代码 class_code (GB/T 30428.2); 地址 address;
-/// 经度 longitude and 纬度 latitude (WGS-84, degrees); 责任单位 unit; 上报时间 reported_at; 派遣时间 dispatched_at; 截止时间
+/// Columns (heading / property): 案件编号 number; 环节 state; 标题 title; 部件或事件 class_kind; 分类代码 class_code (GB/T
+/// 30428.2); 地址 address; 经度 longitude and 纬度 latitude (WGS-84, degrees); 责任单位 unit; 上报时间 reported_at; 派遣时间 dispatched_at; 截止时间
 /// due_at, extensions and holds included; 处置时间 handled_at; 结案时间 closed_at; 及时结案 timely; 返工次数 rework_count; 延期次数
 /// extension_count; 紧急程度 priority (0 普通, 1 紧急, 2 特急); 更新时间 updated_at. Tables have Beijing time and Chinese words,
 /// GeoJSON RFC 3339 and the words of this API. Not open: who reported, the description, and in title and address what
@@ -132,6 +134,43 @@ struct OpenSiteFilter {
 async fn open_sites(app: web::Data<App>, caller: Caller, filter: web::Query<OpenSiteFilter>) -> Result<HttpResponse> {
     let OpenSiteFilter { format, unit_id } = filter.into_inner();
     export(app, caller, Collection::Sites, format, Wanted { unit_id, ..Wanted::default() }).await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct OpenSpotFilter {
+    /// csv by default.
+    format: Option<ExportFormat>,
+    /// Only open or closed ones.
+    state: Option<SpotState>,
+    /// Only those in grids whose code begins so.
+    grid: Option<String>,
+}
+
+/// The spots: where a problem comes back.
+///
+/// Columns (heading / property): 部件或事件 class_kind; 分类代码 class_code; 地址 address, without what looks personal; 经度 longitude
+/// and 纬度 latitude (WGS-84, degrees); 半径（米） radius_m; 网格编码 grid_code; 状态 state; 成因 cause; 案件数 case_count; 补拍数
+/// observation_count; 返潮次数 recurrence_count; 蘑菇指数 mushroom_index (weighted open days of the last 90 days); 首次发现时间
+/// first_seen_at; 最近发现时间 last_seen_at; 销号时间 closed_at. Not open: the words on the cause.
+#[utoipa::path(
+    tag = "open data",
+    params(OpenSpotFilter),
+    responses((
+        status = 200,
+        content(
+            (String = "text/csv"),
+            (String = "application/geo+json"),
+            (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet")
+        )
+    ))
+)]
+#[get("/open-data/spots")]
+async fn open_spots(app: web::Data<App>, caller: Caller, filter: web::Query<OpenSpotFilter>) -> Result<HttpResponse> {
+    let OpenSpotFilter { format, state: spot_state, grid } = filter.into_inner();
+    let prefix = text("grid", grid)?;
+    export(app, caller, Collection::Spots, format, Wanted { spot_state, prefix, ..Wanted::default() }).await
 }
 
 #[derive(Deserialize, IntoParams)]

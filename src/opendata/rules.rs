@@ -22,6 +22,8 @@ text_enum! {
         Cases = "cases",
         /// 抽检点位: the sample library.
         Sites = "sites",
+        /// 问题点位: where a problem comes back.
+        Spots = "spots",
         /// 单元网格.
         Grids = "grids",
     }
@@ -45,6 +47,7 @@ const CASES: &[Column] = &[
     column("number", "案件编号"),
     column("state", "环节"),
     column("title", "标题"),
+    column("class_kind", "部件或事件"),
     column("class_code", "分类代码"),
     column("address", "地址"),
     column("longitude", "经度"),
@@ -73,6 +76,26 @@ const SITES: &[Column] = &[
     column("updated_at", "更新时间"),
 ];
 
+/// The words on the cause, a person's, are not open.
+const SPOTS: &[Column] = &[
+    column("class_kind", "部件或事件"),
+    column("class_code", "分类代码"),
+    column("address", "地址"),
+    column("longitude", "经度"),
+    column("latitude", "纬度"),
+    column("radius_m", "半径（米）"),
+    column("grid_code", "网格编码"),
+    column("state", "状态"),
+    column("cause", "成因"),
+    column("case_count", "案件数"),
+    column("observation_count", "补拍数"),
+    column("recurrence_count", "返潮次数"),
+    column("mushroom_index", "蘑菇指数"),
+    column("first_seen_at", "首次发现时间"),
+    column("last_seen_at", "最近发现时间"),
+    column("closed_at", "销号时间"),
+];
+
 const GRIDS: &[Column] = &[
     column("code", "网格编码"),
     column("name", "网格名称"),
@@ -90,6 +113,7 @@ impl Collection {
         match self {
             Self::Cases => CASES,
             Self::Sites => SITES,
+            Self::Spots => SPOTS,
             Self::Grids => GRIDS,
         }
     }
@@ -100,6 +124,7 @@ impl Collection {
         match self {
             Self::Cases => "案件",
             Self::Sites => "抽检点位",
+            Self::Spots => "问题点位",
             Self::Grids => "单元网格",
         }
     }
@@ -110,6 +135,7 @@ impl Collection {
         match self {
             Self::Cases => "案件及其所处环节，不含上报人信息；时间条件按上报时间",
             Self::Sites => "现场抽检样本库的点位；时间条件按更新时间",
+            Self::Spots => "反复出现同一问题的点位（蘑菇点），蘑菇指数按查询前 90 天计；时间条件按最近发现时间",
             Self::Grids => "单元网格边界；时间条件按导入时间",
         }
     }
@@ -126,6 +152,8 @@ pub enum Cell {
     Word(Value, String),
     /// A count.
     Integer(i64),
+    /// Hundredths of something, told as a number with two decimals.
+    Hundredths(i64),
     /// Degrees.
     Degrees(f64),
     /// Yes or no.
@@ -148,6 +176,7 @@ impl Cell {
             Cell::Text(text) => json!(text),
             Cell::Word(value, _) => value.clone(),
             Cell::Integer(count) => json!(count),
+            Cell::Hundredths(count) => json!(whole(*count)),
             Cell::Degrees(degrees) => json!(rounded(*degrees)),
             Cell::Truth(truth) => json!(truth),
             Cell::Moment(at) => json!(at),
@@ -161,11 +190,19 @@ impl Cell {
             Cell::Empty => String::new(),
             Cell::Text(text) | Cell::Word(_, text) => text.clone(),
             Cell::Integer(count) => count.to_string(),
+            Cell::Hundredths(count) => format!("{:.2}", whole(*count)),
             Cell::Degrees(degrees) => rounded(*degrees).to_string(),
             Cell::Truth(truth) => if *truth { "是" } else { "否" }.to_owned(),
             Cell::Moment(at) => moment(*at),
         }
     }
+}
+
+/// Of hundredths.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "counts are small")]
+pub fn whole(hundredths: i64) -> f64 {
+    hundredths as f64 / 100.0
 }
 
 /// To 10⁻⁷ degrees, a centimetre: more digits only pretend.

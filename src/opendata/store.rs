@@ -4,8 +4,8 @@ use super::rules::{Bounds, Span};
 use crate::{
     db::{
         Db, MultiBackend, literally,
-        schema::{cases, grids, spot_sites},
-        types::{At, CaseId, Json, SiteId, UnitId},
+        schema::{cases, grids, spot_sites, spots},
+        types::{At, CaseId, Json, SiteId, SpotId, UnitId},
     },
     error::Result,
 };
@@ -19,6 +19,7 @@ pub(super) struct OpenCase {
     pub(super) number: String,
     pub(super) state: String,
     pub(super) title: String,
+    pub(super) class_kind: Option<String>,
     pub(super) class_code: Option<String>,
     pub(super) address: Option<String>,
     pub(super) lat: Option<f64>,
@@ -50,6 +51,28 @@ pub(super) struct OpenSite {
     pub(super) lat: Option<f64>,
     pub(super) lon: Option<f64>,
     pub(super) updated_at: At,
+}
+
+/// What of a spot is open.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = spots)]
+pub(super) struct OpenSpot {
+    pub(super) id: SpotId,
+    pub(super) class_kind: Option<String>,
+    pub(super) class_code: String,
+    pub(super) address: Option<String>,
+    pub(super) lat: f64,
+    pub(super) lon: f64,
+    pub(super) radius_m: i32,
+    pub(super) grid_code: Option<String>,
+    pub(super) state: String,
+    pub(super) cause: Option<String>,
+    pub(super) case_count: i32,
+    pub(super) observation_count: i32,
+    pub(super) recurrence_count: i32,
+    pub(super) first_seen_at: At,
+    pub(super) last_seen_at: At,
+    pub(super) closed_at: Option<At>,
 }
 
 /// A grid.
@@ -123,6 +146,19 @@ fn of_sites(wanted: &Wanted) -> Filtered<spot_sites::table> {
     query
 }
 
+fn of_spots(wanted: &Wanted) -> Filtered<spots::table> {
+    let mut query = spots::table.into_boxed();
+    if let Some(state) = wanted.state {
+        query = query.filter(spots::state.eq(state));
+    }
+    if let Some(prefix) = &wanted.prefix {
+        let within = spots::grid_code.assume_not_null().like(format!("{}%", literally(prefix))).escape('\\');
+        query = query.filter(spots::grid_code.is_not_null()).filter(within);
+    }
+    narrowed!(query, spots, wanted, last_seen_at);
+    query
+}
+
 fn of_grids(wanted: &Wanted) -> Filtered<grids::table> {
     let mut query = grids::table.into_boxed();
     if let Some(prefix) = &wanted.prefix {
@@ -159,6 +195,15 @@ pub(super) fn sites(db: &mut Db, wanted: &Wanted, after: Option<SiteId>, limit: 
     Ok(query.order(spot_sites::id.asc()).limit(limit).select(OpenSite::as_select()).load(db)?)
 }
 
+/// By id.
+pub(super) fn spots(db: &mut Db, wanted: &Wanted, after: Option<SpotId>, limit: i64) -> Result<Vec<OpenSpot>> {
+    let mut query = of_spots(wanted);
+    if let Some(after) = after {
+        query = query.filter(spots::id.gt(after));
+    }
+    Ok(query.order(spots::id.asc()).limit(limit).select(OpenSpot::as_select()).load(db)?)
+}
+
 /// By code.
 pub(super) fn grids(db: &mut Db, wanted: &Wanted, after: Option<&str>, limit: i64) -> Result<Vec<OpenGrid>> {
     let mut query = of_grids(wanted);
@@ -176,6 +221,10 @@ pub(super) fn site_count(db: &mut Db, wanted: &Wanted) -> Result<i64> {
     Ok(of_sites(wanted).count().get_result(db)?)
 }
 
+pub(super) fn spot_count(db: &mut Db, wanted: &Wanted) -> Result<i64> {
+    Ok(of_spots(wanted).count().get_result(db)?)
+}
+
 pub(super) fn grid_count(db: &mut Db, wanted: &Wanted) -> Result<i64> {
     Ok(of_grids(wanted).count().get_result(db)?)
 }
@@ -186,6 +235,10 @@ pub(super) fn case_get(db: &mut Db, id: CaseId) -> Result<Option<OpenCase>> {
 
 pub(super) fn site_get(db: &mut Db, id: SiteId) -> Result<Option<OpenSite>> {
     Ok(spot_sites::table.find(id).select(OpenSite::as_select()).get_result(db).optional()?)
+}
+
+pub(super) fn spot_get(db: &mut Db, id: SpotId) -> Result<Option<OpenSpot>> {
+    Ok(spots::table.find(id).select(OpenSpot::as_select()).get_result(db).optional()?)
 }
 
 pub(super) fn grid_get(db: &mut Db, code: &str) -> Result<Option<OpenGrid>> {

@@ -131,6 +131,7 @@ fn put(sheet: &mut Worksheet, row: u32, at: u16, cell: &Cell, dated: &Format) ->
         Cell::Text(text) | Cell::Word(_, text) => drop(sheet.write_string(row, at, text)?),
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         Cell::Integer(count) => drop(sheet.write_number(row, at, *count as f64)?),
+        Cell::Hundredths(count) => drop(sheet.write_number(row, at, super::rules::whole(*count))?),
         Cell::Degrees(degrees) => drop(sheet.write_number(row, at, super::rules::rounded(*degrees))?),
         Cell::Truth(_) => drop(sheet.write_string(row, at, cell.words())?),
         Cell::Moment(_) => {

@@ -31,6 +31,7 @@ pub fn word(code: &str) -> &str {
         "decide_hold" => "挂账审批",
         "resume" => "恢复计时",
         "void" => "作废",
+        "reopen" => "复核不实，恢复办理",
         "note" => "备注",
         "edit" => "更正内容",
         "unreadable" => "文件无法读取",

@@ -315,8 +315,9 @@ pub fn attach(
     note.as_deref().map_or(Ok(()), |note| text("note", note, 2000))?;
     let spot = spot_get(tx.db, who, id)?;
     let case = store::case_get(tx.db, case)?.ok_or_else(|| Error::not_found("case"))?;
-    if case.class_code.as_deref() != Some(spot.class_code.as_str()) {
-        return Err(Code::ValueInvalid.with(format!("case: its class is not {}", spot.class_code)));
+    if case.class_code.as_deref() != Some(spot.class_code.as_str()) || !rules::same_kind(case.kind(), spot.kind()?) {
+        let kind = spot.class_kind.unwrap_or_default();
+        return Err(Code::ValueInvalid.with(format!("case: its class is not {kind} {}", spot.class_code)));
     }
     let there = case.point().ok_or_else(|| Code::ValueInvalid.with("case: has no position"))?;
     reaches(&spot, there, 0.0)?;
@@ -467,6 +468,16 @@ pub struct Ranked {
     pub records: usize,
 }
 
+/// The indices of spots over the last [`rules::MEMORY`], hundredths of a weighted day; those that are not named have 0.
+///
+/// # Errors
+/// The engine's own.
+pub fn indices(db: &mut Db, ids: &[SpotId], now: DateTime<Utc>) -> Result<HashMap<SpotId, i64>> {
+    let weighed = |here: Known| rules::weigh(&here.sightings, &here.closings, now - rules::MEMORY, now);
+    let points = |(id, here): (SpotId, Known)| (id, weighed(here).iter().map(|w| w.points).sum());
+    Ok(known(db, ids)?.into_iter().map(points).collect())
+}
+
 /// The spots of a sight with an index over the time, the greatest first.
 ///
 /// # Errors
@@ -525,12 +536,11 @@ const CROWD: i64 = 64;
 
 fn come_back(tx: &mut Tx, case: &Reported) -> Result<()> {
     let (Some(code), Some(here)) = (case.class_code.as_deref(), case.point()) else { return Ok(()) };
-    // A case does not say whether its class is one of components or of events.
-    let (kind, at, since) = (None, case.reported_at.0, case.reported_at.0 - rules::MEMORY);
+    let (kind, at, since) = (case.kind(), case.reported_at.0, case.reported_at.0 - rules::MEMORY);
     let by: By = (None, Cause { op: None, device: None, occurred_at: at });
     let spot = store::spots_around(tx.db, (kind, code), here)?.into_iter().next().map(|(_, spot)| spot);
     let reach = spot.as_ref().map_or(0, |spot| spot.radius_m).max(rules::radius_m(kind));
-    let mut near = store::cases_around(tx.db, code, here, reach, At(since), CROWD)?;
+    let mut near = store::cases_around(tx.db, (kind, code), here, reach, At(since), CROWD)?;
     let crowded = i64::try_from(near.len()).is_ok_and(|found| found >= CROWD);
     near.retain(|(_, other)| (other.reported_at, other.id) < (case.reported_at, case.id));
     // In a crowd without a spot not all were seen: it is for a person to say what comes back there.
@@ -547,6 +557,8 @@ fn come_back(tx: &mut Tx, case: &Reported) -> Result<()> {
     }
     let tied = store::spots_of(tx.db, &near.iter().map(|(_, other)| other.id).collect::<Vec<_>>())?;
     near.retain(|(_, other)| !tied.contains_key(&other.id));
+    // One of a kind that nobody knows is taken for the same only as near as a component.
+    near.retain(|(distance, other)| other.kind() == kind || *distance <= f64::from(rules::radius_m(None)));
     let solved = near.into_iter().filter_map(|(_, other)| Some((other.solved_at().filter(|at| *at >= since)?, other)));
     let Some((_, earlier)) = solved.max_by_key(|(solved, other)| (*solved, other.id)) else { return Ok(()) };
     let Some(there) = earlier.point() else { return Ok(()) };

@@ -1,6 +1,6 @@
 //! Rows of spots, of what belongs to them, and the cases near a place.
 
-use super::rules::{self, Bounds, SpotState};
+use super::rules::{self, Bounds, SpotState, same_kind};
 use crate::{
     catalogue::rules::ClassKind,
     db::{
@@ -141,6 +141,7 @@ pub struct Reported {
     pub title: String,
     /// Where it stands.
     pub state: String,
+    class_kind: Option<String>,
     /// Class code.
     pub class_code: Option<String>,
     /// Where, in words.
@@ -159,15 +160,20 @@ pub struct Reported {
 }
 
 impl Reported {
+    /// Components or events.
+    pub fn kind(&self) -> Option<ClassKind> {
+        self.class_kind.as_deref().and_then(|kind| kind.parse().ok())
+    }
+
     /// Where it is, in WGS-84.
     pub fn point(&self) -> Option<Position> {
         let position = Position::new(self.lat?, self.lon?).ok()?;
         Some(to_wgs84(position, self.datum.as_deref()?.parse().ok()?))
     }
 
-    /// When the problem was solved: closed, or handled on the spot. A void case changes no more.
+    /// When the problem was solved: closed, or put right on the spot, which changes no more unless it is taken back.
     pub fn solved_at(&self) -> Option<DateTime<Utc>> {
-        let on_spot = self.void_reason.as_deref() == Some("handled_on_spot");
+        let on_spot = matches!(self.void_reason.as_deref(), Some("handled_on_spot" | "self_handled"));
         self.closed_at.or(on_spot.then_some(self.updated_at)).map(|at| at.0)
     }
 
@@ -314,7 +320,7 @@ pub(super) fn spots_around(
     let mut found = Vec::new();
     for row in rows {
         let distance = distance_m(row.point()?, here);
-        if distance <= f64::from(row.radius_m) && rules::same_kind(row.kind()?, class.0) {
+        if distance <= f64::from(row.radius_m) && same_kind(row.kind()?, class.0) {
             found.push((distance, row));
         }
     }
@@ -338,11 +344,12 @@ pub(super) fn cases_new(db: &mut Db, ids: &[CaseId], at: At) -> Result<Vec<Repor
         .load(db)?)
 }
 
-/// Cases of a class within a radius, metres, with their distance: those that are open, and those that were closed or
-/// declared void since; of each datum `most` at most, any of them. Each datum is asked in its own numbers, by the index.
+/// Cases whose class may be the same, within a radius, metres, with their distance: those that are open, and those that
+/// were closed or declared void since; of each datum `most` at most, any of them. Each datum is asked in its own
+/// numbers, by the index.
 pub(super) fn cases_around(
     db: &mut Db,
-    class_code: &str,
+    (kind, code): (Option<ClassKind>, &str),
     here: Position,
     radius: i32,
     since: At,
@@ -350,13 +357,16 @@ pub(super) fn cases_around(
 ) -> Result<Vec<(f64, Reported)>> {
     let systems: [(Datum, &[&str]); 3] =
         [(Datum::Wgs84, &["wgs84", "cgcs2000"]), (Datum::Gcj02, &["gcj02"]), (Datum::Bd09, &["bd09"])];
+    let kinds: Vec<&str> =
+        ClassKind::ALL.iter().filter(|one| same_kind(kind, Some(**one))).map(|one| one.as_str()).collect();
     let mut found = Vec::new();
     for (datum, names) in systems {
         let Bounds { south, north, west, east } = rules::bounds(here, datum, f64::from(radius));
         let over = cases::closed_at.is_not_null().or(cases::state.eq("void"));
         let lately = cases::updated_at.ge(since);
         let rows: Vec<Reported> = cases::table
-            .filter(cases::class_code.eq(class_code))
+            .filter(cases::class_code.eq(code))
+            .filter(cases::class_kind.is_null().or(cases::class_kind.assume_not_null().eq_any(&kinds)))
             .filter(cases::lat.assume_not_null().between(south, north))
             .filter(cases::lon.assume_not_null().between(west, east))
             .filter(cases::lat.is_not_null().and(cases::lon.is_not_null()))

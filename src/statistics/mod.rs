@@ -7,6 +7,7 @@
 //! Invariants (held by `rules/tests.rs` and `tests/it/statistics.rs`):
 //! * every case with a deadline in the period is counted in exactly one line of each breakdown;
 //! * closed, in verification, failed, handled and not handled cases add up to the total; timely and late ones to the closed;
+//! * what was put right by whoever reported it is counted by itself, by when it was reported, and in no total;
 //! * the records behind a figure are as many as the figure.
 
 pub mod actions;

@@ -104,7 +104,7 @@ text_enum! {
 }
 
 text_enum! {
-    /// What is counted: each is one condition on a case whose deadline falls in the period.
+    /// What is counted: each is one condition on a case whose deadline falls in the period, but for the last one.
     Figure {
         /// 总数 N.
         Total = "total",
@@ -132,6 +132,9 @@ text_enum! {
         Reworked = "reworked",
         /// 延期: its deadline was moved at least once.
         Extended = "extended",
+        /// 自行处置: reported in the period and put right by whoever reported it; without deadline or unit, and so in no
+        /// total.
+        SelfHandled = "self_handled",
     }
 }
 
@@ -164,6 +167,8 @@ pub struct Counts {
     pub reworked: i64,
     /// 延期.
     pub extended: i64,
+    /// 自行处置.
+    pub self_handled: i64,
 }
 
 impl Counts {
@@ -190,6 +195,7 @@ impl Counts {
             Figure::Overdue => &mut self.overdue,
             Figure::Reworked => &mut self.reworked,
             Figure::Extended => &mut self.extended,
+            Figure::SelfHandled => &mut self.self_handled,
         }
     }
 }
@@ -270,7 +276,8 @@ const GRID_RULE: &str = "按网格统计时，以案件位置（换算为 CGCS20
 
 const RULE: &str = "统计口径：截止时间（含已批准的延期和挂账顺延）落在统计期内的案件，自首日 00:00 起，至末日 24:00 止（24:00 整\
 属于下一期），不论何时上报；挂账期间不计超期；未派遣、作废和退回待重派的案件不计。解决率＝已结案÷总数；及时解决率＝及时结案÷总数；综合解决率＝（及时结案＋\
-0.55×超时结案）÷总数；处置率、按期处置率、超期未处置率、返工率、延期率均以总数为分母。分母为 0 时记“—”。";
+0.55×超时结案）÷总数；处置率、按期处置率、超期未处置率、返工率、延期率均以总数为分母。分母为 0 时记“—”。自行处置数另计：统计期内上报、由上报人自行处置且未经\
+复核退回的案件，没有责任单位，不计入总数。";
 
 #[cfg(test)]
 mod tests;

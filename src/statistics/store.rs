@@ -14,6 +14,7 @@ use diesel::{
     sql_query,
     sql_types::{BigInt, Double, Nullable, Text},
 };
+use std::collections::BTreeMap;
 
 /// Which cases.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +32,6 @@ pub(super) struct Scope {
 /// The condition of a figure on a case; `{now}` is the moment it is asked, `{held}` whether its clock stands still.
 fn holds(figure: Figure) -> &'static str {
     match figure {
-        Figure::Total => "1 = 1",
         Figure::Closed => "state = 'closed'",
         Figure::Timely => "state = 'closed' AND timely",
         Figure::Late => "state = 'closed' AND NOT timely",
@@ -44,6 +44,7 @@ fn holds(figure: Figure) -> &'static str {
         Figure::Overdue => "handled_at IS NULL AND due_at < {now} AND NOT {held}",
         Figure::Reworked => "rework_count > 0",
         Figure::Extended => "extension_count > 0",
+        Figure::Total | Figure::SelfHandled => "1 = 1",
     }
 }
 
@@ -58,7 +59,20 @@ fn key(by: By) -> &'static str {
     }
 }
 
-const IN_SCOPE: &str = "due_at >= $1 AND due_at < $2 AND ($3 IS NULL OR unit_id = $3)";
+/// Deadlines of the period.
+const DUE: &str = "due_at >= $1 AND due_at < $2 AND ($3 IS NULL OR unit_id = $3)";
+/// What was reported in the period and put right by whoever reported it; it has no unit.
+const SELF_HANDLED: &str = "void_reason = 'self_handled' AND reported_at >= $1 AND reported_at < $2 AND $3 IS NULL";
+
+/// The cases that a figure is counted among.
+fn among(figure: Figure) -> &'static str {
+    if figure == Figure::SelfHandled { SELF_HANDLED } else { DUE }
+}
+
+/// What the lines of a breakdown are counted among; self-handled cases have no unit to be a line of.
+fn sets(by: By) -> &'static [&'static str] {
+    if by == By::Unit { &[DUE] } else { &[DUE, SELF_HANDLED] }
+}
 
 #[derive(QueryableByName)]
 struct Counted {
@@ -90,6 +104,8 @@ struct Counted {
     reworked: i64,
     #[diesel(sql_type = BigInt)]
     extended: i64,
+    #[diesel(sql_type = BigInt)]
+    self_handled: i64,
 }
 
 impl From<Counted> for Counts {
@@ -108,11 +124,14 @@ impl From<Counted> for Counts {
             overdue: row.overdue,
             reworked: row.reworked,
             extended: row.extended,
+            self_handled: row.self_handled,
         }
     }
 }
 
-fn sums() -> String {
+/// The figures that are counted among these cases; the others are 0.
+fn sums(set: &str) -> String {
+    let holds = |figure: Figure| if among(figure) == set { holds(figure) } else { "1 = 0" };
     let sum =
         |figure: &Figure| format!("COUNT(CASE WHEN {} THEN 1 END) AS {figure}", holds(*figure).replace("{now}", "$4"));
     Figure::ALL.iter().map(sum).collect::<Vec<_>>().join(", ")
@@ -120,11 +139,17 @@ fn sums() -> String {
 
 /// The figures of each line.
 pub(super) fn counts(db: &mut Db, scope: Scope, by: By) -> Result<Vec<(String, Counts)>> {
-    let (key, sums) = (key(by), sums());
-    let text = in_words_of(db, &format!("SELECT {key} AS key, {sums} FROM cases WHERE {IN_SCOPE} GROUP BY 1"));
-    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
-    let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
-    Ok(rows.into_iter().map(|mut row| (std::mem::take(&mut row.key), row.into())).collect())
+    let mut lines = BTreeMap::<String, Counts>::new();
+    for set in sets(by) {
+        let select = format!("SELECT {} AS key, {} FROM cases", key(by), sums(set));
+        let text = in_words_of(db, &format!("{select} WHERE {set} AND $4 = $4 GROUP BY 1"));
+        let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+        let rows: Vec<Counted> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
+        for mut row in rows {
+            lines.entry(std::mem::take(&mut row.key)).or_default().add(row.into());
+        }
+    }
+    Ok(lines.into_iter().collect())
 }
 
 /// Where something is, as it was measured.
@@ -148,11 +173,15 @@ struct CountedThere {
 
 /// The figures of each place.
 pub(super) fn counts_by_place(db: &mut Db, scope: Scope) -> Result<Vec<(Measured, Counts)>> {
-    let select = format!("SELECT '' AS key, lat, lon, datum, {} FROM cases", sums());
-    let text = in_words_of(db, &format!("{select} WHERE {IN_SCOPE} GROUP BY lat, lon, datum"));
-    let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
-    let rows: Vec<CountedThere> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
-    Ok(rows.into_iter().map(|row| (row.place, row.counted.into())).collect())
+    let mut found = Vec::new();
+    for set in sets(By::Grid) {
+        let select = format!("SELECT '' AS key, lat, lon, datum, {} FROM cases", sums(set));
+        let text = in_words_of(db, &format!("{select} WHERE {set} AND $4 = $4 GROUP BY lat, lon, datum"));
+        let query = sql_query(text).bind::<Utc, _>(scope.from).bind::<Utc, _>(scope.until);
+        let rows: Vec<CountedThere> = query.bind::<Nullable<Uid>, _>(scope.unit).bind::<Utc, _>(scope.now).load(db)?;
+        found.extend(rows.into_iter().map(|row| (row.place, row.counted.into())));
+    }
+    Ok(found)
 }
 
 #[derive(QueryableByName)]
@@ -173,8 +202,9 @@ pub(super) fn cases(
     limit: i64,
 ) -> Result<Vec<(CaseId, Measured)>> {
     let text = format!(
-        "SELECT id, lat, lon, datum FROM cases WHERE {IN_SCOPE} AND {} AND {} = $5 AND ($6 IS NULL OR id > $6) AND $4 = $4 \
+        "SELECT id, lat, lon, datum FROM cases WHERE {} AND {} AND {} = $5 AND ($6 IS NULL OR id > $6) AND $4 = $4 \
          ORDER BY id LIMIT $7",
+        among(figure),
         holds(figure).replace("{now}", "$4"),
         key(by),
     );

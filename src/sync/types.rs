@@ -22,6 +22,7 @@ const CURRENT: &[Version] = &[
     ("case.decide_hold", 1),
     ("case.resume", 1),
     ("case.void", 1),
+    ("case.reopen", 1),
     ("case.note", 1),
     ("case.edit", 1),
     ("spot_check.record", 1),

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     cases::{
         desk::{self, Cause, Outcome, Shelf},
+        report::Report,
         rules::Command,
     },
     db::types::{CaseId, OpId},
@@ -80,7 +81,9 @@ pub fn on_case(shelf: &mut impl Shelf, op: &Op, who: &Actor, act: Act) -> Result
     let (id, cause) = (CaseId(target(op, "case")?), cause(op, who, act));
     let name = op.r#type.strip_prefix("case.").unwrap_or_default();
     if name == "report" {
-        return Ok(Verdict::applied(desk::report(shelf, who, id, args(&op.args)?, cause)?.ver));
+        let report: Report = args(&op.args)?;
+        report.check_photos(op.evidence.iter().map(|named| named.role.as_str()))?;
+        return Ok(Verdict::applied(desk::report(shelf, who, id, report, cause)?.ver));
     }
     let command: Command = args(&serde_json::json!({ "type": name, "args": op.args }))?;
     Ok(match desk::command(shelf, who, id, &command, act.seen, act.insist, cause)? {

@@ -126,6 +126,7 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/statistics",                  "n n n y y y y y  n n"),
     ("GET /api/v1/statistics/records",          "n n n y y y y y  n n"),
     ("GET /api/v1/open-data/cases",             "n n n n y y y y  n n"),
+    ("GET /api/v1/open-data/spots",             "n n n n y y y y  n n"),
     ("GET /api/v1/open-data/sites",             "n n n n y y y y  n n"),
     ("GET /api/v1/open-data/grids",             "n n n n y y y y  n n"),
     // A collection that is not there.
@@ -144,6 +145,7 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /open311/v2/requests.{format}",       "*"),
     ("POST /open311/v2/requests.{format}",      "*"),
     ("GET /open311/v2/requests/{id}.{format}",  "*"),
+    ("GET /open311/v2/servicerequestupdates.{format}", "*"),
     // Nothing came by it.
     ("GET /api/v1/open311/requests/{id}",       "n n n n h n n n  n n"),
     ("GET /api/v1/cases",                       "y y y y y y y y  n n"),
@@ -155,6 +157,7 @@ const ROWS: &[(&str, &str)] = &[
     // The city signs its messages; the Centre looks, and there are no dead letters here.
     ("POST /api/v1/city/messages",              "*"),
     ("GET /api/v1/city/status",                 "n n n n y y y y  n n"),
+    ("POST /api/v1/city/import",                "n n n n y n n y  n n"),
     ("GET /api/v1/city/cases",                  "n n n n y y y y  n n"),
     ("GET /api/v1/city/inbox",                  "n n n n y y y y  n n"),
     ("GET /api/v1/city/outbox",                 "n n n n y y y y  n n"),

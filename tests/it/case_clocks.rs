@@ -88,7 +88,8 @@ fn a_hold_stops_the_clock_and_leaves_what_was_left(world: &World) {
     let dispatcher = world.sign_in(&told.dispatcher.username, None);
     let told = Told { liaison: world.sign_in(&told.liaison.username, None), dispatcher, ..told };
     assert_eq!(told.case()["overdue"], json!(false), "though its deadline has passed");
-    let resumed = told.send(&told.dispatcher, "resume", json!({})).expect(200);
+    told.send(&told.dispatcher, "resume", json!({"reason": "长".repeat(2001)})).refused(Code::ValueInvalid);
+    let resumed = told.send(&told.dispatcher, "resume", json!({"reason": "停水计划已定"})).expect(200);
     let moved = due(&resumed) - before;
     assert!(moved >= hours && moved <= world.now() - since, "{moved}");
     let clocks = told.clocks();

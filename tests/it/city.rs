@@ -56,16 +56,16 @@ fn keys(url: String) -> CityLink {
 }
 
 /// A county with a link, a city that runs, and people.
-struct Scene {
-    world: World,
+pub struct Scene {
+    pub world: World,
     city: Running,
-    dispatcher: Person,
+    pub dispatcher: Person,
     liaison: Person,
     seq: std::cell::Cell<i64>,
 }
 
 impl Scene {
-    fn new(engine: Engine) -> Scene {
+    pub fn new(engine: Engine) -> Scene {
         let world = World::with(engine, Options { config: linked, ..Options::default() });
         let env = world.app.env.clone();
         let free = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -74,7 +74,7 @@ impl Scene {
         Scene { world, city, dispatcher, liaison, seq: std::cell::Cell::new(0) }
     }
 
-    fn envelope(&self, seq: i64, kind: &str, body: Value) -> Value {
+    pub fn envelope(&self, seq: i64, kind: &str, body: Value) -> Value {
         json!({
             "msgId": self.world.name("m"), "type": kind, "schema": wire::SCHEMA, "from": "431200", "to": "431221",
             "sentAt": "2026-11-23T09:00:00+08:00", "seq": seq, "body": body, "vendor": {"kept": true},
@@ -111,12 +111,12 @@ impl Scene {
         self.city_case(number)["case_id"].as_str().unwrap().to_owned()
     }
 
-    fn city_case(&self, number: &str) -> Value {
+    pub fn city_case(&self, number: &str) -> Value {
         let page = self.get("cases?limit=200");
         page["items"].as_array().unwrap().iter().find(|case| case["city_number"] == number).cloned().unwrap()
     }
 
-    fn get(&self, path: &str) -> Value {
+    pub fn get(&self, path: &str) -> Value {
         self.world.get(&format!("/api/v1/city/{path}")).by(&self.dispatcher.token).send().expect(200)
     }
 
@@ -143,7 +143,7 @@ impl Scene {
     }
 
     /// Types of what waits to be sent or was sent, in order.
-    fn outbox(&self) -> Vec<String> {
+    pub fn outbox(&self) -> Vec<String> {
         let page = self.get("outbox?limit=200");
         page["items"].as_array().unwrap().iter().rev().map(|message| read(&message["kind"])).collect()
     }
@@ -167,6 +167,7 @@ fn a_case_goes_round_the_whole_loop_with_the_city(engine: Engine) {
         (&ours["title"], &ours["class_code"], &ours["state"]),
         (&json!("店外经营"), &json!("0405"), &json!("reported"))
     );
+    assert_eq!(ours["class_kind"], json!("event"));
     assert_eq!(ours["position"], json!({"lat": 27.44, "lon": 109.944, "datum": "cgcs2000"}));
     let known = scene.city_case("4312002026112300001");
     assert_eq!(

@@ -3,14 +3,18 @@
 use crate::support::{
     http::Reply,
     on_both_engines,
+    process::chengguan,
+    scratch::Folder,
     world::{Person, World, read},
 };
 use chengguan::{error::Code, identity::rules::Role};
 use serde_json::{Value, json};
+use std::fs;
 
 on_both_engines!(
     a_map_is_imported_exported_and_imported_again,
     a_map_with_errors_tells_all_of_them_and_changes_nothing,
+    a_map_is_imported_and_exported_on_the_command_line,
     the_suggested_unit_comes_with_its_reason,
     a_ruling_routes_next_time,
     a_row_that_is_ended_decides_nothing_and_stays_readable,
@@ -88,6 +92,29 @@ fn a_map_with_errors_tells_all_of_them_and_changes_nothing(world: &World) {
     world.put("/api/v1/grids/map").by(admin).bytes(GEOJSON, "{").send().refused(Code::TableInvalid);
     world.put("/api/v1/grids/map").by(admin).bytes("text/csv", "x").send().refused(Code::MediaTypeUnsupported);
     assert_eq!(get(world, "grids")["items"].as_array().map(Vec::len), Some(2));
+}
+
+fn a_map_is_imported_and_exported_on_the_command_line(world: &World) {
+    let folder = Folder::new("grids");
+    let cli = |args: [&str; 2]| {
+        let mut command = chengguan(folder.path());
+        command.arg("grids").args(args).args(["--database-url", &world.app.config.database_url]);
+        let output = command.output().unwrap();
+        let told = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8(told).unwrap())
+    };
+    two_grids(world);
+    assert_eq!(cli(["export", "a.geojson"]), (true, "2 grids\n".into()));
+    let overlapping = [grid(WEST, 110.0, 27.4), grid(EAST, 110.0005, 27.4), grid("431221100001003", 110.1, 27.4)];
+    let map = json!({"type": "FeatureCollection", "features": overlapping}).to_string();
+    fs::write(folder.path().join("b.geojson"), map).unwrap();
+    assert_eq!(cli(["import", "b.geojson"]), (true, "3 grids, 1 overlaps\n".into()));
+    assert_eq!(get(world, "grids")["items"].as_array().map(Vec::len), Some(3));
+    assert_eq!(cli(["import", "a.geojson"]), (true, "2 grids, 0 overlaps\n".into()));
+    fs::write(folder.path().join("c.geojson"), "{}").unwrap();
+    let (good, told) = cli(["import", "c.geojson"]);
+    assert!(!good && told.contains("GeoJSON"), "{told}");
+    assert_eq!(get(world, "grids")["items"].as_array().map(Vec::len), Some(2), "a wrong map changes nothing");
 }
 
 fn the_suggested_unit_comes_with_its_reason(world: &World) {
@@ -198,6 +225,12 @@ fn holes_and_overlaps_are_listed_by_last_years_cases(world: &World) {
     assert_eq!(read("?standing=unset&limit=1"), (3, vec![holes[0].clone()]));
     add(world, &dispatcher, "/rulings", &scope(WEST, Some("event"), "0405"), &town).expect(200);
     assert_eq!(read("?standing=several").0, 0);
+    // Flower boxes (部件 0405) are none of the events that somebody sees to there.
+    let boxes = json!({"title": "花箱破损", "class_kind": "component", "class_code": "0405", "position": west()});
+    world.post("/api/v1/cases").by(&inspector.token).json(&boxes).send().expect(201);
+    assert_eq!(read("?standing=unset").1[2], json!(["unset", [WEST], "0405", 1]));
+    let holes = world.get("/api/v1/responsibilities/doubts?standing=unset").by(&dispatcher.token).send().expect(200);
+    assert_eq!(holes["items"][2]["class_kind"], json!("component"), "{holes}");
 }
 
 fn a_case_handed_on_is_a_bounce(world: &World) {

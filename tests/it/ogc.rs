@@ -46,7 +46,10 @@ fn a_client_finds_its_way_from_the_landing_page(world: &World) {
     }
     let collections = get(world, &by, &follow(world, &landing, "data").unwrap());
     let found: Vec<&Value> = collections["collections"].as_array().unwrap().iter().collect();
-    assert_eq!(found.iter().map(|one| one["id"].as_str().unwrap()).collect::<Vec<_>>(), ["cases", "sites", "grids"]);
+    assert_eq!(
+        found.iter().map(|one| one["id"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["cases", "sites", "spots", "grids"]
+    );
     for collection in found {
         assert_eq!(&get(world, &by, &follow(world, collection, "self").unwrap()), collection);
         let items = follow(world, collection, "items").unwrap();
@@ -75,6 +78,11 @@ fn county(world: &World) -> Person {
         let site = json!({"unit_id": dispatcher.unit.clone().unwrap_or_else(|| world.unit()), "slot": slot,
             "name": "人民路", "lat": 27.44, "lon": lon});
         world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
+    }
+    for lon in [109.95, 110.05, 110.06] {
+        let spot = json!({"class_kind": "event", "class_code": "0405", "address": "人民路",
+            "position": position(lon, 27.44, Datum::Gcj02)});
+        world.post("/api/v1/spots").by(&dispatcher.token).json(&spot).send().expect(201);
     }
     dispatcher
 }
@@ -108,7 +116,7 @@ fn following_next_gives_every_feature_once(world: &World) {
     }
     let first = get(world, &by, "/collections/cases/items");
     assert_eq!((&first["numberMatched"], &first["numberReturned"]), (&json!(257), &json!(100)));
-    for (collection, count) in [("sites", 3), ("grids", 2)] {
+    for (collection, count) in [("sites", 3), ("spots", 3), ("grids", 2)] {
         assert_eq!(ids(&all(world, &by, collection, "limit=1")).len(), count, "{collection}");
         let one = get(world, &by, &format!("/collections/{collection}/items?limit=1"))["features"][0].clone();
         let path = format!("/collections/{collection}/items/{}", one["id"].as_str().unwrap());
@@ -131,6 +139,7 @@ fn rectangles_and_times_hold_exactly_what_lies_in_them(world: &World) {
     assert_eq!(count("cases", "bbox=110.1485,27,-170,28"), 1, "across the date line");
     assert_eq!(count("cases", "bbox=-180,-90,180,90"), PLACED, "what is nowhere is in no rectangle");
     assert_eq!(count("sites", "limit=1&bbox=110,27,111,28"), 2);
+    assert_eq!(count("spots", "limit=1&bbox=110,27,111,28"), 2);
     assert_eq!(count("grids", "bbox=109.95,27.45,109.96,27.46"), 1);
     assert_eq!(count("grids", "bbox=109.95,27.45,110.05,27.46"), 2);
     assert_eq!(count("grids", "bbox=110.0,27.45,110.0,27.46"), 2, "a line on their common edge");
@@ -196,6 +205,11 @@ fn gdal_counts_the_same_features(world: &World) {
     let rectangle = ["-spat", "109.9495", "27.4", "110.0505", "27.5"];
     assert_eq!((count("cases", &[]), count("cases", &rectangle)), (PLACED + 7, 101));
     assert_eq!((count("sites", &[]), count("sites", &["-spat", "110", "27", "111", "28"])), (3, 2));
+    assert_eq!((count("spots", &[]), count("spots", &["-spat", "110", "27", "111", "28"])), (3, 2));
+    let told = ogrinfo("spots", &[]);
+    for line in ["Geometry: Point", "radius_m: Integer", "mushroom_index: Real", "last_seen_at: DateTime"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
     assert_eq!((count("grids", &[]), count("grids", &["-spat", "109.95", "27.45", "109.96", "27.46"])), (2, 1));
     let told = ogrinfo("cases", &[]);
     for line in ["Geometry: Point", "number: String", "rework_count: Integer", "reported_at: DateTime"] {

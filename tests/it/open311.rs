@@ -20,6 +20,7 @@ on_both_engines!(engine:
     a_refusal_has_the_standards_form_and_leaves_nothing,
     a_key_reports_sixty_times_a_minute,
     questions_are_answered_by_number_service_status_and_time,
+    the_public_hears_of_each_step_in_fixed_words,
     stock_clients_report_and_read,
 );
 
@@ -91,6 +92,7 @@ fn a_report_becomes_a_case_and_is_followed_to_its_end(engine: Engine) {
     let case = cases(world, &dispatcher)[0].clone();
     assert_eq!((&case["number"], &case["state"]), (&json!(number), &json!("reported")));
     assert_eq!((&case["title"], &case["class_code"]), (&json!("上水井盖"), &json!("0101")));
+    assert_eq!(case["class_kind"], json!("component"));
     assert_eq!(case["description"], json!("立案条件：盖体破损\n盖子坏了，电话13907451234"));
     assert_eq!(case["position"], json!({"lat": 27.44, "lon": 109.95, "datum": "wgs84"}));
     let id: String = read(&case["id"]);
@@ -162,6 +164,8 @@ fn a_refusal_has_the_standards_form_and_leaves_nothing(engine: Engine) {
         ("requests.json?status=lost", 400, "status"),
         ("requests.json?start_date=2026-01-01T00:00:00Z&end_date=2026-12-01T00:00:00Z", 400, "90"),
         ("services.json?jurisdiction_id=boston", 404, "jurisdiction_id"),
+        ("servicerequestupdates.json?start_date=yesterday", 400, "start_date"),
+        ("servicerequestupdates.json?start_date=2026-01-02T00:00:00Z&end_date=2026-01-01T00:00:00Z", 400, "90"),
     ] {
         refused(&world.get(&format!("/open311/v2/{path}")).send(), status, words);
     }
@@ -169,7 +173,7 @@ fn a_refusal_has_the_standards_form_and_leaves_nothing(engine: Engine) {
     world.get("/open311/v2/services.txt").send().refused(Code::RouteUnknown);
     // Without keys there is nothing here at all.
     let bare = World::start(engine);
-    for path in ["discovery", "services", "requests"] {
+    for path in ["discovery", "services", "requests", "servicerequestupdates"] {
         refused(&bare.get(&format!("/open311/v2/{path}.json")).send(), 404, "未启用");
     }
     refused(&post(&bare, "json", &good), 404, "未启用");
@@ -214,6 +218,66 @@ fn questions_are_answered_by_number_service_status_and_time(engine: Engine) {
     assert_eq!((numbers("status=open"), numbers("status=closed")), (vec![], vec![second.clone()]));
     let shown = get(world, &format!("requests/{second}.json"))[0].clone();
     assert_eq!((&shown["status_notes"], &shown["address"]), (&json!("作废"), &json!("中方大道 ***")));
+}
+
+fn the_public_hears_of_each_step_in_fixed_words(engine: Engine) {
+    let world = &world(engine);
+    let (dispatcher, liaison) = (world.person(Role::Dispatcher), world.person(Role::Liaison));
+    let (first, second) = (report(world, &[]), report(world, &[("address_string", "中方大道")]));
+    let id_of = |number: &str| {
+        let all = cases(world, &dispatcher);
+        let case = all.iter().find(|case| case["number"] == number).unwrap();
+        read::<String>(&case["id"])
+    };
+    let (case, other) = (id_of(&first), id_of(&second));
+    // Another case of the county, of which nobody hears.
+    crate::authorisation::dispatched_case(world, &dispatcher, liaison.unit.as_deref().unwrap());
+    let mut moments = Vec::new();
+    let mut step = |by: &Person, case: &str, name: &str, args: Value| {
+        world.wait(TimeDelta::minutes(1));
+        let path = format!("/api/v1/cases/{case}/commands");
+        world.post(&path).by(&by.token).json(&json!({"type": name, "args": args})).send().expect(200);
+        moments.push(world.now());
+    };
+    let secret = "业主王某13907451234";
+    let due = world.now() + TimeDelta::days(1);
+    step(&dispatcher, &case, "dispatch", json!({"unit_id": liaison.unit, "due_at": due}));
+    step(&liaison, &case, "request_extension", json!({"until": due + TimeDelta::days(1), "reason": secret}));
+    step(&dispatcher, &case, "decide_extension", json!({"granted": false, "reason": secret}));
+    step(&dispatcher, &case, "note", json!({"text": secret}));
+    step(&liaison, &case, "handle", json!({"note": secret}));
+    step(&dispatcher, &other, "void", json!({"reason": "duplicate", "note": secret}));
+    let updates = |query: &str| get(world, &format!("servicerequestupdates.json{query}")).as_array().unwrap().clone();
+    let all = updates("");
+    let told: Vec<(String, String, String, String)> = all
+        .iter()
+        .map(|one| {
+            let stage = read(&one["extended_attributes"]["state"]);
+            (read(&one["service_request_id"]), read(&one["status"]), stage, read(&one["description"]))
+        })
+        .collect();
+    let expected = [
+        (&first, "open", "dispatched", "已派遣责任单位处置"),
+        (&first, "open", "handled", "责任单位已处置，待核查"),
+        (&second, "closed", "void", "与已受理的问题重复，合并处置"),
+    ];
+    let expected = expected.map(|(n, status, stage, text)| (n.clone(), status.into(), stage.into(), text.into()));
+    assert_eq!(told, expected);
+    assert!(!json!(all).to_string().contains('王'), "{all:?}");
+    assert!(all.iter().map(|one| read::<String>(&one["update_id"])).is_sorted(), "each its own, in order");
+    // What was heard before is known again; both ends of the time count.
+    assert_eq!(updates(""), all);
+    let at = |n: usize| read::<String>(&all[n]["updated_datetime"]);
+    assert_eq!(at(0), json!(moments[0]).as_str().unwrap());
+    assert_eq!(updates(&format!("?start_date={}", at(1))), all[1..]);
+    assert_eq!(updates(&format!("?start_date={}&end_date={}", at(1), at(1))), all[1..2]);
+    assert_eq!(updates("?end_date=2026-11-01T00:00:00Z"), Vec::<Value>::new());
+    assert_eq!(get(world, &format!("requests/{first}.json"))[0]["extended_attributes"]["state"], json!("handled"));
+    let xml = world.get("/open311/v2/servicerequestupdates.xml").send();
+    let text = String::from_utf8(xml.bytes.clone()).unwrap();
+    let (_, one) = text.split_once("<service_request_updates><request_update>").unwrap_or_else(|| panic!("{text}"));
+    assert!(one.contains(&format!("<service_request_id>{first}</service_request_id>")), "{text}");
+    assert_eq!(text.matches("<update_id>").count(), 3);
 }
 
 fn stock_clients_report_and_read(engine: Engine) {

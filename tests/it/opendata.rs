@@ -25,6 +25,7 @@ on_both_engines!(
     every_format_holds_every_case_once_and_nothing_personal,
     filters_narrow_an_export_as_they_narrow_the_list,
     sites_and_grids_are_open_too,
+    spots_are_open_with_their_figures_and_without_words,
     what_is_no_filter_or_format_is_refused,
 );
 
@@ -36,7 +37,7 @@ pub fn position(lon: f64, lat: f64, datum: Datum) -> Position {
 
 /// A report of something at a place.
 pub fn a_report(title: &str, position: Option<Position>) -> Report {
-    Report { title: title.into(), description: "电话13907451234".into(), class_code: None, address: None, position }
+    Report { title: title.into(), description: "电话13907451234".into(), position, ..Report::default() }
 }
 
 /// Reports cases in one transaction.
@@ -196,6 +197,56 @@ fn sites_and_grids_are_open_too(world: &World) {
     assert_eq!(book.worksheet_range("单元网格").unwrap().height(), 3);
 }
 
+fn spots_are_open_with_their_figures_and_without_words(world: &World) {
+    let dispatcher = world.person(Role::Dispatcher);
+    import_grids(world);
+    let send = |path: &str, body: &Value, status: u16| {
+        let path = format!("/api/v1/spots{path}");
+        let method = if path.ends_with("cause") { "PUT" } else { "POST" };
+        world.call(method, &path).by(&dispatcher.token).json(body).send().expect(status)
+    };
+    let spot = |lon: f64, kind: &str| {
+        let body = json!({"class_kind": kind, "class_code": "0405", "address": "人民路 13907451234",
+            "position": position(lon, 27.44, Datum::Cgcs2000)});
+        // Those of one millisecond are in no order.
+        world.wait(TimeDelta::seconds(1));
+        send("", &body, 201)["id"].as_str().unwrap().to_owned()
+    };
+    let (busy, calm) = (spot(109.95, "event"), spot(110.05, "component"));
+    send(&format!("/{busy}/observations"), &json!({"note": "老板姓王"}), 200);
+    world.wait(TimeDelta::minutes(10));
+    send(&format!("/{busy}/observations"), &json!({}), 200);
+    let why = json!({"cause": "repeat_offender", "note": "老板姓王"});
+    send(&format!("/{busy}/cause"), &why, 200);
+    send(&format!("/{calm}/close"), &json!({"reason": "已移除"}), 200);
+    // One of the two observations followed another that was not solved: it weighs each day that is gone since.
+    world.wait(TimeDelta::minutes(432));
+    let by = world.sign_in(&dispatcher.username, None);
+    let bytes = export(world, &by, "spots");
+    assert!(!String::from_utf8(bytes.clone()).unwrap().contains('王'));
+    let rows = csv_of(&bytes);
+    let told = |row: usize| {
+        let headings =
+            ["部件或事件", "分类代码", "地址", "经度", "半径（米）", "网格编码", "状态", "成因", "补拍数", "蘑菇指数"];
+        headings.map(|heading| rows[row][column(&rows, heading)].clone())
+    };
+    let (here, there) = ("43122100100101", "43122100100102");
+    assert_eq!(rows.len(), 3);
+    assert_eq!(told(1), ["事件", "0405", "人民路 ***", "109.95", "50", here, "未销号", "屡教不改", "2", "0.30"]);
+    assert_eq!(told(2), ["部件", "0405", "人民路 ***", "110.05", "15", there, "已销号", "", "0", "0.00"]);
+    for (query, count) in [("?state=open", 1), ("?state=closed", 1), (&format!("?grid={here}"), 1), ("?grid=9", 0)] {
+        assert_eq!(csv_of(&export(world, &by, &format!("spots{query}"))).len() - 1, count, "{query}");
+    }
+    let map: Value = serde_json::from_slice(&export(world, &by, "spots?format=geojson")).unwrap();
+    let feature = &map["features"][0];
+    assert_eq!(feature["geometry"], json!({"type": "Point", "coordinates": [109.95, 27.44]}));
+    let properties = &feature["properties"];
+    assert_eq!((&properties["class_kind"], &properties["mushroom_index"]), (&json!("event"), &json!(0.3)));
+    let mut book = Xlsx::new(Cursor::new(export(world, &by, "spots?format=xlsx"))).unwrap();
+    let sheet = book.worksheet_range("问题点位").unwrap();
+    assert_eq!((sheet.height(), sheet.get((1, column(&rows, "蘑菇指数")))), (3, Some(&Data::Float(0.3))));
+}
+
 fn what_is_no_filter_or_format_is_refused(world: &World) {
     let dispatcher = world.person(Role::Dispatcher);
     for query in [
@@ -206,6 +257,8 @@ fn what_is_no_filter_or_format_is_refused(world: &World) {
         "grids?prefix=%00",
         "sites?state=closed",
         "sites?format=",
+        "spots?state=void",
+        "spots?grid=%00",
     ] {
         world.get(&format!("/api/v1/open-data/{query}")).by(&dispatcher.token).send().refused(Code::ParameterInvalid);
     }

@@ -12,7 +12,10 @@ use chengguan::{
         actions::{Cause, Held},
         desk,
         report::{Position, Report},
-        rules::{Command, Dispatch, ExtensionDecision, ExtensionRequest, HoldDecision, Note, Nothing, Reason, Verify},
+        rules::{
+            Command, Dispatch, ExtensionDecision, ExtensionRequest, HoldDecision, Note, Nothing, Reason, Resumption,
+            Verify,
+        },
     },
     db::types::CaseId,
     error::Code,
@@ -77,10 +80,9 @@ impl Loop {
             for (id, due_at) in cases {
                 let report = Report {
                     title: "店外经营".into(),
-                    description: String::new(),
                     class_code: Some(if due_at.timestamp() % 3 == 0 { "0405".into() } else { "0110".into() }),
-                    address: None,
                     position: place_of(due_at),
+                    ..Report::default()
                 };
                 desk::report(&mut held.desk(tx), &people.dispatcher, id, report, cause)?;
                 let unit_id = people.liaison.unit_id.unwrap();
@@ -284,7 +286,7 @@ fn what_is_on_hold_is_not_overdue(world: &World) {
     };
     people.step(world, &ids[..2], hold());
     // The second goes on before its deadline, so it has a pause with an end, and is late like the third.
-    people.step(world, &ids[1..2], vec![(&people.dispatcher, Command::Resume(Nothing {}))]);
+    people.step(world, &ids[1..2], vec![(&people.dispatcher, Command::Resume(Resumption::default()))]);
     until(world, first + TimeDelta::days(1));
     let dispatcher = world.sign_in(&dispatcher.username, None);
     let counts = line(world, &dispatcher, "2027-01")["counts"].clone();

@@ -141,6 +141,19 @@ fn a_returned_case_is_dispatched_anew_and_a_case_in_hand_cannot_be_voided() {
 }
 
 #[test]
+fn only_a_self_handled_case_is_taken_back_and_only_a_report_makes_one() {
+    let (reopen, own) = (Command::Reopen(reason()), State::Void(VoidReason::SelfHandled));
+    assert_eq!(decide(own.clone(), &reopen, &centre(), at(1)).unwrap().state, State::Reported);
+    for state in [State::Void(VoidReason::HandledOnSpot), State::Reported, walk(&seven_steps()).state] {
+        assert!(matches!(decide(state, &reopen, &centre(), at(1)), Err(Refusal::Stage { reached: false })));
+    }
+    assert!(decide(own, &dispatch(), &centre(), at(1)).is_err(), "it is dispatched only after it was taken back");
+    assert_eq!(reopen.check(&liaison()).unwrap_err().code, Code::RoleForbidden);
+    let void = Command::Void(VoidArgs { reason: VoidReason::SelfHandled, note: String::new() });
+    assert_eq!(void.check(&centre()).unwrap_err().code, Code::ValueInvalid);
+}
+
+#[test]
 fn an_extension_moves_the_deadline_only_when_granted() {
     let ask = Command::RequestExtension(ExtensionRequest { until: at(96), reason: "材料未到".into() });
     let asked = walk(&[(dispatch(), centre()), (ask.clone(), liaison())]).state;

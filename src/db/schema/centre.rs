@@ -20,6 +20,7 @@ tables! {
         state -> Text,
         title -> Text,
         description -> Text,
+        class_kind -> Nullable<Text>,
         class_code -> Nullable<Text>,
         address -> Nullable<Text>,
         lat -> Nullable<Double>,

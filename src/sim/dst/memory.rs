@@ -7,6 +7,7 @@ use crate::{
         desk::{self, Shelf, Step},
         store::{CaseRow, EventRow},
     },
+    catalogue::{national, rules::ClassKind},
     db::{
         feed::{Change, FeedRow, Keys, Life, next_generation},
         types::{At, CaseId, DeviceId, EvidenceId, OpId, SessionId, UnitId, UserId},
@@ -443,6 +444,10 @@ impl Shelf for Open<'_> {
 
     fn calendar(&mut self) -> Result<Arc<Calendar>> {
         Ok(Arc::default())
+    }
+
+    fn class_kind(&mut self, code: &str) -> Result<Option<ClassKind>> {
+        Ok(national::kind_of(code))
     }
 
     fn missing_before_close(&mut self, id: CaseId) -> Result<Vec<String>> {

@@ -45,14 +45,14 @@ pub struct Question {
     pub except: Option<CaseId>,
 }
 
-/// The question of a case.
+/// The question of a case; of its own kind unless told.
 ///
 /// # Errors
 /// `not_found`, `value_invalid` for a case without class or position.
 pub fn question_of(db: &mut Db, case: CaseId, class_kind: Option<ClassKind>) -> Result<Question> {
     let case = store::case_get(db, case)?.ok_or_else(|| Error::not_found("case"))?;
     let here = case.point().ok_or_else(|| Code::ValueInvalid.with("case: has no position"))?;
-    let except = Some(case.id);
+    let (except, class_kind) = (Some(case.id), class_kind.or(case.kind()));
     let class_code = case.class_code.ok_or_else(|| Code::ValueInvalid.with("case: has no class"))?;
     Ok(Question { class_kind, class_code, here, except })
 }
@@ -72,7 +72,8 @@ pub fn candidates(
     now: DateTime<Utc>,
 ) -> Result<(Vec<Candidate>, Vec<NearSpot>)> {
     let (radius, since) = (rules::radius_m(asked.class_kind), now - rules::MEMORY);
-    let mut near = store::cases_around(db, &asked.class_code, asked.here, radius, At(since), i64::MAX)?;
+    let mut near =
+        store::cases_around(db, (asked.class_kind, &asked.class_code), asked.here, radius, At(since), i64::MAX)?;
     let fits = |case: &Reported| case.is_open() || case.solved_at().is_some_and(|solved| solved >= since);
     near.retain(|(_, case)| Some(case.id) != asked.except && fits(case));
     let mut found: Vec<Candidate> = near

@@ -34,7 +34,7 @@ pub fn routes(cfg: &mut Routes) {
 struct CandidateFilter {
     /// What is like this case; else `class_code`, `lat` and `lon` are needed.
     case_id: Option<CaseId>,
-    /// Components or events; decides the radius. The narrower one without it.
+    /// Components or events; decides the radius. Without it the case's own; the narrower one when that does not say.
     class_kind: Option<ClassKind>,
     class_code: Option<String>,
     /// Degrees.

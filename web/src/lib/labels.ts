@@ -41,6 +41,7 @@ const COMMANDS: Record<string, string> = {
   decide_extension: '延期审批',
   request_hold: '申请挂账',
   decide_hold: '挂账审批',
+  reopen: '恢复办理',
   resume: '恢复计时',
   void: '作废',
   note: '备注',

@@ -255,6 +255,7 @@ export const FIGURES = [
   'handled_in_time',
   'reworked',
   'extended',
+  'self_handled',
 ] as const
 
 export type Figure = (typeof FIGURES)[number]

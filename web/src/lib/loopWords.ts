@@ -176,6 +176,7 @@ const FIGURE_WORDS: Record<Figure, [word: string, rule: string]> = {
   handled_in_time: ['按期处置', '在截止时间之前处置。'],
   reworked: ['返工', '退回单位重办至少一次。'],
   extended: ['延期', '截止时间至少顺延过一次。'],
+  self_handled: ['自行处置', '采集员当场处置完，未派遣；按上报时间单独计数，不计入总数。'],
 }
 
 export const figureLabel = (figure: Figure): string => FIGURE_WORDS[figure][0]
