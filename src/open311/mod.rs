@@ -1,5 +1,5 @@
-//! Open311 GeoReport v2 (wiki.open311.org/GeoReport_v2), with the updates of FixMyStreet's extension: an app or a neighbour's system reports a case and hears
-//! what becomes of it, in the words of that standard, as JSON or XML.
+//! Open311 GeoReport v2 (wiki.open311.org/GeoReport_v2), with the updates of FixMyStreet's extension: an app or a
+//! neighbour's system reports a case and hears what becomes of it, in the words of that standard, as JSON or XML.
 //!
 //! The services are the classes of the catalogue in force. A report becomes a case through the same desk as every other,
 //! reported by the account of the public, which nobody can sign in to. There is no facade without keys.
