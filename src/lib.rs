@@ -27,6 +27,8 @@
 //! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`supervision`] | supervision letters: drafted from what recurs and what is overdue, answered, graded |
+//! | [`merits`] | the positive/negative list of a month, entered by one person and approved by another |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |
@@ -116,6 +118,7 @@ pub mod evidence;
 pub mod grids;
 pub mod http;
 pub mod identity;
+pub mod merits;
 pub mod ogc;
 pub mod open311;
 pub mod opendata;
@@ -124,6 +127,7 @@ pub mod sim;
 pub mod spotchecks;
 pub mod spots;
 pub mod statistics;
+pub mod supervision;
 pub mod sync;
 pub mod tlog;
 pub mod workbench;

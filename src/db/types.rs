@@ -226,6 +226,12 @@ ids! {
     SpotId,
     /// A line of what happened to such a place.
     SpotEventId,
+    /// A supervision letter (督办函).
+    LetterId,
+    /// A line of what happened to such a letter.
+    LetterStepId,
+    /// An entry of the positive/negative list (正负面清单).
+    MeritId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

@@ -56,6 +56,8 @@ fn areas(cfg: &mut Routes) {
     crate::statistics::routes::routes(cfg);
     crate::workbench::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::supervision::routes::routes(cfg);
+    crate::merits::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
     crate::opendata::routes::routes(cfg);
     crate::open311::routes::centre_routes(cfg);

@@ -25,6 +25,8 @@ const ORDER: &[&[&str]] = &[
     &["spots"],
     &["workbench"],
     &["spotchecks"],
+    &["supervision"],
+    &["merits"],
     &["clips"],
     &["proof"],
     &["opendata"],

@@ -339,4 +339,77 @@ tables! {
         account_id -> Nullable<Text>,
         received_at -> Utc,
     }
+    letters (id) {
+        id -> Uid,
+        number -> Nullable<Text>,
+        unit_id -> Uid,
+        kind -> Text,
+        subject -> Text,
+        text -> Text,
+        note -> Nullable<Text>,
+        state -> Text,
+        limit_kind -> Nullable<Text>,
+        limit_tenths -> Nullable<Integer>,
+        due_at -> Nullable<Utc>,
+        extension_until -> Nullable<Utc>,
+        replied_at -> Nullable<Utc>,
+        score -> Nullable<Integer>,
+        level -> Integer,
+        reminded -> Bool,
+        ver -> BigInt,
+        drafted_by -> Nullable<Uid>,
+        drafted_at -> Utc,
+        issued_at -> Nullable<Utc>,
+        received_at -> Nullable<Utc>,
+        graded_at -> Nullable<Utc>,
+        updated_at -> Utc,
+    }
+    letter_steps (id) {
+        id -> Uid,
+        letter_id -> Uid,
+        ver -> BigInt,
+        at -> Utc,
+        actor_id -> Nullable<Uid>,
+        command -> Text,
+        state -> Text,
+        words -> Nullable<Text>,
+        evidence -> Doc,
+        args -> Doc,
+    }
+    letter_cases (letter_id, case_id) {
+        letter_id -> Uid,
+        case_id -> Uid,
+        added_at -> Utc,
+        open -> Bool,
+    }
+    letter_spots (letter_id, spot_id) {
+        letter_id -> Uid,
+        spot_id -> Uid,
+        added_at -> Utc,
+        open -> Bool,
+    }
+    letter_numbers (year) {
+        year -> Integer,
+        last -> Integer,
+    }
+    merits (id) {
+        id -> Uid,
+        unit_id -> Uid,
+        month -> Text,
+        item -> Text,
+        times -> Integer,
+        summary -> Text,
+        happened_on -> Text,
+        source -> Text,
+        evidence -> Doc,
+        state -> Text,
+        entered_by -> Uid,
+        entered_at -> Utc,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
+        decision_words -> Nullable<Text>,
+        withdrawn_by -> Nullable<Uid>,
+        withdrawn_at -> Nullable<Utc>,
+        withdrawn_reason -> Nullable<Text>,
+    }
 }
