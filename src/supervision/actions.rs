@@ -300,10 +300,8 @@ pub fn timeline(
     after: i64,
     limit: i64,
 ) -> Result<Vec<(StepRow, Option<String>)>> {
-    let seen = get(db, who, id)?;
-    // What was thought before the issue is the Centre's.
-    let from = seen.issued_at.filter(|_| matches!(sight(who), Ok(Sight::Unit(_))));
-    let rows = store::steps(db, id, from, after, limit)?;
+    get(db, who, id)?;
+    let rows = store::steps(db, sight(who)?, id, after, limit)?;
     let ids: Vec<UserId> = rows.iter().filter_map(|row| row.actor_id).collect();
     let names: HashMap<UserId, String> = identity::actions::user_names(db, &ids)?;
     let named = |row: StepRow| {

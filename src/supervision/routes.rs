@@ -116,6 +116,7 @@ struct LetterFilter {
     /// Only of this kind.
     kind: Option<LetterKind>,
     /// Only those that wait for this.
+    #[param(inline)]
     queue: Option<LetterQueue>,
     /// Only about this case.
     case_id: Option<CaseId>,

@@ -319,8 +319,8 @@ pub(super) fn step_add(db: &mut Db, row: &StepRow) -> Result<()> {
     Ok(())
 }
 
-/// The lines of a letter after one, from a moment on.
-pub(super) fn steps(db: &mut Db, letter: LetterId, from: Option<At>, after: i64, limit: i64) -> Result<Vec<StepRow>> {
+/// The lines of a letter after one. What was thought before the issue is the Centre's.
+pub(super) fn steps(db: &mut Db, sight: Sight, letter: LetterId, after: i64, limit: i64) -> Result<Vec<StepRow>> {
     let mut query = letter_steps::table
         .filter(letter_steps::letter_id.eq(letter))
         .filter(letter_steps::ver.gt(after))
@@ -328,8 +328,8 @@ pub(super) fn steps(db: &mut Db, letter: LetterId, from: Option<At>, after: i64,
         .limit(limit)
         .select(StepRow::as_select())
         .into_boxed();
-    if let Some(from) = from {
-        query = query.filter(letter_steps::at.ge(from));
+    if let Sight::Unit(_) = sight {
+        query = query.filter(letter_steps::state.ne(LetterStage::Drafted.as_str()));
     }
     Ok(query.load(db)?)
 }
