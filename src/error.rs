@@ -99,6 +99,8 @@ codes! {
     StageMoved = "stage_moved",
     /// The record changed since the version the sender named.
     VersionStale = "version_stale",
+    /// The draw is not at the step that allows this, or what was asked for is still a secret.
+    DrawStageForbids = "draw_stage_forbids",
     /// An extension was asked for already.
     ExtensionPending = "extension_pending",
     /// A hold waits already, or the clock stands still already.

@@ -26,7 +26,7 @@
 //! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
 //! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
-//! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`spotchecks`] | the sample library, the draw that anybody can recompute, visits and their records |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |

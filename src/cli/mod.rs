@@ -6,6 +6,7 @@ mod catalogue;
 mod city;
 mod demo;
 mod dock;
+mod draw;
 mod grids;
 mod proof;
 mod roster;
@@ -38,6 +39,8 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// A week's draw of the spot checks: compute it again, without a server.
+    Draw(draw::DrawArgs),
     /// Write a case's evidence as a bundle that anybody can check offline.
     ExportEvidence(proof::ExportArgs),
     /// Check such a bundle: no database, no network.
@@ -175,6 +178,7 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::Draw(args) => draw::run(args),
         Command::ExportEvidence(args) => proof::export_evidence(&args),
         Command::Verify(args) => proof::verify(&args),
         Command::Check(args) => proof::check(&args),

@@ -24,5 +24,6 @@ diesel::allow_tables_to_appear_in_same_query! {
     city_directions, city_cases, city_inbox, city_outbox, city_codes, city_reconciliations, catalogue_versions,
     catalogue_classes, catalogue_conditions, grids, responsibilities,
     case_words, case_claims, case_urgings, case_appeals, case_templates, saved_views,
-    spots, spot_cases, spot_events, open311_requests
+    spots, spot_cases, spot_events, open311_requests,
+    spot_site_versions, spot_substitutions, spot_checklists, spot_team_members, draws, draw_commitments, draw_picks
 }

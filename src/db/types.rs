@@ -208,6 +208,8 @@ ids! {
     SiteId,
     /// One visit to a site.
     SpotCheckId,
+    /// A visit that a draw decided.
+    PickId,
     /// An operation made on a device; the idempotency key of sync.
     OpId,
     /// A disagreement between an operation and the record that a person must look at.

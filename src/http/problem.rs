@@ -81,6 +81,7 @@ pub fn catalogue(code: Code) -> (u16, &'static str, &'static str) {
         Code::UnitForeign => (403, "该案件不属于您的单位", "The case belongs to another unit"),
         Code::LogPending => (409, "正在写入存证日志，请几秒后再查", "It gets its place in the log within seconds"),
         Code::StageForbids => (409, "案件当前环节不允许此操作", "The case's stage does not allow this"),
+        Code::DrawStageForbids => (409, "抽签当前步骤不允许此操作", "The draw is not at the step that allows this"),
         Code::StageMoved => (409, "案件已被他人推进到别的环节", "Somebody moved the case on"),
         Code::VersionStale => (409, "记录已被他人修改，请刷新后再试", "The record has changed"),
         Code::HoldPending => (409, "已申请挂账或已经挂账", "A hold is waiting or granted already"),
