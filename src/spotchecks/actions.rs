@@ -26,8 +26,8 @@ use crate::{
 use serde_json::json;
 use std::collections::HashMap;
 
-/// Who may see a record: the Centre, the unit, and whoever made it; not other checkers, so that a second visit is blind.
-/// A second visit is not the unit's to see.
+/// Who may see a record: the Centre, the unit, and whoever made it; not other checkers, so that a second visit is
+/// blind. A second visit is not the unit's to see.
 pub fn check_keys(check: &SpotCheckRow) -> Keys {
     let mut keys = vec!["centre".to_owned(), format!("user:{}", check.actor_id)];
     if !check.recheck {
@@ -58,8 +58,8 @@ fn fence(site: &library::store::SiteRow, stand: Option<Stand>) -> (Option<f64>, 
 /// Adds a record; the id was made on the handheld, `named` are the digests of the evidence that comes with it.
 ///
 /// # Errors
-/// `role_forbidden`, `value_invalid`, also without the photos it needs, `not_found` for the site, visit or checklist, `already_exists` for
-/// the id and for a visit that was recorded.
+/// `role_forbidden`, `value_invalid`, also without the photos it needs, `not_found` for the site, visit or checklist,
+/// `already_exists` for the id and for a visit that was recorded.
 pub fn check_record(
     tx: &mut Tx,
     who: &Actor,
@@ -129,8 +129,8 @@ pub fn check_record(
     Ok(row)
 }
 
-/// What seals a record: SHA-256 of the canonical text (RFC 8785) of its id and of what the handheld wrote down, moments in
-/// UTC. The handheld computes the same and shows it.
+/// What seals a record: SHA-256 of the canonical text (RFC 8785) of its id and of what the handheld wrote down, moments
+/// in UTC. The handheld computes the same and shows it.
 ///
 /// # Errors
 /// A fault of ours.
@@ -139,8 +139,8 @@ pub fn seal(id: SpotCheckId, record: &Record) -> Result<String> {
     Ok(hex(&sha256(text.as_bytes())))
 }
 
-/// All records of some weeks that count for a score, by id: no second visits, no sites that could not be reached, and where
-/// a draw decided the visits, nothing but those.
+/// All records of some weeks that count for a score, by id: no second visits, no sites that could not be reached, and
+/// where a draw decided the visits, nothing but those.
 ///
 /// # Errors
 /// The engine's own, as everywhere here.

@@ -26,8 +26,8 @@ pub struct Agreement {
     pub answered: usize,
     /// The share of them with the same finding; null without any.
     pub observed: Option<f64>,
-    /// Gwet's AC1 over the three findings: agreement beyond chance, which stays sound when nearly everything passes. 1 is
-    /// perfect, 0 what chance gives; null without any.
+    /// Gwet's AC1 over the three findings: agreement beyond chance, which stays sound when nearly everything passes. 1
+    /// is perfect, 0 what chance gives; null without any.
     pub ac1: Option<f64>,
     /// By code.
     pub items: Vec<ItemAgreement>,

@@ -111,8 +111,8 @@ impl Checklist {
         self.kinds.iter().find(|list| list.kind == kind).map_or(&[], |list| &list.items)
     }
 
-    /// Judges the answers at a site of a kind: what was found, as items of the record, and the score in thousandths of a
-    /// point: of the points that apply, what was not deducted, scaled to 100 and rounded half up.
+    /// Judges the answers at a site of a kind: what was found, as items of the record, and the score in thousandths of
+    /// a point: of the points that apply, what was not deducted, scaled to 100 and rounded half up.
     ///
     /// # Errors
     /// `value_invalid` unless every item of the kind is answered once by its rule, and a deduction

@@ -3,6 +3,8 @@
 use crate::support::{
     field::Field,
     on_both_engines,
+    process::chengguan,
+    scratch::Folder,
     world::{Person, World, read},
 };
 use chengguan::{
@@ -502,6 +504,16 @@ fn the_stored_vectors_are_those_of_this_program_which_agrees_with_them() {
     assert!(stored == text, "api-spec/draw-vectors.json: run with UPDATE=1 and look at the difference");
     for Vector { name, mismatch, pack } in serde_json::from_str::<Vectors>(&stored).unwrap().packs {
         assert_eq!(draw::verify(&pack).err(), mismatch, "{name}");
+    }
+}
+
+#[test]
+fn the_command_line_says_whether_a_pack_agrees() {
+    let folder = Folder::new("draw");
+    for Vector { name, mismatch, pack } in vectors().packs.into_iter().take(5) {
+        fs::write(folder.path().join("pack.json"), serde_json::to_string(&pack).unwrap()).unwrap();
+        let run = chengguan(folder.path()).args(["draw", "verify", "pack.json"]).output().unwrap();
+        assert_eq!(run.status.success(), mismatch.is_none(), "{name}: {}", String::from_utf8_lossy(&run.stderr));
     }
 }
 

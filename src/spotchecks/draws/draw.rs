@@ -1,5 +1,5 @@
-//! The draw itself: from a frame and a seed to the week's visits, the same on every machine. Pure; `api-spec/draw.md` says
-//! the same in words, `api-spec/draw-vectors.json` in examples.
+//! The draw itself: from a frame and a seed to the week's visits, the same on every machine. Pure; `api-spec/draw.md`
+//! says the same in words, `api-spec/draw-vectors.json` in examples.
 
 use crate::{
     canonical::canonical,
@@ -61,8 +61,8 @@ pub struct Frame {
     pub commit_until: String,
     /// When the public event takes place, RFC 3339: nonces are opened before it.
     pub lottery_at: String,
-    /// SHA-256 of the Centre's own nonce. It is opened when the week is over: until then nobody can compute the draw from
-    /// what is public, and nobody can choose it after the event.
+    /// SHA-256 of the Centre's own nonce. It is opened when the week is over: until then nobody can compute the draw
+    /// from what is public, and nobody can choose it after the event.
     pub centre_commitment: String,
     /// All units with a site, by code.
     pub units: Vec<FrameUnit>,
@@ -227,8 +227,8 @@ pub fn draw_unit(
     (picks, left.map(|(kind, codes)| (kind, codes.into())).collect())
 }
 
-/// What takes the place of a site of a kind that can't be reached: the next of the kind's reserves that is not `used`, then
-/// of those kinds that stand in for it.
+/// What takes the place of a site of a kind that can't be reached: the next of the kind's reserves that is not `used`,
+/// then of those kinds that stand in for it.
 pub fn next_of(
     unit: &DrawnUnit,
     kind: SiteKind,
@@ -282,7 +282,8 @@ pub fn draw(frame: &Frame, frame_sha256: &str, seed: &str) -> Outcome {
     }
 }
 
-/// The visits that another team repeats: as many in a thousand as the frame says, at least one, drawn with a second seed.
+/// The visits that another team repeats: as many in a thousand as the frame says, at least one, drawn with a second
+/// seed.
 fn rechecks(frame: &Frame, units: &[DrawnUnit], seed: &str) -> Vec<Recheck> {
     let second = key(&format!("recheck|{seed}"));
     let mut picks: Vec<(&DrawnUnit, &Pick)> =

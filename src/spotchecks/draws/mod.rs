@@ -1,5 +1,5 @@
-//! The week's draw (抽签), which anybody can recompute: a frame is published, units commit to nonces, a public event gives the
-//! seed, and the visits follow from both. `api-spec/draw.md` is the rule.
+//! The week's draw (抽签), which anybody can recompute: a frame is published, units commit to nonces, a public event
+//! gives the seed, and the visits follow from both. `api-spec/draw.md` is the rule.
 //!
 //! Invariants (held by `draw.rs`, `rules.rs` and `tests/it/draws.rs`):
 //! * a frame is in the transparency log before its seed can be known, and names the events the seed will come from;

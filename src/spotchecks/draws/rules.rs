@@ -150,8 +150,8 @@ fn source_names(week: &str, names: &[SourceName]) -> Result<()> {
         [ssq, fc3d] => ssq.name == SSQ && fc3d.name == FC3D && digits(&ssq.issue, 7) && digits(&fc3d.issue, 7),
         _ => false,
     };
-    let words = "sources: 双色球 with the seven digits of its draw, and 福彩3D after it if wanted; or 骰子 with the week. 福彩3D alone \
-                 has a thousand outcomes only";
+    let words = "sources: 双色球 with the seven digits of its draw, and 福彩3D after it if wanted; or 骰子 with the week. \
+                 福彩3D alone has a thousand outcomes only";
     if good { Ok(()) } else { Err(Code::ValueInvalid.with(words)) }
 }
 

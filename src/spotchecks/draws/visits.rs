@@ -89,7 +89,8 @@ pub fn substitutes(db: &mut Db, pick: &PickRow) -> Result<Vec<String>> {
 /// The visit that a record is of: the last turn of the slot it names, when the person is in the team that goes there.
 ///
 /// # Errors
-/// `not_found`, also for another team's; `already_exists` when it is over; `value_invalid` for a week or site that it is not.
+/// `not_found`, also for another team's; `already_exists` when it is over; `value_invalid` for a week or site that it
+/// is not.
 pub fn of_record(tx: &mut Tx, who: &Actor, id: PickId, week: &str, site: SiteId) -> Result<PickRow> {
     let missing = || Error::not_found("pick");
     let named = store::pick_get(tx.db, id)?.ok_or_else(missing)?;

@@ -239,8 +239,8 @@ pub struct SitesImported {
     pub unchanged: usize,
 }
 
-/// Reads what the rows of a file mean, against the library as it is. A row without code is the site of that unit, kind and
-/// name where there is one, else a new site.
+/// Reads what the rows of a file mean, against the library as it is. A row without code is the site of that unit, kind
+/// and name where there is one, else a new site.
 ///
 /// # Errors
 /// `table_invalid` with all that is wrong.
