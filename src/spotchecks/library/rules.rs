@@ -6,7 +6,7 @@ use crate::{
     identity::rules::text,
     spotchecks::{draws::draw::Substitution, rules::SiteKind},
 };
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -46,6 +46,9 @@ impl SiteEntry {
             && !((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon))
         {
             return Err(Code::ValueInvalid.with("lat −90…90, lon −180…180"));
+        }
+        if self.active_from.is_some_and(|day| !(1970..=9999).contains(&day.year())) {
+            return Err(Code::ValueInvalid.with("active_from: year 1970–9999"));
         }
         if let Some(shape) = &self.geometry {
             geometry(shape).map_err(|problem| Code::ValueInvalid.with(format!("geometry: {problem}")))?;
@@ -234,7 +237,7 @@ impl TableRow {
             faults.push(fault(self.row, 5, "超出范围：经度 −180～180，纬度 −90～90"));
         }
         if faults.len() == before && entry.check().is_err() {
-            faults.push(fault(self.row, 3, "含有不允许的控制字符"));
+            faults.push(fault(self.row, 3, "含有不允许的控制字符，或启用日期早于 1970 年"));
         }
         (faults.len() == before).then_some(entry)
     }
