@@ -14,6 +14,7 @@
 //! | [`error`], [`env`], [`config`], [`canonical`] | stable codes; clock, ids and dice as values; settings; what is hashed |
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
 //! | [`blob`] | bytes: staging, digests, content-addressed originals in a folder or an S3-compatible store |
+//! | [`document`] | tables, letters and reports for print: workbook, Word file, PDF, page |
 //! | [`identity`] | units, people, sessions, devices, tokens |
 //! | [`calendar`] | when is worked; deadlines that explain themselves |
 //! | [`catalogue`] | what cases are about: classes by code, conditions, limits, in versions |
@@ -110,6 +111,7 @@ pub mod clips;
 pub mod config;
 pub mod db;
 pub mod dock;
+pub mod document;
 pub mod env;
 pub mod error;
 pub mod evidence;

@@ -8,6 +8,7 @@ pub mod intake;
 mod metrics;
 mod pages;
 pub mod parameter;
+pub mod print;
 pub mod problem;
 pub mod server;
 pub mod table;
