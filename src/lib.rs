@@ -28,6 +28,7 @@
 //! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
 //! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`selfeval`] | the tables of a year's self-evaluation, scored by their printed rules |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |
@@ -122,6 +123,7 @@ pub mod ogc;
 pub mod open311;
 pub mod opendata;
 pub mod proof;
+pub mod selfeval;
 pub mod sim;
 pub mod spotchecks;
 pub mod spots;

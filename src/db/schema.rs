@@ -23,6 +23,6 @@ diesel::allow_tables_to_appear_in_same_query! {
     capture_media, clips, camera_assignments, device_repairs, calendar_years, calendar_days, working_slots,
     city_directions, city_cases, city_inbox, city_outbox, city_codes, city_reconciliations, catalogue_versions,
     catalogue_classes, catalogue_conditions, grids, responsibilities,
-    case_words, case_claims, case_urgings, case_appeals, case_templates, saved_views,
+    self_evaluations, case_words, case_claims, case_urgings, case_appeals, case_templates, saved_views,
     spots, spot_cases, spot_events, open311_requests
 }

@@ -57,6 +57,7 @@ fn areas(cfg: &mut Routes) {
     crate::statistics::routes::routes(cfg);
     crate::workbench::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::selfeval::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
     crate::opendata::routes::routes(cfg);
     crate::open311::routes::centre_routes(cfg);

@@ -42,6 +42,7 @@ mod protocol;
 mod retention;
 mod reuse;
 mod self_handled;
+mod selfeval;
 mod several_servers;
 mod spotchecks;
 mod spots;

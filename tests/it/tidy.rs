@@ -25,6 +25,7 @@ const ORDER: &[&[&str]] = &[
     &["spots"],
     &["workbench"],
     &["spotchecks"],
+    &["selfeval"],
     &["clips"],
     &["proof"],
     &["opendata"],

@@ -339,4 +339,14 @@ tables! {
         account_id -> Nullable<Text>,
         received_at -> Utc,
     }
+    self_evaluations (year, version) {
+        year -> Integer,
+        version -> Integer,
+        tables -> Doc,
+        acknowledgements -> Nullable<Doc>,
+        saved_by -> Uid,
+        saved_at -> Utc,
+        submitted_by -> Nullable<Uid>,
+        submitted_at -> Nullable<Utc>,
+    }
 }
