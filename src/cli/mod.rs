@@ -7,6 +7,7 @@ mod city;
 mod demo;
 mod dock;
 mod grids;
+mod import_outbox;
 mod proof;
 mod roster;
 mod serve;
@@ -38,6 +39,8 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// Bring in what a handheld could not send, from the file that its page wrote.
+    ImportOutbox(import_outbox::ImportArgs),
     /// Write a case's evidence as a bundle that anybody can check offline.
     ExportEvidence(proof::ExportArgs),
     /// Check such a bundle: no database, no network.
@@ -175,6 +178,7 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::ImportOutbox(args) => import_outbox::run(&args),
         Command::ExportEvidence(args) => proof::export_evidence(&args),
         Command::Verify(args) => proof::verify(&args),
         Command::Check(args) => proof::check(&args),

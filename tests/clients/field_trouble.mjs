@@ -58,8 +58,8 @@ const strip = text => page.getByTestId('strip').getByText(text).waitFor()
 const sync = () => page.getByRole('button', { name: '立即同步' }).click()
 
 /** What somebody at the Centre does meanwhile. */
-async function api(method, path, who, body) {
-  const headers = { authorization: `Bearer ${job.tokens[who]}`, 'content-type': 'application/json' }
+async function api(method, path, who, body, type = 'application/json') {
+  const headers = { authorization: `Bearer ${job.tokens[who]}`, 'content-type': type }
   const answer = await fetch(`${job.origin}/api/v1${path}`, { method, headers, ...(body ? { body: JSON.stringify(body) } : {}) })
   if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${await answer.text()}`)
   return answer.status === 204 ? null : answer.json()
@@ -118,6 +118,13 @@ function mark(name) {
 const waiting = async () => (await rows(page, 'outbox')).outbox.map(({ raw }) => JSON.parse(raw))
 
 try {
+  const square = (code, west) => {
+    const [east, south, north] = [west + 0.004, 27.438, 27.442]
+    const ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
+    return { type: 'Feature', properties: { code, name: code }, geometry: { type: 'Polygon', coordinates: [ring] } }
+  }
+  const features = [square('43122100100101', 109.942), square('43122100100102', 109.946)]
+  await api('PUT', '/grids/map', 'admin', { type: 'FeatureCollection', features }, 'application/geo+json')
   await open()
   await page.evaluate(() => navigator.serviceWorker.ready)
   await page.locator('[name=code]').fill(job.code)
@@ -133,6 +140,9 @@ try {
   await page.getByTestId('other-person').click()
   await login('li', '775310')
   await page.locator('.rows .row').first().waitFor()
+  await tab('今日')
+  await look('today')
+  await tab('任务')
 
   mark('two people')
   // Without a network: the officer handles, with a photo of before and of after.
@@ -154,6 +164,16 @@ try {
   await page.getByTestId('stage').getByText('已处置待申请').waitFor()
 
   mark('handled')
+  // The map needs no network: the case stands where it was reported, among the grids.
+  await tab('任务')
+  await page.getByTestId('map').click()
+  await page.getByRole('img', { name: '1 件有位置的案件，0 个点位，2 个网格' }).waitFor()
+  const map = page.getByTestId('map-canvas')
+  const { width, height } = await map.boundingBox()
+  await map.click({ position: { x: width / 2, y: height / 2 } })
+  await page.getByTestId('map-card').waitFor()
+  await look('map')
+
   // The shift changes: the other person finds nothing of it, and what waits stays in the first one's name.
   await handOver()
   await unlock('张伟', '000001')

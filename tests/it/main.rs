@@ -28,6 +28,7 @@ mod evidence;
 mod flaky;
 mod grids;
 mod handheld;
+mod handheld_trouble;
 mod identity;
 mod media;
 mod migrations;

@@ -162,7 +162,10 @@ function watchWorld(): void {
     online.value = navigator.onLine
     if (document.visibilityState === 'visible') made?.ring()
   }
-  addEventListener('online', back)
+  addEventListener('online', () => {
+    made?.reconnected()
+    back()
+  })
   addEventListener('offline', back)
   document.addEventListener('visibilitychange', back)
   setInterval(() => (now.value = Date.now()), 30_000)

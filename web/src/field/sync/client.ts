@@ -142,13 +142,18 @@ export class Client {
 
   private hands = new AbortController()
 
-  /** Whoever works now must not wait until a question of the one before is answered. */
-  private changedHands(): void {
+  /** The network is back, perhaps another one: an answer that is still awaited may never come. */
+  reconnected(): void {
     this.hands.abort()
     this.hands = new AbortController()
+    this.ring()
+  }
+
+  /** Whoever works now must not wait until a question of the one before is answered. */
+  private changedHands(): void {
+    this.reconnected()
     this.standing.read = null
     this.standing.readAt = null
-    this.ring()
   }
 
   /** Locks the session away under its person's digits, or ends it when they have set none. */
@@ -286,6 +291,7 @@ export class Client {
       // From now on the records here are what this person may see.
       await this.store.setMeta('read_as', session.user.id)
       await this.refreshClasses()
+      await this.refreshGrids()
     }
     return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
   }
@@ -442,6 +448,20 @@ export class Client {
     return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
   }
 
+  /** Nor is the map of the grids. Without one on the server the list is empty. */
+  private async refreshGrids(): Promise<void> {
+    const known = await this.store.meta<{ at: number }>('grid_map')
+    if (known !== null && Math.abs(Date.now() - known.at) < CLASSES_FOR_MS) return
+    const answer = await this.get('/grids/map').catch(() => null)
+    if (answer === null || (!answer.ok && answer.status !== 404)) return
+    const map = answer.ok ? ((await answer.json()) as GridMap) : { features: [] }
+    const grids = map.features.map(({ properties, geometry }): GridShape => {
+      const rings = geometry.type === 'Polygon' ? geometry.coordinates : geometry.coordinates.flat()
+      return { code: properties.code, rings: rings as GridShape['rings'] }
+    })
+    await this.store.setMeta('grid_map', { at: Date.now(), grids })
+  }
+
   /** The catalogue is no part of the feed; it changes once a year. */
   private async refreshClasses(): Promise<void> {
     const known = await this.store.meta<Classes>('classes')
@@ -473,6 +493,20 @@ export interface CaseClass {
   big_name: string
   name: string
   conditions: { number: number; filing: string; limit: Limit }[]
+}
+
+/** A grid unit: its code, and the corners of its rings as longitude and latitude, WGS-84. */
+export interface GridShape {
+  code: string
+  rings: [lon: number, lat: number][][]
+}
+
+/** The part of the GeoJSON that is kept. */
+interface GridMap {
+  features: {
+    properties: { code: string }
+    geometry: { type: 'Polygon'; coordinates: number[][][] } | { type: 'MultiPolygon'; coordinates: number[][][][] }
+  }[]
 }
 
 export interface Classes {
