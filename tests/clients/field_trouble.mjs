@@ -87,11 +87,20 @@ async function unlock(name, pin) {
   await page.getByRole('button', { name: '解锁' }).click()
 }
 
-async function report(text) {
+/** With `handled`, the reporter has put it right at once, and shows how it looks afterwards. */
+async function report(text, handled = null) {
   await page.getByTestId('report').click()
   await shoot(page, 1)
   await page.getByTestId('fill').click()
   await page.locator('[name=description]').fill(text)
+  if (handled !== null) {
+    await page.getByTestId('self-handled').check()
+    await page.locator('[name=handled]').fill(handled)
+    await page.getByText('自行处置需要').waitFor()
+    await page.getByRole('button', { name: '补拍' }).click()
+    await shoot(page, 2, 1)
+    await page.getByTestId('fill').click()
+  }
   await page.getByTestId('submit').click()
   await page.getByTestId('saved').waitFor()
   await tab('任务')
@@ -183,12 +192,14 @@ try {
   await page.getByRole('button', { name: '解锁' }).click()
   await page.getByRole('heading', { name: '任务' }).waitFor()
   said.rows_of_the_other = await page.locator('.rows .row').count()
-  await report('井盖缺失')
+  await report('井盖移位', '已复位')
   await handOver()
   await context.close()
   await open()
   await page.getByTestId('person').first().waitFor()
-  said.actors_waiting = (await waiting()).map(({ actor }) => actor)
+  const ops = await waiting()
+  said.actors_waiting = ops.map(({ actor }) => actor)
+  said.self_handled = ops[1].target.id
   // A locked device sends what waits.
   await tab('我的')
   await page.getByTestId('count-records').getByText('0', { exact: true }).waitFor()

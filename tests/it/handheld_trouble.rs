@@ -80,6 +80,8 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     let expected = [("report", "张伟"), ("handle", "李强"), ("note", "李强"), ("note", "李强"), ("note", "李强")];
     let lines: Vec<(&str, &str)> = lines.iter().map(|(command, name)| (command.as_str(), name.as_str())).collect();
     assert_eq!(lines, expected, "each step once, in the name of whoever did it");
+    let case = get(&format!("/api/v1/cases/{}", read::<String>(&said["self_handled"])));
+    assert_eq!((&case["state"], &case["void_reason"]), (&json!("void"), &json!("self_handled")), "{case}");
     for case in said["exported"].as_array().unwrap() {
         let path = format!("/api/v1/evidence?case_id={}", read::<String>(&case["case"]));
         let states: Vec<Value> = get(&path)["items"].as_array().unwrap().iter().map(|e| e["state"].clone()).collect();

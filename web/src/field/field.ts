@@ -80,7 +80,7 @@ export async function start(): Promise<void> {
     touched_at: await tx.get<number>('meta', 'touched_at'),
     kept: await tx.get<Partial<Settings>>('meta', 'settings'),
   }))
-  if (touched_at !== undefined && Math.abs(Date.now() - touched_at) > LOCK_AFTER_MS) await made.persons.lock()
+  if (touched_at !== undefined && Math.abs(Date.now() - touched_at) > LOCK_AFTER_MS) await made.lock()
   await change(kept ?? {})
   await refresh()
   ready.value = true
@@ -116,7 +116,7 @@ function watchHands(): void {
   touched()
   for (const what of ['pointerdown', 'keydown']) addEventListener(what, touched, { passive: true })
   setInterval(() => {
-    if (session.value !== null && Math.abs(Date.now() - kept) > LOCK_AFTER_MS) void client().persons.lock()
+    if (session.value !== null && Math.abs(Date.now() - kept) > LOCK_AFTER_MS) void client().lock()
   }, 60_000)
 }
 

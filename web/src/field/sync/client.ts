@@ -156,11 +156,15 @@ export class Client {
     this.standing.readAt = null
   }
 
-  /** Locks the session away under its person's digits, or ends it when they have set none. */
-  async handOver(): Promise<void> {
+  /** Locks the session away under its person's digits; false when they have set none. */
+  lock(): Promise<boolean> {
     // A renewal of its tokens that is on its way must come back before they are sealed.
-    const locked = await navigator.locks.request(SESSION_LOCK, () => this.persons.lock())
-    if (!locked) await this.logout()
+    return navigator.locks.request(SESSION_LOCK, () => this.persons.lock())
+  }
+
+  /** The shift is over: the session is locked away, or ended when it can't be. */
+  async handOver(): Promise<void> {
+    if (!(await this.lock())) await this.logout()
   }
 
   async unlock(userId: string, pin: string): Promise<Unlocked> {
