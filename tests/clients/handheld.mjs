@@ -22,7 +22,7 @@ export async function open(job, origin, begin = null) {
     permissions: ['geolocation', 'camera'],
     geolocation: { latitude: 27.440112, longitude: 109.945217, accuracy: 6 },
   })
-  context.setDefaultTimeout(30_000)
+  context.setDefaultTimeout(60_000)
   if (begin !== null) await context.addInitScript(begin)
   const page = context.pages()[0] ?? (await context.newPage())
   page.on('pageerror', error => console.error(String(error)))
