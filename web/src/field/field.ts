@@ -76,12 +76,8 @@ export async function start(): Promise<void> {
     gather()
   }
   persisted.value = await navigator.storage.persisted()
-  const { touched_at, kept } = await store.db.read(async (tx) => ({
-    touched_at: await tx.get<number>('meta', 'touched_at'),
-    kept: await tx.get<Partial<Settings>>('meta', 'settings'),
-  }))
-  if (touched_at !== undefined && Math.abs(Date.now() - touched_at) > LOCK_AFTER_MS) await made.lock()
-  await change(kept ?? {})
+  wear({ ...settings.value, ...(await store.meta<Partial<Settings>>('settings')) })
+  await lockIfLeft()
   await refresh()
   ready.value = true
   void made.run()
@@ -89,12 +85,15 @@ export async function start(): Promise<void> {
   watchHands()
 }
 
+function wear(wanted: Settings): void {
+  settings.value = wanted
+  document.documentElement.dataset.text = wanted.large ? 'large' : 'normal'
+  document.documentElement.dataset.theme = wanted.theme
+}
+
 export async function change(some: Partial<Settings>): Promise<void> {
-  settings.value = { ...settings.value, ...some }
-  const { large, theme } = settings.value
-  document.documentElement.dataset.text = large ? 'large' : 'normal'
-  document.documentElement.dataset.theme = theme
-  if (Object.keys(some).length > 0) await client().store.setMeta('settings', settings.value)
+  wear({ ...settings.value, ...some })
+  await client().store.setMeta('settings', settings.value)
 }
 
 export async function setWlanOnly(only: boolean): Promise<void> {
@@ -104,20 +103,27 @@ export async function setWlanOnly(only: boolean): Promise<void> {
 
 export const signal = (one: Signal): void => play(one, settings.value.sound)
 
-/** Locks a device that lies about; whoever works touches it. */
+/** Locks a device that lies about. A store that is full must not keep anybody from their work. */
+async function lockIfLeft(): Promise<void> {
+  try {
+    // In any tab. A clock that was set back counts as time that passed, too.
+    const touched = await client().store.meta<number>('touched_at')
+    if (touched !== null && Math.abs(Date.now() - touched) > LOCK_AFTER_MS) await client().lock()
+  } catch (error) {
+    console.error(error)
+  }
+}
+
 function watchHands(): void {
   let kept = 0
   const touched = () => {
-    // Also a clock that was set back counts as time that passed.
     if (Math.abs(Date.now() - kept) < 60_000) return
     kept = Date.now()
-    void client().store.db.write((tx) => tx.put('meta', kept, 'touched_at'))
+    client().store.db.write((tx) => tx.put('meta', kept, 'touched_at')).catch(console.error)
   }
   touched()
   for (const what of ['pointerdown', 'keydown']) addEventListener(what, touched, { passive: true })
-  setInterval(() => {
-    if (session.value !== null && Math.abs(Date.now() - kept) > LOCK_AFTER_MS) void client().lock()
-  }, 60_000)
+  setInterval(() => session.value !== null && void lockIfLeft(), 60_000)
 }
 
 /** Asks the browser to keep what is here; it may refuse, and then the screens say so. */
