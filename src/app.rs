@@ -10,7 +10,7 @@ use crate::{
     evidence::{self, poster, reuse, uploads::Uploads},
     http::auth::Verified,
     identity::{actions, secrets, tokens::Keys},
-    spots, sync,
+    spots, supervision, sync,
     tlog::{self, LogKey},
     workbench,
 };
@@ -115,6 +115,7 @@ impl App {
         sync::jobs::start(db.clone());
         clips::sweep::start(db.clone());
         workbench::sweep::start(db.clone(), env.clone());
+        supervision::sweep::start(db.clone());
         tlog::jobs::start(db.clone(), log.clone());
         let ffmpeg = poster::find(&config.ffmpeg);
         if ffmpeg.is_none() {

@@ -5,10 +5,12 @@
 
 pub mod blobs;
 pub mod city;
+pub mod letters;
 pub mod open311;
 
 use blobs::{Access, BlobPlace};
 use city::CityLink;
+use letters::{Letters, Name, OFFICE, PREFIX};
 use open311::Open311Keys;
 use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr};
 
@@ -60,6 +62,8 @@ pub struct Config {
     pub city: Option<CityLink>,
     /// Who may report by Open311.
     pub open311_keys: Open311Keys,
+    /// What supervision letters are called, and who signs them.
+    pub letters: Letters,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
@@ -159,6 +163,8 @@ pub const KEYS: &[(&str, &str)] = &[
         "open311_keys",
         "NAME:KEY of those who may report by Open311, after commas; never as a flag [default: no Open311]",
     ),
+    ("letter_prefix", "what the numbers of supervision letters begin with [default: 中城督办]"),
+    ("letter_office", "who signs supervision letters [default: 中方县人民政府督查室]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -259,10 +265,17 @@ impl Config {
             min_app: read(values, "min_app", "", "must be name/version, several separated by commas")?,
             city: city_link(values)?,
             open311_keys: open311_keys(values)?,
+            letters: letters(values)?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
     }
+}
+
+/// What supervision letters carry of the county.
+fn letters(values: &Values) -> Result<Letters, ConfigError> {
+    let name = |key, default| read::<Name>(values, key, default, "must be 1–40 characters").map(|name| name.0);
+    Ok(Letters { prefix: name("letter_prefix", PREFIX)?, office: name("letter_office", OFFICE)? })
 }
 
 /// The keys of Open311, which no message shows.

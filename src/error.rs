@@ -99,6 +99,8 @@ codes! {
     StageMoved = "stage_moved",
     /// The record changed since the version the sender named.
     VersionStale = "version_stale",
+    /// The draw is not at the step that allows this, or what was asked for is still a secret.
+    DrawStageForbids = "draw_stage_forbids",
     /// An extension was asked for already.
     ExtensionPending = "extension_pending",
     /// A hold waits already, or the clock stands still already.
@@ -109,6 +111,9 @@ codes! {
     ExtensionAbsent = "extension_absent",
     /// The deadline must lie ahead (and an extension must move it on).
     DueAtInvalid = "due_at_invalid",
+    // -- the assessment
+    /// The month's phase does not allow this: it is not over, not open, waits for objections, or is published.
+    MonthForbids = "month_forbids",
     // -- the exchange with the city
     /// A message is not signed with a key that is known here.
     SignatureWrong = "signature_wrong",

@@ -14,6 +14,7 @@
 //! | [`error`], [`env`], [`config`], [`canonical`] | stable codes; clock, ids and dice as values; settings; what is hashed |
 //! | [`db`] | one Diesel code base on SQLite and PostgreSQL, transactions, the change feed |
 //! | [`blob`] | bytes: staging, digests, content-addressed originals in a folder or an S3-compatible store |
+//! | [`document`] | tables, letters and reports for print: workbook, Word file, PDF, page |
 //! | [`identity`] | units, people, sessions, devices, tokens |
 //! | [`calendar`] | when is worked; deadlines that explain themselves |
 //! | [`catalogue`] | what cases are about: classes by code, conditions, limits, in versions |
@@ -26,7 +27,11 @@
 //! | [`statistics`] | the figures of a month, quarter or year, and the records behind each |
 //! | [`spots`] | places of recurring problems: observations, recurrence, similar cases, the monthly top list |
 //! | [`workbench`] | queues, claims, many at once; units are urged, and may object |
-//! | [`spotchecks`] | the nine sites of a unit and their weekly records |
+//! | [`spotchecks`] | the sample library, the draw that anybody can recompute, visits and their records |
+//! | [`supervision`] | supervision letters: drafted from what recurs and what is overdue, answered, graded |
+//! | [`merits`] | the positive/negative list of a month, entered by one person and approved by another |
+//! | [`assessment`] | a month's scores as lines that open to records; objections, publication, the pack to replay |
+//! | [`selfeval`] | the tables of a year's self-evaluation, scored by their printed rules |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
 //! | [`opendata`], [`ogc`] | what is open, as files and as layers for maps |
@@ -97,6 +102,7 @@
 //! Protocol semantics: `api-spec/sync.md`. HTTP: `api-spec/openapi.json`, generated. Codes: `api-spec/problems.md`.
 
 pub mod app;
+pub mod assessment;
 pub mod blob;
 pub mod calendar;
 pub mod canonical;
@@ -110,20 +116,24 @@ pub mod clips;
 pub mod config;
 pub mod db;
 pub mod dock;
+pub mod document;
 pub mod env;
 pub mod error;
 pub mod evidence;
 pub mod grids;
 pub mod http;
 pub mod identity;
+pub mod merits;
 pub mod ogc;
 pub mod open311;
 pub mod opendata;
 pub mod proof;
+pub mod selfeval;
 pub mod sim;
 pub mod spotchecks;
 pub mod spots;
 pub mod statistics;
+pub mod supervision;
 pub mod sync;
 pub mod tlog;
 pub mod workbench;

@@ -9,6 +9,7 @@
 //! | `/console/` | `console/index.html` | the page of the Centre; `no-cache` and its `etag` |
 //! | `/field/{name}` | `field/{name}` | the handheld's page, service worker and manifest; the same |
 //! | `/assets/{name}` | `assets/{name}` | immutable: cache for a year |
+//! | none | `print/{name}` | the typeface of printed documents and its licence, for the server's own use |
 //!
 //! ```
 //! let page = chengguan_web::asset("console/index.html").expect("every build has this page");
@@ -100,6 +101,7 @@ fn media_type(path: &str) -> &'static str {
         "webp" => "image/webp",
         "ico" => "image/x-icon",
         "woff2" => "font/woff2",
+        "ttf" => "font/ttf",
         "wasm" => "application/wasm",
         "txt" => "text/plain; charset=utf-8",
         _ => "application/octet-stream",

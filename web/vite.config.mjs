@@ -2,6 +2,7 @@
 // Plain JavaScript on purpose: loaded with `--configLoader native`, it needs no bundled copy written
 // into node_modules, so the build also works when node_modules is read-only.
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
@@ -68,13 +69,29 @@ const fieldShell = () => ({
   },
 })
 
+/**
+ * Puts the typeface of printed documents, which the server draws itself, beside the pages; no address serves it.
+ * @returns {import('vite').Plugin}
+ */
+const typeface = () => ({
+  name: 'typeface',
+  apply: 'build',
+  generateBundle() {
+    const from = (/** @type {string} */ path) => readFileSync(at(`./node_modules/@expo-google-fonts/noto-serif-sc/${path}`))
+    const source = from('400Regular/NotoSerifSC_400Regular.ttf')
+    this.emitFile({ type: 'asset', fileName: 'print/NotoSerifSC-Regular.ttf', source })
+    // The SIL Open Font Licence goes where the typeface goes.
+    this.emitFile({ type: 'asset', fileName: 'print/NotoSerifSC-LICENCE.txt', source: from('LICENSE_FONT') })
+  },
+})
+
 export default defineConfig({
   root: at('./src'),
   base: '/',
   publicDir: false,
   // Not under `root`: build.rs watches `src`, and a cache there would rebuild for ever.
   cacheDir: at('./node_modules/.vite'),
-  plugins: [vue(), fieldShell()],
+  plugins: [vue(), fieldShell(), typeface()],
   build: {
     // Only for `npm run build` by hand; build.rs passes its own --outDir.
     outDir: at('./dist'),

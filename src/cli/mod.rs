@@ -6,7 +6,9 @@ mod catalogue;
 mod city;
 mod demo;
 mod dock;
+mod draw;
 mod grids;
+mod import_outbox;
 mod proof;
 mod roster;
 mod serve;
@@ -38,10 +40,16 @@ enum Command {
     Device(admin::DeviceArgs),
     /// Send body cameras' files to the server, resumably, with receipts.
     Dock(dock::DockArgs),
+    /// A week's draw of the spot checks: compute it again, without a server.
+    Draw(draw::DrawArgs),
+    /// Bring in what a handheld could not send, from the file that its page wrote.
+    ImportOutbox(import_outbox::ImportArgs),
     /// Write a case's evidence as a bundle that anybody can check offline.
     ExportEvidence(proof::ExportArgs),
     /// Check such a bundle: no database, no network.
     Verify(proof::VerifyArgs),
+    /// Recompute a published month of the assessment from its pack: no server, no database, no network.
+    Replay(proof::ReplayArgs),
     /// Compare what is kept with the transparency log, as the server does every night.
     Check(proof::CheckArgs),
     /// Holidays and make-up days: import a year, show.
@@ -175,8 +183,11 @@ pub fn run() -> ExitCode {
         Command::Device(args) => admin::device(args),
         Command::Demo(args) => demo::run(args),
         Command::Dock(args) => dock::run(args),
+        Command::Draw(args) => draw::run(args),
+        Command::ImportOutbox(args) => import_outbox::run(&args),
         Command::ExportEvidence(args) => proof::export_evidence(&args),
         Command::Verify(args) => proof::verify(&args),
+        Command::Replay(args) => proof::replay(&args),
         Command::Check(args) => proof::check(&args),
         Command::Calendar(args) => calendar::run(args),
         Command::City(args) => city::run(args),

@@ -1,8 +1,9 @@
-//! `chengguan export-evidence|verify|check`: evidence for outsiders, and our own look at what is kept.
+//! `chengguan export-evidence|verify|replay|check`: evidence for outsiders, and our own look at what is kept.
 
 use super::{Common, say};
 use crate::{
     app::App,
+    assessment::pack,
     db::types::CaseId,
     env::Env,
     error::Code,
@@ -39,6 +40,15 @@ pub(super) struct VerifyArgs {
     /// The log's key from elsewhere, name+id+key; without it only the bundle's own key is there to check by.
     #[arg(long)]
     log_key: Option<String>,
+}
+
+#[derive(Args)]
+pub(super) struct ReplayArgs {
+    /// A published month's pack.
+    pack: PathBuf,
+    /// The digest that was published with it; without it only the pack's own computation is checked.
+    #[arg(long)]
+    sha256: Option<String>,
 }
 
 #[derive(Args)]
@@ -101,6 +111,31 @@ pub(super) fn verify(args: &VerifyArgs) -> Outcome {
         say("✓ 日志公钥与给定公钥一致");
     } else {
         say(format_args!("! 未给出 --log-key，只能证明本包自身一致。请对照另行公布的日志公钥：{}", report.log));
+    }
+    Ok(())
+}
+
+/// Recomputes a month of the assessment. Who runs it reads Chinese: it is for the judged.
+pub(super) fn replay(args: &ReplayArgs) -> Outcome {
+    let name = args.pack.display();
+    let text = std::fs::read_to_string(&args.pack).map_err(|error| format!("{name}: {error}"))?;
+    let replayed = pack::replay(&text).map_err(|error| format!("{name}: {error}"))?;
+    say(format_args!("{} 考核：{} 个单位，{} 条明细", replayed.month, replayed.units, replayed.lines));
+    say(format_args!("SHA-256：{}", replayed.sha256));
+    for difference in &replayed.differences {
+        say(format_args!("✗ {difference}"));
+    }
+    if !replayed.differences.is_empty() {
+        return Err("不一致：重算结果与包内成绩不同".into());
+    }
+    match &args.sha256 {
+        Some(published) if published.trim().eq_ignore_ascii_case(&replayed.sha256) => {
+            say("✓ 一致：重算结果与包内成绩相同，摘要与公布的相同");
+        }
+        Some(published) => {
+            return Err(format!("不一致：摘要与公布的不同（公布 {}）", published.trim()).into());
+        }
+        None => say("✓ 一致：重算结果与包内成绩相同。请再对照通报上公布的摘要（--sha256）"),
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! `engine` says what to ask the server next and what an answer means, `rules` how long to wait and how much to send;
 //! both touch nothing. `keep` is what they need a device to keep, and `store` a file that does; `http` and `upload`
-//! talk; `sync` joins them into steps that a caller repeats. Handhelds of the demonstration, the dock and the benchmark
-//! all stand on it.
+//! talk; `sync` joins them into steps that a caller repeats; `parcel` reads what the handheld's page wrote to a file.
+//! Handhelds of the demonstration, the dock and the benchmark all stand on it.
 //!
 //! Invariants (held by `engine/tests.rs`, `store/tests.rs` and `tests/it/client.rs`):
 //! * an operation is in the store, durably, before [`sync::Client::save`] returns, and leaves the outbox only in the
@@ -18,6 +18,7 @@ pub mod device;
 pub mod engine;
 pub mod http;
 pub mod keep;
+pub mod parcel;
 pub mod rules;
 pub mod store;
 pub mod sync;

@@ -23,7 +23,7 @@ pub type Keys = Vec<String>;
 /// A change of a synced record.
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// `case`, `site`, `spot_check`, `spot`, `unit`, `evidence` or `op_result`.
+    /// `case`, `site`, `spot_check`, `spot`, `unit`, `evidence` or `op_result`; `letter`, `merit` only wake readers.
     pub kind: &'static str,
     /// The record's id, as text.
     pub id: String,

@@ -12,8 +12,9 @@ macro_rules! tables {
 
 mod centre;
 mod field;
+mod judging;
 
-pub use self::{centre::*, field::*};
+pub use self::{centre::*, field::*, judging::*};
 
 diesel::allow_tables_to_appear_in_same_query! {
     sync_clock, changes, sync_ops, sync_waits, sync_raw, server_secrets, units, unit_classes, users, devices,
@@ -24,5 +25,9 @@ diesel::allow_tables_to_appear_in_same_query! {
     city_directions, city_cases, city_inbox, city_outbox, city_codes, city_reconciliations, catalogue_versions,
     catalogue_classes, catalogue_conditions, grids, responsibilities,
     case_words, case_claims, case_urgings, case_appeals, case_templates, saved_views,
-    spots, spot_cases, spot_events, open311_requests
+    spots, spot_cases, spot_events, open311_requests,
+    assessment_rules, assessment_months, score_lines, score_totals, score_objections, score_objection_steps,
+    letters, letter_steps, letter_cases, letter_spots, letter_numbers, merits,
+    spot_site_versions, spot_substitutions, spot_checklists, spot_team_members, draws, draw_commitments, draw_picks,
+    self_evaluations
 }

@@ -208,6 +208,8 @@ ids! {
     SiteId,
     /// One visit to a site.
     SpotCheckId,
+    /// A visit that a draw decided.
+    PickId,
     /// An operation made on a device; the idempotency key of sync.
     OpId,
     /// A disagreement between an operation and the record that a person must look at.
@@ -226,6 +228,16 @@ ids! {
     SpotId,
     /// A line of what happened to such a place.
     SpotEventId,
+    /// A supervision letter (督办函).
+    LetterId,
+    /// A line of what happened to such a letter.
+    LetterStepId,
+    /// An entry of the positive/negative list (正负面清单).
+    MeritId,
+    /// A unit's objection to a score line (申诉).
+    ObjectionId,
+    /// A record behind a score line, whatever its kind.
+    RecordId,
 }
 
 /// Whether a JSON text escapes U+0000 anywhere. PostgreSQL can't store it, SQLite can: nobody gets it in.

@@ -22,6 +22,7 @@ use crate::{
         types::{At, CaseId, EvidenceId, Json, OpId, UserId},
     },
     error::{Code, Error, Result},
+    identity::rules::Actor,
     tlog,
 };
 use serde_json::{Value, json};
@@ -179,7 +180,7 @@ pub fn register(tx: &mut Tx, who: &Owner, viewer: &Viewer, new: NewEvidence) -> 
 /// What a piece of evidence belongs to.
 #[derive(Debug, Clone, Copy)]
 pub struct NewLink<'a> {
-    /// `case` or `spot_check`.
+    /// `case`, `spot_check`, `spot`, `letter` or `merit`.
     pub kind: &'a str,
     /// The record's id.
     pub id: &'a str,
@@ -213,6 +214,19 @@ pub fn roles_of(db: &mut Db, case: CaseId) -> Result<Vec<String>> {
 /// `not_found` for the evidence.
 pub fn link(tx: &mut Tx, evidence: EvidenceId, to: NewLink, user: Option<UserId>) -> Result<()> {
     link_by(tx, evidence, to, Owner { device_id: None, user_id: user })
+}
+
+/// Says that stored pieces, named by their digests, belong to a record.
+///
+/// # Errors
+/// `not_found` for a piece that is not stored, or not this person's to see.
+pub fn link_stored(tx: &mut Tx, who: &Actor, sha256s: &[String], to: NewLink) -> Result<()> {
+    let viewer = Viewer::person(who);
+    for sha256 in sha256s {
+        let row = at_hand(tx.db, &viewer, sha256)?.ok_or_else(|| Error::not_found("evidence"))?;
+        link(tx, row.id, to, Some(who.user_id))?;
+    }
+    Ok(())
 }
 
 fn link_by(tx: &mut Tx, evidence: EvidenceId, to: NewLink, who: Owner) -> Result<()> {

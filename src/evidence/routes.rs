@@ -244,6 +244,28 @@ async fn evidence_thumbnail(
     content::small(&app, &request, &opened, edge).await
 }
 
+/// The bytes of evidence for whoever may see a record that it belongs to, where the caller has found so. The look is on
+/// record like any other; restricted evidence takes a reason.
+///
+/// # Errors
+/// As for `/evidence/{id}/content` and `/evidence/{id}/thumbnail`.
+pub async fn lent(
+    app: &App,
+    request: &HttpRequest,
+    caller: Caller,
+    id: EvidenceId,
+    bytes: Bytes,
+    reason: Option<&str>,
+) -> Result<HttpResponse> {
+    let mut look = custody::routes::look(request, caller, id, reason)?;
+    look.viewer.centre = true;
+    let opened = custody::routes::opened_by(app, look, bytes).await?;
+    match bytes {
+        Bytes::Picture(edge) => content::small(app, request, &opened, edge).await,
+        Bytes::Original(_) | Bytes::Count => content::original(app, request, &opened).await,
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 struct SignedFileReceipt {
     /// A compact JWS (RFC 7515), ES256, `typ: receipt+jwt`; its claims are what `claims` shows. The key is that of

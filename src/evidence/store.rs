@@ -290,6 +290,8 @@ fn seen_by(viewer: &Viewer) -> Vec<Condition> {
         seen.push(Box::new(evidence::id.eq_any(owned)));
         let judged = spot_checks::table
             .filter(spot_checks::unit_id.eq(unit))
+            // A blind second visit is not the unit's to see.
+            .filter(spot_checks::recheck.eq(false))
             .select(sql::<Text>("CAST(spot_checks.id AS TEXT)"));
         let judged = linked("spot_check").filter(evidence_links::target_id.eq_any(judged));
         seen.push(Box::new(evidence::id.eq_any(judged)));
@@ -404,11 +406,14 @@ pub(super) fn audiences(db: &mut Db, rows: &[EvidenceRow]) -> Result<HashMap<Evi
     let mut concerned: HashMap<String, (Option<UnitId>, UserId)> = HashMap::new();
     let checks: Vec<SpotCheckId> = targets("spot_check").filter_map(|id| id.parse().ok()).collect();
     if !checks.is_empty() {
-        let rows: Vec<(SpotCheckId, UnitId, UserId)> = spot_checks::table
+        let rows: Vec<(SpotCheckId, UnitId, UserId, bool)> = spot_checks::table
             .filter(spot_checks::id.eq_any(checks))
-            .select((spot_checks::id, spot_checks::unit_id, spot_checks::actor_id))
+            .select((spot_checks::id, spot_checks::unit_id, spot_checks::actor_id, spot_checks::recheck))
             .load(db)?;
-        concerned.extend(rows.into_iter().map(|(id, unit, maker)| (id.to_string(), (Some(unit), maker))));
+        let seen = |(id, unit, maker, recheck): (SpotCheckId, UnitId, UserId, bool)| {
+            (id.to_string(), (Some(unit).filter(|_| !recheck), maker))
+        };
+        concerned.extend(rows.into_iter().map(seen));
     }
     let linked: Vec<CaseId> = targets("case").filter_map(|id| id.parse().ok()).collect();
     if !linked.is_empty() {

@@ -8,6 +8,7 @@ pub mod intake;
 mod metrics;
 mod pages;
 pub mod parameter;
+pub mod print;
 pub mod problem;
 pub mod server;
 pub mod table;
@@ -56,6 +57,10 @@ fn areas(cfg: &mut Routes) {
     crate::statistics::routes::routes(cfg);
     crate::workbench::routes::routes(cfg);
     crate::spotchecks::routes::routes(cfg);
+    crate::supervision::routes::routes(cfg);
+    crate::merits::routes::routes(cfg);
+    crate::assessment::routes::routes(cfg);
+    crate::selfeval::routes::routes(cfg);
     crate::clips::routes::routes(cfg);
     crate::opendata::routes::routes(cfg);
     crate::open311::routes::centre_routes(cfg);
@@ -90,8 +95,10 @@ pub fn openapi() -> OpenApi {
     named!(
         crate::cases::routes::CaseOrder,
         crate::catalogue::sheets::TableFormat,
+        crate::document::Format,
         crate::ogc::routes::Form,
         crate::opendata::routes::ExportFormat,
+        crate::spotchecks::library::files::SiteFormat,
         crate::statistics::rules::Figure
     );
     let content = Content::new(Some(Ref::from_schema_name("Problem")));

@@ -255,18 +255,10 @@ fn site_feature(site: OpenSite, bounds: Option<&Bounds>, names: &HashMap<UnitId,
     if !lies_in(here, bounds) {
         return (id, None);
     }
-    let kind = site.kind.parse().map_or("", |kind| match kind {
-        SiteKind::MainRoad => "主次干道",
-        SiteKind::BackStreet => "背街小巷",
-        SiteKind::Residential => "居民区",
-        SiteKind::Market => "市场",
-        SiteKind::Construction => "工地",
-        SiteKind::Toilet => "公厕",
-        SiteKind::Other => "其他区域",
-    });
+    let kind = site.kind.parse().map_or("", SiteKind::chinese);
     let cells = vec![
         Cell::of(names.get(&site.unit_id).cloned(), Cell::Text),
-        Cell::Integer(site.slot.into()),
+        Cell::Text(site.code),
         Cell::Word(site.kind.into(), kind.to_owned()),
         Cell::Text(site.name),
         Cell::of(site.address, Cell::Text),

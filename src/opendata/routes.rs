@@ -116,7 +116,7 @@ struct OpenSiteFilter {
 
 /// The sites of the sample library.
 ///
-/// Columns (heading / property): 责任单位 unit; 序号 slot (1–9); 类别 kind; 名称 name; 地址 address; 经度 longitude and 纬度 latitude
+/// Columns (heading / property): 责任单位 unit; 点位编号 code; 类别 kind; 名称 name; 地址 address; 经度 longitude and 纬度 latitude
 /// (WGS-84, degrees); 更新时间 updated_at.
 #[utoipa::path(
     tag = "open data",

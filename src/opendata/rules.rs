@@ -67,7 +67,7 @@ const CASES: &[Column] = &[
 
 const SITES: &[Column] = &[
     column("unit", "责任单位"),
-    column("slot", "序号"),
+    column("code", "点位编号"),
     column("kind", "类别"),
     column("name", "名称"),
     column("address", "地址"),

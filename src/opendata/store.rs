@@ -45,7 +45,7 @@ pub(super) struct OpenSite {
     pub(super) id: SiteId,
     pub(super) unit_id: UnitId,
     pub(super) kind: String,
-    pub(super) slot: i32,
+    pub(super) code: String,
     pub(super) name: String,
     pub(super) address: Option<String>,
     pub(super) lat: Option<f64>,

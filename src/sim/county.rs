@@ -12,12 +12,11 @@ use crate::{
         self,
         actions::NewUser,
         passwords,
-        rules::{Actor, DeviceKind, Role},
+        rules::{DeviceKind, Role},
     },
-    spotchecks::{self, actions::NewSite, rules::SiteKind},
+    spotchecks::{self, library::rules::SiteEntry},
 };
 use chrono::Datelike;
-use std::collections::HashSet;
 
 /// How large.
 #[derive(Debug, Clone, Copy)]
@@ -230,41 +229,23 @@ fn roster(tx: &mut Tx, handhelds: &[(Enrolment, Account)], cameras: &[Enrolment]
 }
 
 fn sites(tx: &mut Tx, units: &[UnitId]) -> Result<()> {
-    let reader = Actor {
-        user_id: UserId(tx.id()),
-        name: String::new(),
-        role: Role::Admin,
-        unit_id: None,
-        session_id: crate::db::types::SessionId(tx.id()),
-        device_id: None,
-    };
-    let there = spotchecks::actions::site_list(tx.db, &reader, None)?;
-    let there: HashSet<(UnitId, i32)> = there.into_iter().map(|site| (site.unit_id, site.slot)).collect();
-    for (n, unit) in units.iter().enumerate() {
+    let there = spotchecks::library::actions::units_with_sites(tx.db)?;
+    for (n, unit) in units.iter().enumerate().filter(|(_, unit)| !there.contains(unit)) {
         for (slot, kind) in (1i32..).zip(spotchecks::rules::SLOTS) {
-            if there.contains(&(*unit, slot)) {
-                continue;
-            }
             let (row, column) = ((n / 6) as f64, (n % 6) as f64);
             let position = (CENTRE.0 + row * 0.004, CENTRE.1 + column * 0.005 + f64::from(slot) * 0.0004);
-            let name = format!("{}{}号点", chinese(kind), slot);
-            spotchecks::actions::site_put(
-                tx,
-                NewSite { unit_id: *unit, slot, name, address: None, position: Some(position) },
-            )?;
+            let site = SiteEntry {
+                code: None,
+                unit_id: *unit,
+                kind,
+                name: format!("{}{slot}号点", kind.chinese()),
+                address: None,
+                position: Some(position),
+                geometry: None,
+                active_from: None,
+            };
+            spotchecks::library::actions::put(tx, None, site)?;
         }
     }
     Ok(())
-}
-
-fn chinese(kind: SiteKind) -> &'static str {
-    match kind {
-        SiteKind::MainRoad => "主次干道",
-        SiteKind::BackStreet => "背街小巷",
-        SiteKind::Residential => "居民区",
-        SiteKind::Market => "市场",
-        SiteKind::Construction => "工地",
-        SiteKind::Toilet => "公厕",
-        SiteKind::Other => "其他区域",
-    }
 }

@@ -1,86 +1,39 @@
 //! What can be done with sites and records.
 
 use super::{
-    rules::{self, Record, SLOTS},
-    store::{self, SiteRow, SpotCheckRow, Wanted},
+    agreement::{self, Agreement, Pair},
+    checklist::{self, Answer, Checklist, KindList},
+    draws::{rules::PickState, visits},
+    library,
+    rules::{self, FENCE_M, Record},
+    store::{self, ChecklistRow, SpotCheckRow, Wanted},
 };
 use crate::{
+    canonical::canonical,
     cases::actions::Cause,
     db::{
         Db, Tx,
         feed::{Change, Keys},
-        types::{At, Json, SiteId, SpotCheckId, UnitId},
+        types::{At, Json, SpotCheckId, UserId},
     },
     error::{Code, Error, Result},
+    evidence::datum::{Position, distance_m},
     identity::{
-        self,
         rules::{Actor, CENTRE, Role, text},
+        tokens::{hex, sha256},
     },
 };
+use serde_json::json;
+use std::collections::HashMap;
 
-/// A place of the sample library to enter or correct.
-#[derive(Debug, Clone)]
-pub struct NewSite {
-    /// The unit whose work is judged there.
-    pub unit_id: UnitId,
-    /// 1–9.
-    pub slot: i32,
-    /// What people call it.
-    pub name: String,
-    /// Where, in words.
-    pub address: Option<String>,
-    /// Where, degrees, WGS-84.
-    pub position: Option<(f64, f64)>,
-}
-
-/// Who may see a site. Inspectors help with spot checks, so they carry the library as well.
-pub fn site_keys(site: &SiteRow) -> Keys {
-    vec!["centre".into(), "spotchecks".into(), format!("unit:{}", site.unit_id)]
-}
-
-/// Who may see a record: the Centre, the unit, and whoever made it; not other checkers, so that a second visit is blind.
+/// Who may see a record: the Centre, the unit, and whoever made it; not other checkers, so that a second visit is
+/// blind. A second visit is not the unit's to see.
 pub fn check_keys(check: &SpotCheckRow) -> Keys {
-    vec!["centre".to_owned(), format!("unit:{}", check.unit_id), format!("user:{}", check.actor_id)]
-}
-
-/// Enters a site into its slot, or corrects the one that is there.
-///
-/// # Errors
-/// `value_invalid`, `not_found` for the unit.
-pub fn site_put(tx: &mut Tx, new: NewSite) -> Result<SiteRow> {
-    identity::actions::unit_get(tx.db, new.unit_id)?;
-    let slot = usize::try_from(new.slot).ok().filter(|slot| (1..=9).contains(slot));
-    let slot = slot.ok_or_else(|| Code::ValueInvalid.with("slot: 1–9"))?;
-    text("name", &new.name, 80)?;
-    if let Some(address) = &new.address {
-        text("address", address, 200)?;
+    let mut keys = vec!["centre".to_owned(), format!("user:{}", check.actor_id)];
+    if !check.recheck {
+        keys.push(format!("unit:{}", check.unit_id));
     }
-    if let Some((lat, lon)) = new.position
-        && !((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lon))
-    {
-        return Err(Code::ValueInvalid.with("lat −90…90, lon −180…180"));
-    }
-    let there = store::site_in_slot(tx.db, new.unit_id, new.slot)?;
-    let row = SiteRow {
-        id: there.as_ref().map_or_else(|| SiteId(tx.id()), |site| site.id),
-        unit_id: new.unit_id,
-        kind: SLOTS[slot - 1].to_string(),
-        slot: new.slot,
-        name: new.name,
-        address: new.address,
-        lat: new.position.map(|p| p.0),
-        lon: new.position.map(|p| p.1),
-        ver: there.as_ref().map_or(1, |site| site.ver + 1),
-        updated_at: At(tx.now),
-    };
-    if there.is_some() {
-        store::site_save(tx.db, &row)?
-    } else {
-        store::site_add(tx.db, &row)?
-    }
-    let before = if there.is_some() { site_keys(&row) } else { vec![] };
-    tx.announce(Change { kind: "site", id: row.id.to_string(), before, after: site_keys(&row), op: None });
-    Ok(row)
+    keys
 }
 
 /// Where the person stood.
@@ -94,31 +47,57 @@ pub struct Stand {
     pub accuracy_m: Option<f64>,
 }
 
-/// Adds a record; the id was made on the handheld.
+/// How far a checker stood from a site's point, metres, and whether that is beyond the fence.
+fn fence(site: &library::store::SiteRow, stand: Option<Stand>) -> (Option<f64>, Option<bool>) {
+    let here = stand.and_then(|stand| Some((Position::new(stand.lat, stand.lon).ok()?, stand.accuracy_m)));
+    let there = site.lat.zip(site.lon).and_then(|(lat, lon)| Position::new(lat, lon).ok());
+    let distance = here.zip(there).map(|((here, accuracy), there)| (distance_m(here, there), accuracy.unwrap_or(0.0)));
+    (distance.map(|(metres, _)| metres), distance.map(|(metres, accuracy)| metres - accuracy > FENCE_M))
+}
+
+/// Adds a record; the id was made on the handheld, `named` are the digests of the evidence that comes with it.
 ///
 /// # Errors
-/// `role_forbidden`, `value_invalid`, `not_found` for the site, `already_exists` for the id.
+/// `role_forbidden`, `value_invalid`, also without the photos it needs, `not_found` for the site, visit or checklist,
+/// `already_exists` for the id and for a visit that was recorded.
 pub fn check_record(
     tx: &mut Tx,
     who: &Actor,
     id: SpotCheckId,
     record: &Record,
-    stand: Option<Stand>,
+    (stand, named): (Option<Stand>, &[String]),
     cause: Cause,
 ) -> Result<SpotCheckRow> {
     who.must_be(&[Role::SpotChecker, Role::Inspector])?;
     record.check()?;
-    let site = store::site_get(tx.db, record.site_id)?.ok_or_else(|| Error::not_found("site"))?;
+    record.check_evidence(named)?;
+    let site = library::actions::site(tx.db, record.site_id)?;
     if store::check_get(tx.db, id)?.is_some() {
         return Err(Code::AlreadyExists.with("spot_check"));
     }
+    let pick = match record.pick_id {
+        Some(pick) => Some(visits::of_record(tx, who, pick, &record.week, site.id)?),
+        None if record.unreachable.is_some() => {
+            return Err(Code::ValueInvalid.with("unreachable: only of a drawn visit"));
+        }
+        None => None,
+    };
+    let (items, score) = match (&record.answers, record.checklist_version) {
+        (Some(answers), Some(version)) => {
+            checklist(tx.db, Some(version))?.0.judge(site.kind.parse()?, answers, named)?
+        }
+        _ if record.unreachable.is_some() => (vec![], 0),
+        _ => (record.items.clone(), record.score()),
+    };
+    let answers = record.answers.as_ref().map(serde_json::to_value).transpose().map_err(Error::internal)?;
+    let (distance_m, outside_fence) = fence(&site, stand);
     let row = SpotCheckRow {
         id,
         site_id: site.id,
         unit_id: site.unit_id,
         week: record.week.clone(),
-        score: record.score(),
-        items: Json(serde_json::to_value(&record.items).map_err(Error::internal)?),
+        score,
+        items: Json(serde_json::to_value(&items).map_err(Error::internal)?),
         note: record.note.clone(),
         lat: stand.map(|s| s.lat),
         lon: stand.map(|s| s.lon),
@@ -128,29 +107,111 @@ pub fn check_record(
         actor_id: who.user_id,
         device_id: cause.device,
         op_id: cause.op,
+        pick_id: pick.as_ref().map(|pick| pick.id),
+        recheck: pick.as_ref().is_some_and(|pick| pick.recheck),
+        checklist_version: record.checklist_version,
+        answers: answers.map(Json),
+        arrived_at: record.arrived_at.map(At),
+        left_at: record.left_at.map(At),
+        distance_m,
+        outside_fence,
+        unreachable: record.unreachable.clone(),
+        signature_sha256: record.signature.clone(),
+        seal_sha256: Some(seal(id, record)?),
     };
     store::check_add(tx.db, &row)?;
+    if let Some(pick) = &pick {
+        let state = if record.unreachable.is_some() { PickState::Unreachable } else { PickState::Visited };
+        visits::close(tx, pick, id, state)?;
+    }
     let after = check_keys(&row);
     tx.announce(Change { kind: "spot_check", id: id.to_string(), before: vec![], after, op: cause.op });
     Ok(row)
 }
 
-/// The sites a person may see.
+/// What seals a record: SHA-256 of the canonical text (RFC 8785) of its id and of what the handheld wrote down, moments
+/// in UTC. The handheld computes the same and shows it.
 ///
 /// # Errors
-/// The engine's own.
-pub fn site_list(db: &mut Db, who: &Actor, unit: Option<UnitId>) -> Result<Vec<SiteRow>> {
-    let sites = store::site_list(db, unit)?;
-    let held = who.keys();
-    Ok(sites.into_iter().filter(|site| site_keys(site).iter().any(|key| held.contains(key))).collect())
+/// A fault of ours.
+pub fn seal(id: SpotCheckId, record: &Record) -> Result<String> {
+    let text = canonical(&json!({"id": id, "record": record}))?;
+    Ok(hex(&sha256(text.as_bytes())))
 }
 
-/// Sites by id, for the feed.
+/// All records of some weeks that count for a score, by id: no second visits, no sites that could not be reached, and
+/// where a draw decided the visits, nothing but those.
 ///
 /// # Errors
-/// The engine's own.
-pub fn sites_by_id(db: &mut Db, ids: &[SiteId]) -> Result<Vec<SiteRow>> {
-    store::sites_by_id(db, ids)
+/// The engine's own, as everywhere here.
+pub fn scored(db: &mut Db, weeks: &[String]) -> Result<Vec<SpotCheckRow>> {
+    let drawn = super::draws::actions::weeks_drawn(db, weeks)?;
+    let mut rows = store::found_in(db, weeks)?;
+    rows.retain(|row| row.pick_id.is_some() || !drawn.contains(&row.week));
+    Ok(rows)
+}
+
+/// A version of the checklist, the newest when none is named, and where it was decided.
+///
+/// # Errors
+/// `not_found`.
+pub fn checklist(db: &mut Db, version: Option<i32>) -> Result<(Checklist, String)> {
+    let row = match version {
+        Some(1) => None,
+        Some(version) => Some(store::checklist_get(db, version)?.ok_or_else(|| Error::not_found("checklist"))?),
+        None => store::checklist_newest(db)?,
+    };
+    let Some(row) = row else { return Ok((checklist::usual(), "随程序提供".to_owned())) };
+    let kinds = serde_json::from_value(row.kinds.0).map_err(Error::internal)?;
+    Ok((Checklist { version: row.version, kinds }, row.source))
+}
+
+/// Sets the checklist as a new version; records keep theirs.
+///
+/// # Errors
+/// `value_invalid`.
+pub fn checklist_set(tx: &mut Tx, by: UserId, kinds: Vec<KindList>, source: &str) -> Result<Checklist> {
+    text("source", source, 200)?;
+    let new = Checklist { version: checklist(tx.db, None)?.0.version + 1, kinds };
+    new.check()?;
+    let row = ChecklistRow {
+        version: new.version,
+        kinds: Json(serde_json::to_value(&new.kinds).map_err(Error::internal)?),
+        source: source.to_owned(),
+        set_by: by,
+        set_at: At(tx.now),
+    };
+    store::checklist_add(tx.db, &row)?;
+    Ok(new)
+}
+
+/// How far the second visits of a week agree with the first.
+///
+/// # Errors
+/// `value_invalid` for a week that is none.
+pub fn week_agreement(db: &mut Db, week: &str) -> Result<Agreement> {
+    rules::week(week)?;
+    let picks = visits::of_week(db, week)?;
+    let ids: Vec<SpotCheckId> = picks.iter().filter_map(|pick| pick.check_id).collect();
+    let checks: HashMap<SpotCheckId, SpotCheckRow> =
+        store::checks_by_id(db, &ids)?.into_iter().map(|row| (row.id, row)).collect();
+    let answers = |row: &SpotCheckRow| -> Result<Vec<Answer>> {
+        let answers = row.answers.clone().map(|Json(answers)| serde_json::from_value(answers));
+        Ok(answers.transpose().map_err(Error::internal)?.unwrap_or_default())
+    };
+    let mut pairs = Vec::new();
+    let visited = |recheck: bool| {
+        picks.iter().filter(move |pick| pick.recheck == recheck && pick.state == PickState::Visited.as_str())
+    };
+    for again in visited(true) {
+        let first = visited(false).find(|pick| (pick.unit_id, pick.site_id) == (again.unit_id, again.site_id));
+        let check = |pick: &super::draws::store::PickRow| pick.check_id.and_then(|id| checks.get(&id));
+        if let Some((first, second)) = first.and_then(check).zip(check(again)) {
+            let (scores, answers) = ((first.score, second.score), (answers(first)?, answers(second)?));
+            pairs.push(Pair { checker: first.actor_id, scores, answers });
+        }
+    }
+    Ok(agreement::agreement(&pairs))
 }
 
 /// Records by id, for the feed.
@@ -175,7 +236,9 @@ fn narrow(who: &Actor, wanted: &mut Wanted) {
     match who.role {
         role if CENTRE.contains(&role) => {}
         // Every unit may compare every score; the records behind them open with the assessment (全面公开).
-        Role::Liaison | Role::Officer if who.unit_id.is_some() => wanted.unit_id = who.unit_id,
+        Role::Liaison | Role::Officer if who.unit_id.is_some() => {
+            (wanted.unit_id, wanted.without_rechecks) = (who.unit_id, true);
+        }
         _ => wanted.actor_id = Some(who.user_id),
     }
 }

@@ -1,13 +1,16 @@
 //! Sites and records over HTTP; records are made on handhelds and come by sync.
 
 use super::{
-    actions::{self, NewSite},
-    rules::{Item, SiteKind},
-    store::{SiteRow, SpotCheckRow, Wanted},
+    actions,
+    agreement::Agreement,
+    checklist::{Answer, Checklist, KindList},
+    draws, library,
+    rules::Item,
+    store::{SpotCheckRow, Wanted},
 };
 use crate::{
     app::App,
-    db::types::{DeviceId, OpId, SiteId, SpotCheckId, UnitId, UserId},
+    db::types::{DeviceId, OpId, PickId, SiteId, SpotCheckId, UnitId, UserId},
     error::Result,
     http::{
         auth::Caller,
@@ -15,7 +18,7 @@ use crate::{
         parameter::{self, page_limit},
         table::Routes,
     },
-    identity::rules::Role,
+    identity::rules::{CENTRE, Role},
 };
 use actix_web::{get, put, web};
 use chrono::{DateTime, Utc};
@@ -24,41 +27,9 @@ use utoipa::{IntoParams, ToSchema};
 
 /// Mounts the area under `/api/v1`.
 pub fn routes(cfg: &mut Routes) {
-    cfg.service(site_list).service(site_put).service(check_page);
-}
-
-/// A site of the sample library.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Site {
-    id: SiteId,
-    unit_id: UnitId,
-    #[schema(value_type = SiteKind)]
-    kind: String,
-    /// 1–9.
-    slot: i32,
-    name: String,
-    address: Option<String>,
-    /// Degrees, WGS-84.
-    lat: Option<f64>,
-    /// Degrees, WGS-84.
-    lon: Option<f64>,
-    ver: i64,
-}
-
-impl From<SiteRow> for Site {
-    fn from(row: SiteRow) -> Site {
-        Site {
-            id: row.id,
-            unit_id: row.unit_id,
-            kind: row.kind,
-            slot: row.slot,
-            name: row.name,
-            address: row.address,
-            lat: row.lat,
-            lon: row.lon,
-            ver: row.ver,
-        }
-    }
+    cfg.service(check_page).service(check_agreement).service(checklist_get).service(checklist_put);
+    library::routes::routes(cfg);
+    draws::routes::routes(cfg);
 }
 
 /// A record of one visit.
@@ -82,6 +53,25 @@ pub struct SpotCheck {
     actor_id: UserId,
     device_id: Option<DeviceId>,
     op_id: Option<OpId>,
+    /// The drawn visit it is the record of.
+    pick_id: Option<PickId>,
+    /// Whether it is a blind second visit, which does not count for the unit.
+    recheck: bool,
+    checklist_version: Option<i32>,
+    #[schema(value_type = Option<Vec<Answer>>)]
+    answers: Option<serde_json::Value>,
+    /// By the device's clock.
+    arrived_at: Option<DateTime<Utc>>,
+    left_at: Option<DateTime<Utc>>,
+    /// Metres from the site's point.
+    distance_m: Option<f64>,
+    /// Whether that is more than 60 m, the fix's accuracy taken off: told, not refused.
+    outside_fence: Option<bool>,
+    /// Why the site could not be reached; then the score is none.
+    unreachable: Option<String>,
+    signature_sha256: Option<String>,
+    /// SHA-256 of the canonical record as it came.
+    seal_sha256: Option<String>,
 }
 
 impl From<SpotCheckRow> for SpotCheck {
@@ -102,53 +92,19 @@ impl From<SpotCheckRow> for SpotCheck {
             actor_id: row.actor_id,
             device_id: row.device_id,
             op_id: row.op_id,
+            pick_id: row.pick_id,
+            recheck: row.recheck,
+            checklist_version: row.checklist_version,
+            answers: row.answers.map(|answers| answers.0),
+            arrived_at: row.arrived_at.map(|at| at.0),
+            left_at: row.left_at.map(|at| at.0),
+            distance_m: row.distance_m,
+            outside_fence: row.outside_fence,
+            unreachable: row.unreachable,
+            signature_sha256: row.signature_sha256,
+            seal_sha256: row.seal_sha256,
         }
     }
-}
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-struct SiteFilter {
-    /// Only of this unit.
-    unit_id: Option<UnitId>,
-}
-
-#[derive(Serialize, ToSchema)]
-struct Sites {
-    items: Vec<Site>,
-}
-
-/// The sample library's sites that the caller may see.
-#[utoipa::path(tag = "spotchecks", params(SiteFilter), responses((status = 200, body = Sites)))]
-#[get("/sites")]
-async fn site_list(app: web::Data<App>, caller: Caller, filter: web::Query<SiteFilter>) -> Result<web::Json<Sites>> {
-    let who = caller.user()?;
-    let rows = app.db.read(move |db| actions::site_list(db, &who, filter.unit_id)).await?;
-    Ok(web::Json(Sites { items: rows.into_iter().map(Site::from).collect() }))
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct SiteToPut {
-    unit_id: UnitId,
-    /// 1–9; the kind follows: 主次干道 1–2, 背街小巷 3–4, 居民区 5, 市场 6, 工地 7, 公厕 8, 其他区域 9.
-    slot: i32,
-    name: String,
-    address: Option<String>,
-    /// Degrees, WGS-84; with `lon` or not at all.
-    lat: Option<f64>,
-    lon: Option<f64>,
-}
-
-/// Enter a site into its unit's slot, or correct the one that is there.
-#[utoipa::path(tag = "spotchecks", request_body = SiteToPut, responses((status = 200, body = Site)))]
-#[put("/sites")]
-async fn site_put(app: web::Data<App>, caller: Caller, body: Body<SiteToPut>) -> Result<web::Json<Site>> {
-    caller.role(&[Role::Admin, Role::Dispatcher])?;
-    let SiteToPut { unit_id, slot, name, address, lat, lon } = body.0;
-    let site = NewSite { unit_id, slot, name, address, position: lat.zip(lon) };
-    let row = app.db.write(move |tx| actions::site_put(tx, site)).await?;
-    Ok(web::Json(row.into()))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -181,8 +137,80 @@ async fn check_page(
     let who = caller.user()?;
     let CheckFilter { week, unit_id, limit, cursor } = filter.into_inner();
     let limit = page_limit(limit)?;
-    let wanted = Wanted { week, unit_id, actor_id: None, after: cursor, limit };
+    let wanted = Wanted { week, unit_id, after: cursor, limit, ..Wanted::default() };
     let rows = app.db.read(move |db| actions::check_page(db, &who, wanted)).await?;
     let next = parameter::next(&rows, limit, |r| r.id);
     Ok(web::Json(SpotChecks { items: rows.into_iter().map(SpotCheck::from).collect(), next }))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct AgreementOf {
+    /// ISO 8601 week, `2026-W47`.
+    week: String,
+}
+
+/// How far the blind second visits of a week agree with the first.
+#[utoipa::path(tag = "spotchecks", params(AgreementOf), responses((status = 200, body = Agreement)))]
+#[get("/spot-checks/agreement")]
+async fn check_agreement(
+    app: web::Data<App>,
+    caller: Caller,
+    of: web::Query<AgreementOf>,
+) -> Result<web::Json<Agreement>> {
+    caller.role(CENTRE)?;
+    Ok(web::Json(app.db.read(move |db| actions::week_agreement(db, &of.week)).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct ChecklistOf {
+    /// The newest by default.
+    version: Option<i32>,
+}
+
+/// A checklist and where it was decided.
+#[derive(Serialize, ToSchema)]
+struct ChecklistInForce {
+    checklist: Checklist,
+    source: String,
+}
+
+/// What is looked at, at a site of each kind.
+#[utoipa::path(tag = "spotchecks", params(ChecklistOf), responses((status = 200, body = ChecklistInForce)))]
+#[get("/spot-checklists")]
+async fn checklist_get(
+    app: web::Data<App>,
+    caller: Caller,
+    of: web::Query<ChecklistOf>,
+) -> Result<web::Json<ChecklistInForce>> {
+    caller.user()?;
+    let (checklist, source) = app.db.read(move |db| actions::checklist(db, of.version)).await?;
+    Ok(web::Json(ChecklistInForce { checklist, source }))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ChecklistToPut {
+    /// All seven, in the order main road, back street, residential, market, construction, toilet, other.
+    kinds: Vec<KindList>,
+    /// Where it was decided, 1–200 characters.
+    source: String,
+}
+
+/// Set the checklist as a new version. Records keep theirs.
+#[utoipa::path(tag = "spotchecks", request_body = ChecklistToPut, responses((status = 200, body = ChecklistInForce)))]
+#[put("/spot-checklists")]
+async fn checklist_put(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Body<ChecklistToPut>,
+) -> Result<web::Json<ChecklistInForce>> {
+    let who = caller.role(&[Role::Admin])?;
+    let ChecklistToPut { kinds, source } = body.0;
+    let told = source.clone();
+    let checklist = app.db.write(move |tx| actions::checklist_set(tx, who.user_id, kinds, &source)).await?;
+    Ok(web::Json(ChecklistInForce { checklist, source: told }))
 }

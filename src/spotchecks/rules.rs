@@ -1,10 +1,12 @@
 //! The nine slots, and what a record's items come to.
 
+use super::checklist::Answer;
 use crate::{
+    db::types::PickId,
     error::{Code, Result},
     identity::rules::{text, text_enum},
 };
-use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, TimeDelta, Utc, Weekday};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -25,6 +27,22 @@ text_enum! {
         Toilet = "toilet",
         /// 其他区域.
         Other = "other",
+    }
+}
+
+impl SiteKind {
+    /// As people write it.
+    #[must_use]
+    pub const fn chinese(self) -> &'static str {
+        match self {
+            Self::MainRoad => "主次干道",
+            Self::BackStreet => "背街小巷",
+            Self::Residential => "居民区",
+            Self::Market => "市场",
+            Self::Construction => "工地",
+            Self::Toilet => "公厕",
+            Self::Other => "其他区域",
+        }
     }
 }
 
@@ -65,11 +83,38 @@ pub struct Record {
     /// ISO 8601 week, `2026-W47`.
     pub week: String,
     /// The findings, at most 100; none is a clean site.
+    #[serde(default)]
     pub items: Vec<Item>,
     /// A remark, at most 2000 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// The drawn visit, or the one whose place this site takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pick_id: Option<PickId>,
+    /// The version of the checklist that `answers` are of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checklist_version: Option<i32>,
+    /// One of each item of the kind; then `items` is empty, and written from them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<Vec<Answer>>,
+    /// When the checker came, by the device's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived_at: Option<DateTime<Utc>>,
+    /// When the checker went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_at: Option<DateTime<Utc>>,
+    /// Why the site can't be reached, 1–500 characters; then there is nothing else to say, and a photo shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable: Option<String>,
+    /// SHA-256 of the drawn signature, named in the operation's evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
 }
+
+/// How far from a site's point a checker may stand, metres, beyond the fix's accuracy.
+pub const FENCE_M: f64 = 60.0;
+/// How long a checker may be on site.
+const LONGEST: TimeDelta = TimeDelta::hours(12);
 
 impl Record {
     /// Checks the form.
@@ -88,7 +133,45 @@ impl Record {
                 return Err(Code::ValueInvalid.with("items.deduction: 0–100000"));
             }
         }
-        self.note.as_ref().map_or(Ok(()), |note| text("note", note, 2000))
+        if let Some(note) = &self.note {
+            text("note", note, 2000)?;
+        }
+        let years = [self.arrived_at, self.left_at].into_iter().flatten().map(|at| at.year());
+        if years.into_iter().any(|year| !(1970..=9999).contains(&year)) {
+            return Err(Code::ValueInvalid.with("arrived_at, left_at: year 1970–9999"));
+        }
+        if let Some((came, went)) = self.arrived_at.zip(self.left_at)
+            && !(TimeDelta::zero()..=LONGEST).contains(&(went - came))
+        {
+            return Err(Code::ValueInvalid.with("left_at: at most 12 hours after arrived_at"));
+        }
+        if self.answers.is_some() != self.checklist_version.is_some() {
+            return Err(Code::ValueInvalid.with("answers and checklist_version: both or none"));
+        }
+        if self.answers.is_some() && !self.items.is_empty() {
+            return Err(Code::ValueInvalid.with("items: empty when there are answers"));
+        }
+        if let Some(reason) = &self.unreachable {
+            text("unreachable", reason, 500)?;
+            if !self.items.is_empty() || self.answers.is_some() {
+                return Err(Code::ValueInvalid.with("a site that can't be reached has no findings"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that what the record rests on comes with it.
+    ///
+    /// # Errors
+    /// `value_invalid`.
+    pub fn check_evidence(&self, named: &[String]) -> Result<()> {
+        if let Some(signature) = self.signature.as_ref().filter(|signature| !named.contains(signature)) {
+            return Err(Code::ValueInvalid.with(format!("signature: {signature} is not among the evidence")));
+        }
+        if self.unreachable.is_some() && named.is_empty() {
+            return Err(Code::ValueInvalid.with("unreachable: a photo shows why"));
+        }
+        Ok(())
     }
 
     /// Full score less the deductions, never below 0; thousandths of a point.
@@ -110,7 +193,8 @@ pub fn week(week: &str) -> Result<()> {
     let monday = parts.and_then(|(year, number)| NaiveDate::from_isoywd_opt(year, number, Weekday::Mon));
     // One week has one name: `+2026-W47` and `2026-W+7` read as numbers too.
     match monday.map(|day| format!("{:04}-W{:02}", day.iso_week().year(), day.iso_week().week())) {
-        Some(name) if name == week => Ok(()),
+        // Four digits: later years are beyond what calendars can count on from there.
+        Some(name) if name == week && week.len() == 8 => Ok(()),
         _ => Err(Code::ValueInvalid.with("week: such as 2026-W47")),
     }
 }
@@ -133,6 +217,13 @@ mod tests {
             week: "2026-W47".into(),
             items: deductions.iter().map(item).collect(),
             note: None,
+            pick_id: None,
+            checklist_version: None,
+            answers: None,
+            arrived_at: None,
+            left_at: None,
+            unreachable: None,
+            signature: None,
         }
     }
 
@@ -153,9 +244,30 @@ mod tests {
     }
 
     #[test]
+    fn answers_take_the_place_of_items_and_an_unreachable_site_has_neither() {
+        let refused = |change: fn(&mut Record)| {
+            let mut record = record(&[500]);
+            change(&mut record);
+            assert!(record.check().is_err(), "{record:?}");
+        };
+        refused(|record| record.answers = Some(vec![]));
+        refused(|record| (record.answers, record.checklist_version) = (Some(vec![]), Some(1)));
+        refused(|record| record.unreachable = Some("大门上锁".into()));
+        refused(|record| {
+            (record.arrived_at, record.left_at) = (DateTime::from_timestamp(9, 0), DateTime::from_timestamp(8, 0))
+        });
+        let locked = Record { unreachable: Some("大门上锁".into()), ..record(&[]) };
+        assert!(locked.check().is_ok());
+        assert_eq!(locked.check_evidence(&[]).unwrap_err().code, Code::ValueInvalid);
+        let signed = Record { signature: Some("aa".into()), ..record(&[]) };
+        assert!(signed.check_evidence(&["bb".into()]).is_err() && signed.check_evidence(&["aa".into()]).is_ok());
+    }
+
+    #[test]
     fn weeks_follow_iso_8601_in_local_time() {
         assert!(week("2026-W53").is_ok() && week("2025-W53").is_err());
         assert!(week("2026-W00").is_err() && week("2026-W7").is_err() && week("2026-47").is_err());
+        assert!(week("262142-W52").is_err());
         assert!(week("+2026-W47").is_err() && week("2026-W+7").is_err() && week("02026-W47").is_err());
         let sunday_evening_in_london = DateTime::parse_from_rfc3339("2026-11-22T17:00:00Z").unwrap().to_utc();
         assert_eq!(week_of(sunday_evening_in_london), "2026-W48", "it is Monday in the county");

@@ -1,10 +1,10 @@
-//! Rows of the sample library and of the records.
+//! Rows of the records.
 
 use crate::{
     db::{
         Db, MultiBackend,
-        schema::{spot_checks, spot_sites},
-        types::{At, DeviceId, Json, OpId, SiteId, SpotCheckId, UnitId, UserId},
+        schema::{spot_checklists, spot_checks},
+        types::{At, DeviceId, Json, OpId, PickId, SiteId, SpotCheckId, UnitId, UserId},
     },
     error::Result,
 };
@@ -12,32 +12,6 @@ use diesel::{
     dsl::{AsSelect, SqlTypeOf},
     prelude::*,
 };
-
-/// A site of the sample library.
-#[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
-#[diesel(table_name = spot_sites, treat_none_as_null = true)]
-pub struct SiteRow {
-    /// Its id.
-    pub id: SiteId,
-    /// The unit whose work is judged there.
-    pub unit_id: UnitId,
-    /// See `rules::SiteKind`.
-    pub kind: String,
-    /// 1–9; the kind follows from it.
-    pub slot: i32,
-    /// What people call it.
-    pub name: String,
-    /// Where, in words.
-    pub address: Option<String>,
-    /// Latitude, degrees, WGS-84.
-    pub lat: Option<f64>,
-    /// Longitude, degrees, WGS-84.
-    pub lon: Option<f64>,
-    /// Rises with each change.
-    pub ver: i64,
-    /// When it changed last.
-    pub updated_at: At,
-}
 
 /// A record of one visit.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -73,41 +47,67 @@ pub struct SpotCheckRow {
     pub device_id: Option<DeviceId>,
     /// By which operation.
     pub op_id: Option<OpId>,
+    /// The drawn visit it is the record of; null from an app that did not know the draw.
+    pub pick_id: Option<PickId>,
+    /// Whether it is a blind second visit, which does not count for the unit.
+    pub recheck: bool,
+    /// The version of the checklist that was answered.
+    pub checklist_version: Option<i32>,
+    /// The answers, one an item.
+    pub answers: Option<Json>,
+    /// When the checker came, by the device's clock.
+    pub arrived_at: Option<At>,
+    /// When the checker went.
+    pub left_at: Option<At>,
+    /// From where the checker stood to the site's point, metres.
+    pub distance_m: Option<f64>,
+    /// Whether that is too far, the fix's accuracy counted.
+    pub outside_fence: Option<bool>,
+    /// Why the site could not be reached; then there is no score to count.
+    pub unreachable: Option<String>,
+    /// SHA-256 of the drawn signature.
+    pub signature_sha256: Option<String>,
+    /// SHA-256 of the canonical record as it came.
+    pub seal_sha256: Option<String>,
 }
 
-pub(super) fn site_add(db: &mut Db, row: &SiteRow) -> Result<()> {
-    diesel::insert_into(spot_sites::table).values(row).execute(db)?;
+/// A version of the checklist.
+#[derive(Debug, Clone, Queryable, Selectable, Insertable)]
+#[diesel(table_name = spot_checklists)]
+pub struct ChecklistRow {
+    /// From 2; 1 came with the program.
+    pub version: i32,
+    /// The lists of the kinds.
+    pub kinds: Json,
+    /// Where it was decided, in words.
+    pub source: String,
+    /// Who entered it.
+    pub set_by: UserId,
+    /// When.
+    pub set_at: At,
+}
+
+pub(super) fn checklist_newest(db: &mut Db) -> Result<Option<ChecklistRow>> {
+    let query = spot_checklists::table.order(spot_checklists::version.desc()).limit(1);
+    Ok(query.select(ChecklistRow::as_select()).load(db)?.pop())
+}
+
+pub(super) fn checklist_get(db: &mut Db, version: i32) -> Result<Option<ChecklistRow>> {
+    Ok(spot_checklists::table.find(version).select(ChecklistRow::as_select()).get_result(db).optional()?)
+}
+
+pub(super) fn checklist_add(db: &mut Db, row: &ChecklistRow) -> Result<()> {
+    diesel::insert_into(spot_checklists::table).values(row).execute(db)?;
     Ok(())
 }
 
-pub(super) fn site_save(db: &mut Db, row: &SiteRow) -> Result<()> {
-    diesel::update(spot_sites::table.find(row.id)).set(row).execute(db)?;
-    Ok(())
-}
-
-pub(super) fn site_get(db: &mut Db, id: SiteId) -> Result<Option<SiteRow>> {
-    Ok(spot_sites::table.find(id).select(SiteRow::as_select()).get_result(db).optional()?)
-}
-
-pub(super) fn site_in_slot(db: &mut Db, unit: UnitId, slot: i32) -> Result<Option<SiteRow>> {
-    Ok(spot_sites::table
-        .filter(spot_sites::unit_id.eq(unit))
-        .filter(spot_sites::slot.eq(slot))
-        .select(SiteRow::as_select())
-        .get_result(db)
-        .optional()?)
-}
-
-pub(super) fn site_list(db: &mut Db, unit: Option<UnitId>) -> Result<Vec<SiteRow>> {
-    let mut query = spot_sites::table.select(SiteRow::as_select()).into_boxed();
-    if let Some(unit) = unit {
-        query = query.filter(spot_sites::unit_id.eq(unit));
-    }
-    Ok(query.order((spot_sites::unit_id.asc(), spot_sites::slot.asc())).load(db)?)
-}
-
-pub(super) fn sites_by_id(db: &mut Db, ids: &[SiteId]) -> Result<Vec<SiteRow>> {
-    Ok(spot_sites::table.filter(spot_sites::id.eq_any(ids)).select(SiteRow::as_select()).load(db)?)
+/// The records of some weeks that say how a site was found, second visits left out; by id.
+pub(super) fn found_in(db: &mut Db, weeks: &[String]) -> Result<Vec<SpotCheckRow>> {
+    let query = spot_checks::table
+        .filter(spot_checks::week.eq_any(weeks))
+        .filter(spot_checks::recheck.eq(false))
+        .filter(spot_checks::unreachable.is_null());
+    Ok(query.order(spot_checks::id).select(SpotCheckRow::as_select()).load(db)?)
 }
 
 pub(super) fn check_add(db: &mut Db, row: &SpotCheckRow) -> Result<()> {
@@ -132,6 +132,8 @@ pub struct Wanted {
     pub unit_id: Option<UnitId>,
     /// Only by this person.
     pub actor_id: Option<UserId>,
+    /// No blind second visits.
+    pub without_rechecks: bool,
     /// Those before this one.
     pub after: Option<SpotCheckId>,
     /// At most that many.
@@ -164,6 +166,9 @@ fn filtered(wanted: &Wanted) -> Boxed<'_> {
     }
     if let Some(unit) = wanted.unit_id {
         query = query.filter(spot_checks::unit_id.eq(unit));
+    }
+    if wanted.without_rechecks {
+        query = query.filter(spot_checks::recheck.eq(false));
     }
     if let Some(actor) = wanted.actor_id {
         query = query.filter(spot_checks::actor_id.eq(actor));

@@ -145,7 +145,9 @@ impl<'a, 't> Ledger<'a, 't> {
                 Some(("spot_check", "record")) => {
                     let id = SpotCheckId(target(op, "spot_check")?);
                     let stand = op.gps.as_ref().map(stand).transpose()?;
-                    spotchecks::actions::check_record(tx, who, id, &args(&op.args)?, stand, cause(op, who, act))?;
+                    let named: Vec<String> = op.evidence.iter().map(|one| one.sha256.clone()).collect();
+                    let (record, beside) = (args(&op.args)?, (stand, named.as_slice()));
+                    spotchecks::actions::check_record(tx, who, id, &record, beside, cause(op, who, act))?;
                     Verdict::applied(1)
                 }
                 _ => on_case(&mut held.desk(tx), op, who, act)?,

@@ -14,7 +14,14 @@ use crate::{
     error::{Code, Result},
     evidence::{self, view::Evidence},
     identity::{self, rules::Actor},
-    spotchecks, spots,
+    spotchecks::{
+        self,
+        library::{
+            self,
+            store::{SiteRow, SitesWanted},
+        },
+    },
+    spots,
 };
 use chrono::{DateTime, Datelike, Utc};
 use std::str::FromStr;
@@ -51,7 +58,7 @@ impl Source for Db {
             "case" => {
                 cases::actions::cases_by_id(db, &parsed::<CaseId>(ids))?.into_iter().map(|r| case(r, now)).collect()
             }
-            "site" => spotchecks::actions::sites_by_id(db, &parsed::<SiteId>(ids))?.into_iter().map(site).collect(),
+            "site" => library::actions::sites_by_id(db, &parsed::<SiteId>(ids))?.into_iter().map(site).collect(),
             "spot_check" => {
                 spotchecks::actions::checks_by_id(db, &parsed::<SpotCheckId>(ids))?.into_iter().map(check).collect()
             }
@@ -103,7 +110,7 @@ impl Source for Db {
                 (rows.into_iter().map(spot).collect::<Result<_>>()?, full)
             }
             "site" => {
-                let rows = spotchecks::actions::site_list(db, who, None)?;
+                let rows = library::actions::sites(db, who, SitesWanted::default())?;
                 (rows.into_iter().map(site).collect::<Result<_>>()?, false)
             }
             _ => (units(db, now)?.iter().map(unit).collect::<Result<_>>()?, false),
@@ -129,9 +136,9 @@ fn case(row: cases::store::CaseRow, now: DateTime<Utc>) -> Result<(String, Told)
     Ok((id, Told::new(Some(ver), keys, cases::routes::Case::new(row, now))?))
 }
 
-fn site(row: spotchecks::store::SiteRow) -> Result<(String, Told)> {
-    let (id, ver, keys) = (row.id.to_string(), row.ver, spotchecks::actions::site_keys(&row));
-    Ok((id, Told::new(Some(ver), keys, spotchecks::routes::Site::from(row))?))
+fn site(row: SiteRow) -> Result<(String, Told)> {
+    let (id, ver, keys) = (row.id.to_string(), row.ver, library::actions::keys(&row));
+    Ok((id, Told::new(Some(ver), keys, library::routes::Site::from(row))?))
 }
 
 fn spot(row: spots::store::SpotRow) -> Result<(String, Told)> {

@@ -14,6 +14,7 @@ use crate::{
     error::{Code, Error, Result},
     identity::rules::{Actor, text},
 };
+use std::collections::HashSet;
 
 /// A unit's liaison objects to a case's being late. The timeline tells of it.
 ///
@@ -75,4 +76,12 @@ pub(super) fn remark(tx: &mut Tx, who: &Actor, case: CaseId, text: String) -> Re
 /// The engine's own.
 pub fn page(db: &mut Db, only: &Appealed, after: Option<AppealId>, limit: i64) -> Result<Vec<AppealRow>> {
     store::appeal_page(db, only, after, limit)
+}
+
+/// The cases whose being late is not held against the unit.
+///
+/// # Errors
+/// The engine's own.
+pub fn exempt(db: &mut Db) -> Result<HashSet<CaseId>> {
+    store::exempt(db)
 }

@@ -20,7 +20,7 @@ text_enum! {
     UrgingKind {
         /// 催办: by the clock, half of the time is used.
         Half = "half",
-        /// 督办函草稿: by the clock, four fifths of the time are used.
+        /// 督办函草稿: by the clock, four fifths of the time are used; the case goes into a draft of `supervision`.
         LetterDraft = "letter_draft",
         /// 催办: by a person.
         Person = "person",
@@ -70,7 +70,7 @@ pub struct Facts<'a> {
     pub used_percent: i32,
 }
 
-/// What the clock says to a unit, or drafts for a letter to it.
+/// What the clock says to a unit.
 #[must_use]
 pub fn words(kind: UrgingKind, facts: &Facts) -> String {
     let Facts { number, title, unit, due_at, used_percent } = facts;
@@ -80,8 +80,7 @@ pub fn words(kind: UrgingKind, facts: &Facts) -> String {
             format!("【催办】{unit}：案件 {number}“{title}”已用时限 {used_percent}%，截止 {due}，请抓紧办理。")
         }
         UrgingKind::LetterDraft => format!(
-            "督办函（草稿）\n{unit}：\n你单位承办的案件 {number}“{title}”已用时限 {used_percent}%，至今未申请结案，\
-             截止时间为 {due}。请明确责任人，在截止时间前处置完毕并申请结案；确有困难的，请及时申请延期或挂账并说明理由。"
+            "【督办预警】{unit}：案件 {number}“{title}”已用时限 {used_percent}%，截止 {due}，至今未申请结案，列入督办函草稿。"
         ),
     }
 }

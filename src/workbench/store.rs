@@ -14,6 +14,7 @@ use diesel::{
     dsl::{exists, not},
     prelude::*,
 };
+use std::collections::HashSet;
 
 /// Who has a case in hand.
 #[derive(Debug, Clone, Queryable, Selectable, Insertable, AsChangeset)]
@@ -279,6 +280,13 @@ pub struct Appealed {
     pub case_id: Option<CaseId>,
     /// Those that wait for a decision, or those that are decided.
     pub open: Option<bool>,
+}
+
+/// The cases whose appeal was upheld.
+pub(super) fn exempt(db: &mut Db) -> Result<HashSet<CaseId>> {
+    let ids: Vec<CaseId> =
+        case_appeals::table.filter(case_appeals::exempt.eq(true)).select(case_appeals::case_id).load(db)?;
+    Ok(ids.into_iter().collect())
 }
 
 /// A page of appeals, the last first.

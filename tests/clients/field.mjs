@@ -5,8 +5,7 @@
 // it asks for on a line of its own ("stop", "start") and answers with a line. The last line is one JSON object: what
 // was reported, by the page's own store.
 import { createInterface } from 'node:readline'
-import axe from 'axe-core'
-import { chromium } from 'playwright-core'
+import { kept as stored, look as examine, open as launch, shoot as take } from './handheld.mjs'
 
 const job = JSON.parse(process.argv[2])
 const REPORTS = 10
@@ -23,60 +22,17 @@ let page
 
 /** A browser on the same profile, as after a restart of the device. */
 async function open() {
-  context = await chromium.launchPersistentContext(job.profile, {
-    executablePath: job.chromium,
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
-    ],
-    viewport: { width: 360, height: 640 },
-    locale: 'zh-CN',
-    permissions: ['geolocation', 'camera'],
-    geolocation: { latitude: 27.440112, longitude: 109.945217, accuracy: 6 },
-  })
-  context.setDefaultTimeout(60_000)
-  page = context.pages()[0] ?? (await context.newPage())
-  page.on('pageerror', error => console.error(String(error)))
-  page.on('console', message => {
-    if (message.type() === 'error' && !message.text().includes('ERR_')) console.error(message.text())
-  })
-  await page.goto(`${job.origin}/field/`)
-  await page.getByTestId('strip').waitFor()
+  ;({ context, page } = await launch(job, job.origin))
 }
 
 const text = id => page.getByTestId(id).innerText()
 
-/** Looks at a screen by light and by dark: what hinders somebody is a finding, what is asked for is pictured. */
 async function look(name) {
-  for (const colorScheme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme })
-    await page.evaluate(axe.source)
-    const { violations } = await page.evaluate(() =>
-      window.axe.run(document, { rules: { 'color-contrast-enhanced': { enabled: true }, 'target-size': { enabled: true } } }),
-    )
-    for (const { id, impact, nodes } of violations) {
-      if (impact === 'minor') continue
-      findings.push(`${name}, ${colorScheme}: ${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`)
-    }
-    for (const [width, height] of job.shots == null ? [] : [[360, 640], [412, 915]]) {
-      await page.setViewportSize({ width, height })
-      await page.screenshot({ path: `${job.shots}/${name}-${width}-${colorScheme}.png` })
-    }
-  }
-  await page.setViewportSize({ width: 360, height: 640 })
+  findings.push(...(await examine(page, job.shots, name)))
 }
 
-/** Takes photos until there are so many, of 3. */
-async function shoot(count, before = 0) {
-  for (let taken = before + 1; taken <= count; taken += 1) {
-    await page.locator('[data-testid=shoot]:not([disabled])').click()
-    // The photo is kept before it is shown.
-    if (taken < 3) await page.getByTestId('fill').getByText(`已拍 ${taken} 张`).waitFor()
-  }
-}
+const shoot = (count, before = 0) => take(page, count, before)
+const kept = () => stored(page)
 
 async function fill(number) {
   const search = page.getByTestId('class-search')
@@ -94,33 +50,13 @@ async function fill(number) {
   if (number === 1) await look('report-saved')
 }
 
-/** What the page's own store holds. */
-const kept = () =>
-  page.evaluate(async () => {
-    const db = await new Promise((resolve, reject) => {
-      const opening = indexedDB.open('chengguan-field')
-      opening.onsuccess = () => resolve(opening.result)
-      opening.onerror = () => reject(opening.error)
-    })
-    const all = store =>
-      new Promise((resolve, reject) => {
-        const asked = db.transaction(store).objectStore(store).getAll()
-        asked.onsuccess = () => resolve(asked.result)
-        asked.onerror = () => reject(asked.error)
-      })
-    const [outbox, sent, media, captures] = await Promise.all(['outbox', 'sent', 'media', 'captures'].map(all))
-    db.close()
-    return {
-      reports: [...outbox, ...sent].map(({ target_id, raw }) => ({
-        id: target_id,
-        description: JSON.parse(raw).args.description,
-        photos: JSON.parse(raw).evidence.map(({ sha256 }) => sha256),
-      })),
-      statuses: sent.map(({ status }) => status),
-      photos: media.map(({ sha256, state, size }) => ({ sha256, state, size })),
-      captures_waiting: captures.filter(({ answered_at }) => answered_at === '').length,
-    }
-  })
+/** How long the page takes to show the first case, without a network, milliseconds. */
+async function opened() {
+  const began = performance.now()
+  await page.reload()
+  await page.locator('.rows .row').first().waitFor()
+  return Math.round(performance.now() - began)
+}
 
 const figures = {}
 const findings = []
@@ -134,6 +70,9 @@ try {
   await look('login')
   await page.locator('[name=password]').fill(job.password)
   await page.getByRole('button', { name: '登录' }).click()
+  await page.getByTestId('pin-later').waitFor()
+  await look('pin')
+  await page.getByTestId('pin-later').click()
   await page.getByRole('heading', { name: '任务' }).waitFor()
   // The catalogue has come when the class is found.
   await page.getByTestId('report').click()
@@ -209,6 +148,19 @@ try {
     await page.waitForTimeout(500)
     after = await kept()
   }
+  // With 2,000 cases on the device it opens as it did with ten.
+  await context.setOffline(true)
+  figures.open_with_10_ms = await opened()
+  await page.evaluate(async () => {
+    const asked = request => new Promise(resolve => (request.onsuccess = () => resolve(request.result)))
+    const db = await asked(indexedDB.open('chengguan-field'))
+    const base = db.transaction('base', 'readwrite').objectStore('base')
+    const one = (await asked(base.getAll())).find(({ kind }) => kind === 'case')
+    for (let n = 0; n < 2000; n += 1) base.put({ ...one, id: crypto.randomUUID(), data: { ...one.data, number: String(n) } })
+    await new Promise(resolve => (base.transaction.oncomplete = resolve))
+    db.close()
+  })
+  figures.open_with_2000_ms = await opened()
   process.stdout.write(`${JSON.stringify({ before, after, figures, findings })}\n`)
 } finally {
   await context?.close()

@@ -103,6 +103,20 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/workbench/views",             "y y y y y y y y  n n"),
     ("POST /api/v1/workbench/views",            "y y y y y y y y  n n"),
     ("DELETE /api/v1/workbench/views/{id}",     "h h h h h h h h  n n"),
+    // A letter and an entry of the list that are not there.
+    ("GET /api/v1/letters",                     "n n n y y y y y  n n"),
+    ("POST /api/v1/letters",                    "n n n n y n y y  n n"),
+    ("GET /api/v1/letters/counts",              "n n n y y y y y  n n"),
+    ("GET /api/v1/letters/{id}",                "n n n h h h h h  n n"),
+    ("GET /api/v1/letters/{id}/timeline",       "n n n h h h h h  n n"),
+    ("GET /api/v1/letters/{id}/paper",          "n n n h h h h h  n n"),
+    ("GET /api/v1/letters/{id}/document",       "n n n h h h h h  n n"),
+    ("POST /api/v1/letters/{id}/commands",      "n n n h h n h h  n n"),
+    ("GET /api/v1/merits",                      "y y y y y y y y  n n"),
+    ("POST /api/v1/merits",                     "n n n n y n y y  n n"),
+    ("GET /api/v1/merits/{id}",                 "h h h h h h h h  n n"),
+    ("POST /api/v1/merits/{id}/decision",       "n n n n n n h h  n n"),
+    ("POST /api/v1/merits/{id}/withdrawal",     "n n n n h n h h  n n"),
     ("GET /api/v1/clips",                       "n y n y y y y y  n n"),
     ("GET /api/v1/clips/{id}",                  "n h n h h h h h  n n"),
     ("POST /api/v1/clips/{id}/link",            "n h n h h n n n  n n"),
@@ -125,6 +139,13 @@ const ROWS: &[(&str, &str)] = &[
     ("POST /api/v1/spots/{id}/close",           "n n n n h n n n  n n"),
     ("GET /api/v1/statistics",                  "n n n y y y y y  n n"),
     ("GET /api/v1/statistics/records",          "n n n y y y y y  n n"),
+    // A year without a self-evaluation.
+    ("GET /api/v1/self-evaluations",            "n n n n y n y y  n n"),
+    ("GET /api/v1/self-evaluations/{year}",     "n n n n h n h h  n n"),
+    ("PUT /api/v1/self-evaluations/{year}",     "n n n n y n n y  n n"),
+    ("POST /api/v1/self-evaluations/{year}/submit", "n n n n h n n h  n n"),
+    ("GET /api/v1/self-evaluations/{year}/suggestions", "n n n n y n y y  n n"),
+    ("GET /api/v1/self-evaluations/{year}/document", "n n n n h n h h  n n"),
     ("GET /api/v1/open-data/cases",             "n n n n y y y y  n n"),
     ("GET /api/v1/open-data/spots",             "n n n n y y y y  n n"),
     ("GET /api/v1/open-data/sites",             "n n n n y y y y  n n"),
@@ -169,7 +190,49 @@ const ROWS: &[(&str, &str)] = &[
     ("DELETE /api/v1/city/codes",               "n n n n n n n y  n n"),
     ("GET /api/v1/sites",                       "y y y y y y y y  n n"),
     ("PUT /api/v1/sites",                       "n n n n y n n y  n n"),
+    // A site that is not there.
+    ("POST /api/v1/sites/{id}/strike",          "n n n n h n n h  n n"),
+    ("POST /api/v1/sites/{id}/reinstate",       "n n n n h n n h  n n"),
+    ("GET /api/v1/sites/{id}/versions",         "h h h h h h h h  n n"),
+    ("POST /api/v1/sites/import",               "n n n n y n n y  n n"),
+    ("GET /api/v1/sites/export",                "y y y y y y y y  n n"),
+    ("GET /api/v1/site-substitutions",          "y y y y y y y y  n n"),
+    ("PUT /api/v1/site-substitutions",          "n n n n y n n y  n n"),
     ("GET /api/v1/spot-checks",                 "y y y y y y y y  n n"),
+    // A month, a line, rules and an objection that are not there.
+    ("GET /api/v1/assessment/rules",            "n n n y y y y y  n n"),
+    ("POST /api/v1/assessment/rules",           "n n n n y n n y  n n"),
+    ("POST /api/v1/assessment/rules/{version}/approve", "n n n n n n h n  n n"),
+    ("GET /api/v1/assessment/months",           "n n n y y y y y  n n"),
+    ("GET /api/v1/assessment/months/{month}",   "n n n h h h h h  n n"),
+    ("POST /api/v1/assessment/months/{month}/run", "n n n n y n n y  n n"),
+    ("POST /api/v1/assessment/months/{month}/open", "n n n n h n n h  n n"),
+    ("POST /api/v1/assessment/months/{month}/publish", "n n n n n n h n  n n"),
+    ("POST /api/v1/assessment/months/{month}/what-if", "n n n n h h h h  n n"),
+    ("GET /api/v1/assessment/months/{month}/pack", "n n n h h h h h  n n"),
+    ("GET /api/v1/assessment/months/{month}/bulletin", "n n n h h h h h  n n"),
+    ("GET /api/v1/assessment/months/{month}/lines", "n n n h h h h h  n n"),
+    ("GET /api/v1/assessment/months/{month}/lines/{n}/record", "n n n h h h h h  n n"),
+    ("GET /api/v1/assessment/months/{month}/lines/{n}/evidence/{evidence_id}", "n n n h h h h h  n n"),
+    ("POST /api/v1/assessment/months/{month}/lines/{n}/objection", "n n n h n n n n  n n"),
+    ("GET /api/v1/assessment/months/{month}/objections", "n n n h h h h h  n n"),
+    ("POST /api/v1/assessment/objections/{id}/steps", "n n n n h n h h  n n"),
+    ("GET /api/v1/assessment/review",           "n n n y y y y y  n n"),
+    ("GET /api/v1/spot-checks/agreement",       "n n n n y y y y  n n"),
+    ("GET /api/v1/spot-checklists",             "y y y y y y y y  n n"),
+    ("PUT /api/v1/spot-checklists",             "n n n n n n n y  n n"),
+    // A week without a draw.
+    ("GET /api/v1/draws",                       "y y y y y y y y  n n"),
+    ("GET /api/v1/draws/{week}",                "h h h h h h h h  n n"),
+    ("GET /api/v1/draws/{week}/pack",           "h h h h h h h h  n n"),
+    ("POST /api/v1/draws/{week}/frame",         "n n n n y n n y  n n"),
+    ("PUT /api/v1/draws/{week}/commitment",     "n n n y n n n n  n n"),
+    ("PUT /api/v1/draws/{week}/nonce",          "n n n y n n n n  n n"),
+    ("PUT /api/v1/draws/{week}/seed",           "n n n n h n n h  n n"),
+    ("POST /api/v1/draws/{week}/seed/confirm",  "n n n n h n h h  n n"),
+    ("POST /api/v1/draws/{week}/run",           "n n n n h n n h  n n"),
+    ("GET /api/v1/spot-teams",                  "n n n n y y y y  n n"),
+    ("PUT /api/v1/spot-teams",                  "n n n n y n n y  n n"),
     // A revoked device still brings its work home; a person will look at it.
     ("POST /api/v1/sync/push",                  "n n n n n n n n  y y"),
     ("POST /api/v1/sync/epoch",                 "n n n n n n n n  y y"),
@@ -307,6 +370,9 @@ impl Cast {
             Some("uploads") => &self.upload,
             Some("calendar") if operation.path.contains("/years/") => "2027",
             Some("calendar") => "2026-06-01",
+            Some("assessment") if !operation.path.contains("/objections/{id}") => "1",
+            Some("draws") => "2026-W48",
+            Some("self-evaluations") => "2027",
             Some("sync") if operation.path.contains("/raw/") => &self.raw,
             Some("sync") if operation.path.contains("/health/") => &self.device,
             Some("sync") => &self.op,
@@ -317,7 +383,9 @@ impl Cast {
         // Else it would last ten minutes.
         query.extend(operation.path.ends_with("/sync/events").then(|| "for=0".to_owned()));
         let mark = if query.is_empty() { "" } else { "?" };
-        format!("{}{mark}{}", operation.path_with(id), query.join("&"))
+        // A line has a number, a file has an id.
+        let path = operation.path_with(id).replace("/evidence/1", "/evidence/01900000-0000-7000-8000-000000000001");
+        format!("{path}{mark}{}", query.join("&"))
     }
 
     /// A body the operation takes, about things that exist where it makes a difference.
@@ -468,20 +536,15 @@ fn a_case_of_another_unit_is_not_there(world: &World) {
 fn a_spot_check_is_for_its_unit_its_maker_and_the_centre(world: &World) {
     let people = |role: Role| world.person(role);
     let (ours, theirs, checker) = (people(Role::Liaison), people(Role::Liaison), people(Role::SpotChecker));
-    let site = json!({"unit_id": ours.unit, "slot": 1, "name": "人民路"});
+    let site = json!({"unit_id": ours.unit, "kind": "main_road", "name": "人民路"});
     let site = world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
     let items = json!([{"code": "1.1", "text": "果皮箱满溢", "deduction": 500}]);
-    let record = spotchecks::rules::Record {
-        site_id: read(&site["id"]),
-        week: "2026-W48".into(),
-        items: read(&items),
-        note: None,
-    };
+    let record: spotchecks::rules::Record = read(&json!({"site_id": site["id"], "week": "2026-W48", "items": items}));
     let (who, at) = (checker.actor(), world.now());
     world.write(move |tx| {
         let cause = Cause { op: None, device: None, occurred_at: at };
         let id = SpotCheckId(tx.id());
-        spotchecks::actions::check_record(tx, &who, id, &record, None, cause)
+        spotchecks::actions::check_record(tx, &who, id, &record, (None, &[]), cause)
     });
     let seen = |person: &Person, query: &str| {
         let page = world.get(&format!("/api/v1/spot-checks{query}")).by(&person.token).send().expect(200);

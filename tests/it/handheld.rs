@@ -18,7 +18,7 @@ use std::{
     collections::BTreeSet,
     env,
     io::{BufRead, BufReader, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -29,18 +29,12 @@ const PHOTOS: usize = 3;
 #[test]
 fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
     let name = "handheld::ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos";
-    if switched_off("TEST_STOCK_CLIENTS", name) || switched_off("TEST_BROWSER", name) {
-        return;
-    }
-    let chromium = env::var("TEST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
-    assert!(PathBuf::from(&chromium).exists(), "Chromium is missing: run tests/run, or name it in TEST_CHROMIUM");
-    let clients = env::var_os("TEST_TUS_JS").map_or(here(), PathBuf::from);
-    assert!(clients.join("node_modules/playwright-core").is_dir(), "playwright-core is missing: run tests/run");
+    let Some(Tools { chromium, clients }) = tools(name) else { return };
 
     let (folder, profile) = (Folder::new("handheld"), Folder::new("profile"));
     let server = Process::start(folder.path(), None, 0);
-    let (port, code) = (server.address.port(), server.setup_code.clone().expect("a fresh database"));
-    let origin = format!("http://127.0.0.1:{port}");
+    let code = server.setup_code.clone().expect("a fresh database");
+    let origin = format!("http://{}", server.address);
     let post = |path: &str| Call::new(&origin, "POST", path);
     let admin = json!({"code": code, "username": "admin", "name": "管理员", "password": PASSWORD});
     post("/api/v1/setup").json(&admin).send().expect(201);
@@ -56,7 +50,13 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
         "origin": origin, "code": code, "username": "zhang", "password": PASSWORD, "chromium": chromium,
         "profile": profile.path(), "shots": env::var("TEST_SHOTS").ok(),
     });
-    let (said, _server) = day(&clients, &job, server, |port| Process::start(folder.path(), None, port));
+    let port = server.address.port();
+    let mut server = Some(server);
+    let said = play(&clients, "field.mjs", &job, |wish| match wish {
+        "stop" => server.take().expect("it lives").kill(),
+        // At the same address.
+        _ => server = Some(Process::start(folder.path(), None, port)),
+    });
     println!("{}", said["figures"]);
     assert_eq!(said["figures"]["waiting"], said["figures"]["after_restart"], "nothing is lost with the browser");
     assert_eq!(said["findings"], json!([]), "nothing on the screens hinders anybody");
@@ -95,29 +95,45 @@ fn ten_reports_of_a_day_without_a_network_arrive_once_with_all_their_photos() {
     assert_eq!(counts, [REPORTS as u64, 0, 0, 0, 0], "each report is signed, in one chain: {chain}");
 }
 
-/// Runs the script and does what it asks for: the server dies, and lives again at the same address.
-fn day(clients: &std::path::Path, job: &Value, server: Process, again: impl Fn(u16) -> Process) -> (Value, Process) {
-    let port = server.address.port();
+/// What these tests need beside the program.
+pub struct Tools {
+    /// The browser.
+    pub chromium: String,
+    /// The folder with `playwright-core`.
+    pub clients: PathBuf,
+}
+
+/// None when they are switched off; fails when something is missing.
+pub fn tools(name: &str) -> Option<Tools> {
+    if switched_off("TEST_STOCK_CLIENTS", name) || switched_off("TEST_BROWSER", name) {
+        return None;
+    }
+    let chromium = env::var("TEST_CHROMIUM").unwrap_or_else(|_| "/usr/bin/chromium".into());
+    assert!(Path::new(&chromium).exists(), "Chromium is missing: run tests/run, or name it in TEST_CHROMIUM");
+    let clients = env::var_os("TEST_TUS_JS").map_or(here(), PathBuf::from);
+    assert!(clients.join("node_modules/playwright-core").is_dir(), "playwright-core is missing: run tests/run");
+    Some(Tools { chromium, clients })
+}
+
+/// Runs the script, does what it asks for on a line of its own, and gives what it says at last.
+pub fn play(clients: &Path, name: &str, job: &Value, mut grant: impl FnMut(&str)) -> Value {
     let mut script = Command::new("node")
-        .arg(clients.join("field.mjs"))
+        .arg(clients.join(name))
         .arg(job.to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node can be run");
-    let (mut answer, mut server, mut last) = (script.stdin.take().unwrap(), Some(server), String::new());
+    let (mut answer, mut last) = (script.stdin.take().unwrap(), String::new());
     for line in BufReader::new(script.stdout.take().unwrap()).lines().map_while(Result::ok) {
-        match line.as_str() {
-            "stop" => server.take().expect("it lives").kill(),
-            "start" => server = Some(again(port)),
-            _ => {
-                last = line;
-                continue;
-            }
+        if line.starts_with('{') {
+            last = line;
+            continue;
         }
+        grant(&line);
         answer.write_all(b"done\n").unwrap();
     }
     let status = script.wait().unwrap();
     assert!(status.success(), "{status}: {last}");
-    (serde_json::from_str(&last).unwrap_or_else(|e| panic!("{last:?}: {e}")), server.expect("it lives at the end"))
+    serde_json::from_str(&last).unwrap_or_else(|e| panic!("{last:?}: {e}"))
 }

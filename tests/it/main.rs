@@ -1,6 +1,8 @@
 //! Every test that needs more than a pure function, in one binary: one link instead of twenty.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
 
+mod assessment;
+mod assessment_year;
 mod authorisation;
 mod bad_input;
 mod blobs;
@@ -23,13 +25,16 @@ mod cuts;
 mod demo;
 mod differential;
 mod dock;
+mod draws;
 mod dst;
 mod evidence;
 mod flaky;
 mod grids;
 mod handheld;
+mod handheld_trouble;
 mod identity;
 mod media;
+mod merits;
 mod migrations;
 mod ogc;
 mod open311;
@@ -42,11 +47,14 @@ mod protocol;
 mod retention;
 mod reuse;
 mod self_handled;
+mod selfeval;
 mod several_servers;
+mod sites;
 mod spotchecks;
 mod spots;
 mod statistics;
 mod stock_clients;
+mod supervision;
 mod support;
 mod sync;
 mod tidy;

@@ -74,8 +74,8 @@ fn county(world: &World) -> Person {
     reports.extend((0..7).map(|_| a_report("噪声扰民", None)));
     report(world, &dispatcher, reports);
     import_grids(world);
-    for (slot, lon) in [(1, 109.95), (2, 110.05), (3, 110.06)] {
-        let site = json!({"unit_id": dispatcher.unit.clone().unwrap_or_else(|| world.unit()), "slot": slot,
+    for (kind, lon) in [("main_road", 109.95), ("market", 110.05), ("toilet", 110.06)] {
+        let site = json!({"unit_id": dispatcher.unit.clone().unwrap_or_else(|| world.unit()), "kind": kind,
             "name": "人民路", "lat": 27.44, "lon": lon});
         world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
     }

@@ -181,11 +181,12 @@ pub fn import_grids(world: &World) {
 
 fn sites_and_grids_are_open_too(world: &World) {
     let supervisor = world.person(Role::Supervisor);
-    let site = json!({"unit_id": world.unit(), "slot": 8, "name": "人民路公厕", "lat": 27.44, "lon": 109.95});
-    world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
+    let site = json!({"unit_id": world.unit(), "kind": "toilet", "name": "人民路公厕", "lat": 27.44, "lon": 109.95});
+    let site = world.put("/api/v1/sites").by(&world.admin().token).json(&site).send().expect(200);
+    let code = site["code"].as_str().unwrap();
     let rows = csv_of(&export(world, &supervisor, "sites"));
-    let told = ["序号", "类别", "名称", "经度"].map(|heading| rows[1][column(&rows, heading)].as_str());
-    assert_eq!((rows.len(), told), (2, ["8", "公厕", "人民路公厕", "109.95"]));
+    let told = ["点位编号", "类别", "名称", "经度"].map(|heading| rows[1][column(&rows, heading)].as_str());
+    assert_eq!((rows.len(), told), (2, [code, "公厕", "人民路公厕", "109.95"]));
     import_grids(world);
     let rows = csv_of(&export(world, &supervisor, "grids?prefix=43122100100102"));
     let told = ["网格编码", "网格名称", "西至经度"].map(|heading| rows[1][column(&rows, heading)].as_str());

@@ -43,7 +43,7 @@ fn place_of(due_at: DateTime<Utc>) -> Option<Position> {
 
 /// The people of the loop.
 #[derive(Clone)]
-struct Loop {
+pub struct Loop {
     dispatcher: Actor,
     liaison: Actor,
     verifier: Actor,
@@ -52,12 +52,17 @@ struct Loop {
 impl Loop {
     fn new(world: &World) -> (Loop, Person, Person) {
         let (dispatcher, liaison) = (world.person(Role::Dispatcher), world.person(Role::Liaison));
+        (Loop::of(world, &dispatcher, &liaison), dispatcher, liaison)
+    }
+
+    /// The loop between a dispatcher and a unit.
+    pub fn of(world: &World, dispatcher: &Person, liaison: &Person) -> Loop {
         let verifier = world.person(Role::Verifier).actor();
-        (Loop { dispatcher: dispatcher.actor(), liaison: liaison.actor(), verifier }, dispatcher, liaison)
+        Loop { dispatcher: dispatcher.actor(), liaison: liaison.actor(), verifier }
     }
 
     /// The steps after the dispatch up to the confirmation.
-    fn to_the_end(&self) -> Vec<(&Actor, Command)> {
+    pub fn to_the_end(&self) -> Vec<(&Actor, Command)> {
         let note = || Note { note: "已清理".into() };
         vec![
             (&self.liaison, Command::Handle(note())),
@@ -70,7 +75,7 @@ impl Loop {
     }
 
     /// Reports and dispatches cases with these deadlines.
-    fn dispatch(&self, world: &World, deadlines: Vec<DateTime<Utc>>) -> Vec<CaseId> {
+    pub fn dispatch(&self, world: &World, deadlines: Vec<DateTime<Utc>>) -> Vec<CaseId> {
         let people = self.clone();
         let ids: Vec<CaseId> = deadlines.iter().map(|_| CaseId(world.app.env.id())).collect();
         let cases: Vec<_> = ids.iter().copied().zip(deadlines).collect();
@@ -96,7 +101,7 @@ impl Loop {
     }
 
     /// Brings cases through the first so many of some steps.
-    fn step(&self, world: &World, ids: &[CaseId], steps: Vec<(&Actor, Command)>) {
+    pub fn step(&self, world: &World, ids: &[CaseId], steps: Vec<(&Actor, Command)>) {
         let steps: Vec<(Actor, Command)> = steps.into_iter().map(|(who, command)| (who.clone(), command)).collect();
         for ids in ids.chunks(500) {
             let (ids, steps) = (ids.to_vec(), steps.clone());
@@ -120,7 +125,8 @@ fn first_of(year: i32, month: i32) -> DateTime<Utc> {
     read(&json!(format!("{year}-{month:02}-01T00:00:00+08:00")))
 }
 
-fn until(world: &World, at: DateTime<Utc>) {
+/// Waits until a moment.
+pub fn until(world: &World, at: DateTime<Utc>) {
     world.wait((at - world.now()).max(TimeDelta::zero()));
 }
 

@@ -11,7 +11,7 @@ use std::{
 /// Top-level modules, lowest first; those of one line stand side by side and may use each other.
 const ORDER: &[&[&str]] = &[
     &["error", "env", "config", "canonical"],
-    &["db", "blob"],
+    &["db", "blob", "document"],
     &["identity"],
     &["calendar"],
     &["catalogue"],
@@ -25,6 +25,10 @@ const ORDER: &[&[&str]] = &[
     &["spots"],
     &["workbench"],
     &["spotchecks"],
+    &["supervision"],
+    &["merits"],
+    &["assessment"],
+    &["selfeval"],
     &["clips"],
     &["proof"],
     &["opendata"],

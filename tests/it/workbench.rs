@@ -332,7 +332,7 @@ fn the_clock_urges_once_at_each_mark_of_each_deadline(world: &World) {
     assert_eq!(desk.urgings(&case), ["letter_draft", "half"]);
     let page = desk.get(&desk.dispatcher, &format!("workbench/urgings?kind=letter_draft&case_id={case}"));
     let letter = page["items"][0]["text"].as_str().unwrap();
-    assert!(letter.contains("督办函（草稿）") && letter.contains("店外经营") && letter.contains("90%"), "{letter}");
+    assert!(letter.contains("督办函草稿") && letter.contains("店外经营") && letter.contains("90%"), "{letter}");
     assert_eq!(page["items"][0]["urged_by"], json!(null));
     // A granted extension is another deadline.
     let until = world.now() + TimeDelta::hours(21);

@@ -52,7 +52,7 @@ pub(in crate::evidence) async fn opened(
 ///
 /// # Errors
 /// As [`actions::open`].
-pub(super) async fn opened_by(app: &App, look: Look, bytes: Bytes) -> Result<Opened> {
+pub(in crate::evidence) async fn opened_by(app: &App, look: Look, bytes: Bytes) -> Result<Opened> {
     let (now, again) = (app.env.now(), look.clone());
     if let Some(opened) = app.db.read(move |db| actions::opened_already(db, now, &again, bytes)).await? {
         return Ok(opened);
@@ -79,7 +79,12 @@ pub(in crate::evidence) async fn shown(
     app.db.write(move |tx| actions::show(tx, &look)).await
 }
 
-pub(super) fn look(request: &HttpRequest, caller: Caller, id: EvidenceId, reason: Option<&str>) -> Result<Look> {
+pub(in crate::evidence) fn look(
+    request: &HttpRequest,
+    caller: Caller,
+    id: EvidenceId,
+    reason: Option<&str>,
+) -> Result<Look> {
     let (who, viewer) = parties(&caller.not_revoked()?);
     let header = request.headers().get(REASON_HEADER);
     let wrong = || Code::ParameterInvalid.with(format!("{REASON_HEADER}: percent-encoded UTF-8"));

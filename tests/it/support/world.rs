@@ -422,6 +422,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         min_app: chengguan::config::OldestApps::default(),
         city: None,
         open311_keys: chengguan::config::open311::Open311Keys::default(),
+        letters: chengguan::config::letters::Letters::default(),
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

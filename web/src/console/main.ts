@@ -7,5 +7,6 @@ import './styles/sync.css'
 import './styles/evidence.css'
 import './styles/loop.css'
 import './styles/workbench.css'
+import './styles/assessment.css'
 
 createApp(App).mount('#app')

@@ -29,6 +29,8 @@ const EXTENSIONS: Record<string, string> = {
   'video/3gpp': '3gp',
 }
 
+export const endingOf = (mediaType: string): string => EXTENSIONS[mediaType] ?? 'bin'
+
 /** Named by its hash, so that a file that was passed on can still be checked against the record. */
 export const fileName = (evidence: Evidence): string =>
-  `${evidence.sha256}.${EXTENSIONS[evidence.facts?.media_type ?? evidence.media_type] ?? 'bin'}`
+  `${evidence.sha256}.${endingOf(evidence.facts?.media_type ?? evidence.media_type)}`

@@ -22,6 +22,11 @@ const PAGES = [
   'catalogue',
   'calendar',
   'urging',
+  'assessment',
+  'letters',
+  'merits',
+  'draws',
+  'selfeval',
 ] as const
 
 /** The cases are the page without a name: links from before there were others still lead to them. */
@@ -31,6 +36,11 @@ export type PageName = (typeof PAGES)[number] | ''
 export const REVIEW_FILTERS = [...REVIEW_STATUSES, 'raw'] as const
 
 export type ReviewFilter = (typeof REVIEW_FILTERS)[number] | ''
+
+/** The lines of a unit's score; the rules it was reckoned by; its visits of a week. */
+const PANELS = ['lines', 'rules', 'visits'] as const
+
+export type Panel = (typeof PANELS)[number] | ''
 
 export interface Route {
   page: PageName
@@ -56,15 +66,21 @@ export interface Route {
   /** A suspicion that a photo was used again. */
   match: string
   clip: string
+  /** A supervision letter. */
+  letter: string
   /** Of the statistics: `2026-11`, `2026-Q4` or `2026`; by what; and the figure of a line whose records are listed. */
   period: string
   by: By | ''
   line: string
   figure: Figure | ''
+  /** ISO week of a draw. */
+  week: string
   /** Of the catalogue. */
   version: string
   /** What the newer lists show; each page knows its own words. */
   filter: string
+  /** What stands beside a list without being one of its rows. */
+  panel: Panel
   /** Opened above whatever page there is. */
   evidence: string
 }
@@ -88,19 +104,22 @@ const BLANK: Route = {
   device: '',
   match: '',
   clip: '',
+  letter: '',
   period: '',
   by: '',
   line: '',
   figure: '',
+  week: '',
   version: '',
   filter: '',
+  panel: '',
   evidence: '',
 }
 
 /** Each of these is a place to come back to; the others only choose what a list shows. */
-const PLACES = ['page', 'case', 'op', 'device', 'match', 'clip', 'figure', 'evidence'] as const
+const PLACES = ['page', 'case', 'op', 'device', 'match', 'clip', 'letter', 'line', 'figure', 'panel', 'evidence'] as const
 
-export type Place = Exclude<(typeof PLACES)[number], 'page' | 'figure'>
+export type Place = Exclude<(typeof PLACES)[number], 'page' | 'line' | 'figure' | 'panel'>
 
 export function parseRoute(hash: string): Route {
   const query = new URLSearchParams(hash.replace(/^#/, ''))
@@ -128,12 +147,15 @@ export function parseRoute(hash: string): Route {
     device: any('device'),
     match: any('match'),
     clip: any('clip'),
+    letter: any('letter'),
     period: any('period'),
     by: one('by', STATISTICS_BY),
     line: any('line'),
     figure: one('figure', FIGURES),
+    week: any('week'),
     version: any('version'),
     filter: any('filter'),
+    panel: one('panel', PANELS),
     evidence: any('evidence'),
   }
 }

@@ -9,10 +9,9 @@ export const SLOTS = [
   { id: 'reference', name: '参照物' },
 ] as const
 
-export type SlotId = (typeof SLOTS)[number]['id']
-
 export interface Photo {
-  slot: SlotId
+  /** The place it fills. */
+  slot: string
   blob: Blob
   sha256: string
   taken_at: string
@@ -48,7 +47,19 @@ export async function shoot(video: HTMLVideoElement, gps: Gps | null): Promise<O
   return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256, taken_at: new Date(at).toISOString(), gps }
 }
 
-/** Fewer free bytes than this, and no further photo is taken: what is there must still be brought home. */
+/** A photo as a file of an operation. */
+export function fileOf({ blob, sha256, taken_at }: Photo, name: string, role: string, need: 'none' | 'before_close') {
+  return {
+    blob,
+    filename: `${name}-${taken_at.replace(/[^0-9T]/g, '')}.jpg`,
+    evidence: { sha256, size: blob.size, mime: 'image/jpeg', role, need, captured_at: taken_at },
+  }
+}
+
+/**
+ * Fewer free bytes than this, and no further photo is taken: what is there must still be brought home. Newer browsers do
+ * not tell how much is left; there the write that fails is what tells.
+ */
 const STORAGE_FLOOR = 64 * 1024 * 1024
 
 export async function storageIsLow(): Promise<boolean> {

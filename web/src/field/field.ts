@@ -2,8 +2,11 @@
 
 import { computed, reactive, shallowRef } from 'vue'
 import { localTime } from '../lib/time'
+import { type Signal, play } from './signals'
 import { type Classes, Client, type Standing } from './sync/client'
 import { openDb } from './sync/db'
+import type { PersonRow } from './sync/pin'
+import type { ClockOffset } from './sync/rules'
 import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store } from './sync/store'
 import { type CaseView, casesOf } from './sync/view'
 import type { Gps } from './sync/wire'
@@ -13,11 +16,27 @@ export const APP = 'pwa/0.1.0'
 /** Refreshes are gathered for so long, milliseconds. */
 const GATHER_MS = 50
 const CHANNEL = 'chengguan-field'
+/** A device that nobody has touched for so long is locked, if its person can unlock it. */
+const LOCK_AFTER_MS = 30 * 60_000
+
+/** How a person likes it; of the device, not of the person. */
+export interface Settings {
+  large: boolean
+  sound: boolean
+  /** `auto` goes by the system. */
+  theme: 'auto' | 'light' | 'dark'
+}
 
 export const ready = shallowRef(false)
 export const identity = shallowRef<Identity | null>(null)
 export const session = shallowRef<FieldSession | null>(null)
 export const cases = shallowRef<CaseView[]>([])
+/** Those who can unlock this device with their digits. */
+export const persons = shallowRef<PersonRow[]>([])
+export const settings = shallowRef<Settings>({ large: false, sound: true, theme: 'auto' })
+export const wlanOnly = shallowRef(false)
+/** How wrong the device's clock is, as last measured. */
+export const clockOffset = shallowRef<ClockOffset | null>(null)
 export const outbox = shallowRef<OutboxRow[]>([])
 export const sent = shallowRef<SentRow[]>([])
 export const media = shallowRef<MediaRow[]>([])
@@ -57,10 +76,54 @@ export async function start(): Promise<void> {
     gather()
   }
   persisted.value = await navigator.storage.persisted()
+  wear({ ...settings.value, ...(await store.meta<Partial<Settings>>('settings')) })
+  await lockIfLeft()
   await refresh()
   ready.value = true
   void made.run()
   watchWorld()
+  watchHands()
+}
+
+function wear(wanted: Settings): void {
+  settings.value = wanted
+  document.documentElement.dataset.text = wanted.large ? 'large' : 'normal'
+  document.documentElement.dataset.theme = wanted.theme
+}
+
+export async function change(some: Partial<Settings>): Promise<void> {
+  wear({ ...settings.value, ...some })
+  await client().store.setMeta('settings', settings.value)
+}
+
+export async function setWlanOnly(only: boolean): Promise<void> {
+  await client().store.setMeta('wlan_only', only)
+  client().ring()
+}
+
+export const signal = (one: Signal): void => play(one, settings.value.sound)
+
+/** Locks a device that lies about. A store that is full must not keep anybody from their work. */
+async function lockIfLeft(): Promise<void> {
+  try {
+    // In any tab. A clock that was set back counts as time that passed, too.
+    const touched = await client().store.meta<number>('touched_at')
+    if (touched !== null && Math.abs(Date.now() - touched) > LOCK_AFTER_MS) await client().lock()
+  } catch (error) {
+    console.error(error)
+  }
+}
+
+function watchHands(): void {
+  let kept = 0
+  const touched = () => {
+    if (Math.abs(Date.now() - kept) < 60_000) return
+    kept = Date.now()
+    client().store.db.write((tx) => tx.put('meta', kept, 'touched_at')).catch(console.error)
+  }
+  touched()
+  for (const what of ['pointerdown', 'keydown']) addEventListener(what, touched, { passive: true })
+  setInterval(() => session.value !== null && void lockIfLeft(), 60_000)
 }
 
 /** Asks the browser to keep what is here; it may refuse, and then the screens say so. */
@@ -90,7 +153,14 @@ async function refresh(): Promise<void> {
   media.value = await store.media()
   readAt.value = await store.meta<number>('read_at')
   if (classes.value === null) classes.value = await store.meta<Classes>('classes')
-  cases.value = casesOf(await store.records('case'), await store.unseen())
+  persons.value = await client().persons.all()
+  clockOffset.value = await store.offset()
+  wlanOnly.value = (await store.meta<boolean>('wlan_only')) === true
+  // What was read for one person is not the next one's to see; their own work is.
+  const who = session.value?.user.id ?? null
+  const theirs = [null, who].includes(await store.meta<string>('read_as'))
+  const unseen = await store.unseen()
+  cases.value = casesOf(theirs ? await store.records('case') : [], unseen.filter(({ op }) => op.actor === who))
 }
 
 function watchWorld(): void {
@@ -98,7 +168,10 @@ function watchWorld(): void {
     online.value = navigator.onLine
     if (document.visibilityState === 'visible') made?.ring()
   }
-  addEventListener('online', back)
+  addEventListener('online', () => {
+    made?.reconnected()
+    back()
+  })
   addEventListener('offline', back)
   document.addEventListener('visibilitychange', back)
   setInterval(() => (now.value = Date.now()), 30_000)

@@ -4,12 +4,16 @@
 // So however many calls meet a 401 at once, exactly one refresh is sent and the others wait for it;
 // a call is tried again once, never twice.
 
+import { assessmentCalls } from './assessmentApi'
 import { evidenceCalls } from './evidenceApi'
+import { lettersCalls } from './lettersApi'
 import { loopCalls } from './loopApi'
 import { ApiError, isAbort, networkError, problemOf, timeoutError } from './problem'
 import type { SessionStore } from './session'
 import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
 import type { Case, CaseQuery, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
+import { selfevalCalls } from './selfeval'
+import { spotchecksCalls } from './spotchecksApi'
 import { workbenchCalls } from './workbenchApi'
 
 const BASE = '/api/v1'
@@ -38,6 +42,8 @@ interface Call {
   body?: unknown
   /** Sent as it is, with its own type, in place of a body. */
   file?: Blob
+  /** Beside the usual ones. */
+  headers?: Record<string, string>
   signal?: AbortSignal | undefined
   /** Why restricted evidence is opened. */
   reason?: string | undefined
@@ -60,6 +66,7 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     const headers: Record<string, string> = {
       Accept: 'application/json',
       'Accept-Language': 'zh-CN',
+      ...call.headers,
     }
     if (token !== null) headers['Authorization'] = `Bearer ${token}`
     const init: RequestInit = { method: call.method ?? 'GET', headers, cache: 'no-store' }
@@ -235,6 +242,10 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
     ...evidenceCalls({ read, json, page, blob, query: queryString }),
     ...loopCalls({ read, json, page, blob, query: queryString }),
     ...workbenchCalls({ read, json, page, blob, query: queryString }),
+    ...assessmentCalls({ read, json, page, blob, query: queryString }),
+    ...lettersCalls({ read, json, page, blob, query: queryString }),
+    ...spotchecksCalls({ read, json, page, blob, query: queryString }),
+    ...selfevalCalls({ read, json, page, blob, query: queryString }),
   }
 }
 

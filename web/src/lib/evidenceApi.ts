@@ -1,6 +1,7 @@
 // The calls about evidence, part of the client in api.ts.
 
 import type { Wire } from './api'
+import { digestIn, digestOf, uploadHeaders } from './attach'
 import type { ClipPage, ClipState, Clip, DevicesUse, WholeClip } from './clips'
 import type {
   Capture,
@@ -20,6 +21,7 @@ import type {
   Retention,
   Ticket,
 } from './evidence'
+import { networkError } from './problem'
 import type { Page, Paging } from './types'
 
 /** How restricted evidence is opened: a reason goes into the record of who saw it. */
@@ -50,6 +52,17 @@ export function evidenceCalls({ read, json, page, blob, query }: Wire) {
     /** A player, or the browser's downloads, fetch by themselves, in parts, and can't bring a token. */
     ticket: (id: string, purpose: 'seen' | 'downloaded', opening: Opening = {}): Promise<Ticket> =>
       json(at(id, '/ticket'), { ...opening, method: 'POST', body: { purpose } }),
+
+    /** Brings a file of this computer; answers its SHA-256, by which it is named from then on. */
+    async attach(file: File): Promise<string> {
+      const headers = uploadHeaders(file, await digestOf(file))
+      const bytes = file.slice(0, file.size, 'application/offset+octet-stream')
+      return read('/uploads', { method: 'POST', file: bytes, headers, unhurried: true }, async (response) => {
+        const sha256 = digestIn(response.headers.get('repr-digest'))
+        if (sha256 === null) throw networkError()
+        return sha256
+      })
+    },
 
     captures: async (evidenceId: string, signal?: AbortSignal): Promise<Capture[]> =>
       (await page<Capture>(`/captures${query({ evidence_id: evidenceId })}`, signal)).items,

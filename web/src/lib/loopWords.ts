@@ -11,6 +11,8 @@ const LIMITS: Record<LimitKind, string> = {
   work_day: '工作日',
 }
 
+export const limitKindLabel = (kind: LimitKind): string => LIMITS[kind]
+
 /** `2 紧急工作时`, as src/calendar/words.rs writes it. */
 export const limitText = (limit: Limit | null | undefined): string =>
   limit == null ? '未定' : `${limit.value} ${LIMITS[limit.kind] ?? limit.kind}`

@@ -80,6 +80,8 @@ export interface Case {
   hold_reason?: string | null
   /** Closed before its deadline; null while it is not closed. */
   timely?: boolean | null
+  /** The city's collector found it solved. */
+  passed?: boolean
 }
 
 export interface TimelineEntry {

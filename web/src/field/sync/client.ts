@@ -2,10 +2,12 @@
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
 import { networkError, problemOf } from '../../lib/problem'
+import type { TimelineEntry } from '../../lib/types'
 import type { Limit } from '../../lib/workTime'
 import type { Beacon } from './captures'
-import { deviceToken, freshKey, publicJwk, uuidv7 } from './device'
+import { TOKEN_FOR_S, deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
+import { Persons, type Unlocked } from './pin'
 import { type Heard, type Need, PACE, measured, waitMs } from './rules'
 import type { Draft, FieldSession, Identity, Store } from './store'
 import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
@@ -18,6 +20,8 @@ const HEARTBEAT_MS = 300_000
 const MOST_CAPTURES = 100
 const CHANGES_WAIT_S = 25
 const CLASSES_FOR_MS = 86_400_000
+/** Held while the session's tokens are renewed or sealed: a renewed token that is lost ends the session. */
+const SESSION_LOCK = 'chengguan-field-session'
 
 /** What the screens show of it. */
 export interface Standing {
@@ -31,6 +35,8 @@ export interface Standing {
   readAt: number | null
   /** What is being uploaded, 0…1. */
   upload: { sha256: string; share: number } | null
+  /** Photos wait for a WLAN, as the person wished. */
+  paused: boolean
   /** Why the last uploads did not end well. */
   uploadTrouble: Record<string, string>
 }
@@ -64,8 +70,10 @@ class Bell {
 }
 
 export class Client {
+  readonly persons: Persons
   readonly standing: Standing = {
-    reached: true, send: null, read: null, settledAt: null, readAt: null, upload: null, uploadTrouble: {},
+    reached: true, send: null, read: null, settledAt: null, readAt: null, upload: null, paused: false,
+    uploadTrouble: {},
   }
   private readonly engine: Engine
   private readonly bells = { send: new Bell(), read: new Bell(), upload: new Bell() }
@@ -79,6 +87,7 @@ export class Client {
     private readonly told: () => void,
   ) {
     this.engine = new Engine(store, about)
+    this.persons = new Persons(store)
   }
 
   private moment(): Moment {
@@ -90,10 +99,19 @@ export class Client {
     return Date.now() - ((await this.store.offset())?.offset_ms ?? 0)
   }
 
-  private async token(): Promise<string> {
+  get app(): string {
+    return this.about.app
+  }
+
+  /** A token that the device signs for itself, good for so many seconds. */
+  async tokenFor(seconds: number): Promise<string> {
     const [identity, key] = [await this.store.identity(), await this.store.key()]
     if (identity === null || key === null) throw new Error('not enrolled')
-    return deviceToken(identity.device, key, await this.now())
+    return deviceToken(identity.device, key, await this.now(), seconds)
+  }
+
+  private token(): Promise<string> {
+    return this.tokenFor(TOKEN_FOR_S)
   }
 
   /** Makes a key and enrols with a one-time code. The code works once: when the answer is lost, a new one is needed. */
@@ -119,14 +137,47 @@ export class Client {
     const answer = await call('POST', '/auth/login', null, JSON.stringify(body))
     if (!answer.ok) throw await problemOf(answer)
     await this.store.setSession((await answer.json()) as FieldSession)
-    this.standing.read = null
+    this.changedHands()
+  }
+
+  private hands = new AbortController()
+
+  /** The network is back, perhaps another one: an answer that is still awaited may never come. */
+  reconnected(): void {
+    this.hands.abort()
+    this.hands = new AbortController()
     this.ring()
+  }
+
+  /** Whoever works now must not wait until a question of the one before is answered. */
+  private changedHands(): void {
+    this.reconnected()
+    this.standing.read = null
+    this.standing.readAt = null
+  }
+
+  /** Locks the session away under its person's digits; false when they have set none. */
+  lock(): Promise<boolean> {
+    // A renewal of its tokens that is on its way must come back before they are sealed.
+    return navigator.locks.request(SESSION_LOCK, () => this.persons.lock())
+  }
+
+  /** The shift is over: the session is locked away, or ended when it can't be. */
+  async handOver(): Promise<void> {
+    if (!(await this.lock())) await this.logout()
+  }
+
+  async unlock(userId: string, pin: string): Promise<Unlocked> {
+    const unlocked = await this.persons.unlock(userId, pin)
+    if (unlocked.t === 'open') this.changedHands()
+    return unlocked
   }
 
   /** Ends the session here; what waits is still sent, by the device's own key. */
   async logout(): Promise<void> {
     const session = await this.store.session()
     await this.store.setSession(null)
+    if (session !== null) await this.persons.forget(session.user.id)
     if (session !== null) await call('POST', '/auth/logout', session.access_token, null).catch(() => null)
   }
 
@@ -229,7 +280,9 @@ export class Client {
     const session = await this.store.session()
     if (session === null) return HEARTBEAT_MS
     // The first read of a page answers at once; then the server holds the question until something changes.
+    const hands = this.hands
     const step = await this.step({ t: 'pull', waitS: this.standing.readAt === null ? 0 : CHANGES_WAIT_S })
+    if (hands !== this.hands) return 0
     if (step.t !== 'wait') this.standing.read = step.t === 'stopped' ? step.need : null
     if (step.t === 'stopped' && step.need.t === 'sign_in') {
       // The session is over, and nothing else: what waits needs none. Unless another one has begun meanwhile.
@@ -239,7 +292,10 @@ export class Client {
     if (step.t === 'idle') {
       this.standing.readAt = Date.now()
       await this.store.setMeta('read_at', this.standing.readAt)
+      // From now on the records here are what this person may see.
+      await this.store.setMeta('read_as', session.user.id)
       await this.refreshClasses()
+      await this.refreshGrids()
     }
     return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
   }
@@ -251,6 +307,9 @@ export class Client {
   private async upload(): Promise<number> {
     // Records first.
     if (this.sending || (await this.store.identity()) === null) return HEARTBEAT_MS
+    const dear = (await this.store.meta<boolean>('wlan_only')) === true && onMobileData()
+    this.standing.paused = dear
+    if (dear) return HEARTBEAT_MS
     const row = await this.store.nextMedia(this.passed)
     if (row === null) {
       this.standing.upload = null
@@ -299,8 +358,10 @@ export class Client {
   private async step(want: Want): Promise<Step> {
     const next = await this.engine.next(want, this.moment())
     if (next.t !== 'ask') return next
+    const hands = this.hands
     const heard = await this.ask(next.ask)
-    const reached = heard.t !== 'nothing'
+    // A question that was given up here says nothing about the way to the server.
+    const reached = heard.t !== 'nothing' || hands.signal.aborted
     // Where one way is open again the others need not wait out their pauses.
     if (reached && !this.standing.reached) this.ring()
     this.standing.reached = reached
@@ -338,13 +399,14 @@ export class Client {
         return heardOf<Snapshot>(this.get(`/sync/snapshot?${query}`), (page) => ({ t: 'snapshot', page }))
       }
       case 'refresh':
-        return this.refresh()
+        return navigator.locks.request(SESSION_LOCK, () => this.refresh())
     }
   }
 
   private async refresh(): Promise<Heard> {
     const session = await this.store.session()
-    const body = JSON.stringify({ refresh_token: session?.refresh_token ?? '' })
+    if (session === null) return { t: 'nothing' }
+    const body = JSON.stringify({ refresh_token: session.refresh_token })
     let fresh: FieldSession | null = null
     const heard = await heardOf<FieldSession>(call('POST', '/auth/refresh', null, body), (tokens) => {
       fresh = tokens
@@ -352,19 +414,56 @@ export class Client {
     })
     // The person may have left, and another come, while the answer was on its way.
     const still = await this.store.session()
-    if (still?.session_id !== session?.session_id) return { t: 'nothing' }
+    if (still?.session_id !== session.session_id) return { t: 'nothing' }
     if (fresh !== null) await this.store.setSession(fresh)
     return heard
   }
 
   private async get(path: string, waitMs = 0): Promise<Response> {
     const session = await this.store.session()
-    return call('GET', path, session?.access_token ?? null, null, ANSWER_WITHIN_MS + waitMs)
+    return call('GET', path, session?.access_token ?? null, null, ANSWER_WITHIN_MS + waitMs, this.hands.signal)
+  }
+
+  /** The newest lines of a case's timeline; null when there is no way to the server. */
+  async timeline(id: string): Promise<TimelineEntry[] | null> {
+    const answer = await this.get(`/cases/${id}/timeline?limit=200`).catch(() => null)
+    return answer?.ok === true ? ((await answer.json()) as { items: TimelineEntry[] }).items : null
+  }
+
+  /** A small picture of a piece of evidence; null when it can't be had now. */
+  async thumbnail(id: string): Promise<Blob | null> {
+    const session = await this.store.session()
+    const headers = { Authorization: `Bearer ${session?.access_token ?? ''}`, Accept: 'image/*' }
+    const answer = await fetch(`${BASE}/evidence/${id}/thumbnail?edge=320`, { headers }).catch(() => null)
+    return answer?.ok === true ? answer.blob() : null
+  }
+
+  /** A dispatcher's word about what waits for one. Needs the network: it is the Centre's decision, not the street's. */
+  async decide(opId: string, decision: 'apply' | 'discard', reason: string): Promise<void> {
+    const session = await this.store.session()
+    const body = JSON.stringify({ decision, reason })
+    const answer = await call('POST', `/sync/reviews/${opId}/decision`, session?.access_token ?? null, body)
+    if (!answer.ok) throw await problemOf(answer)
+    this.bells.read.ring()
   }
 
   /** What a read says about this app, so that a server can refuse one that is too old to understand it. */
   private reader(query: Record<string, string>): string {
     return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
+  }
+
+  /** Nor is the map of the grids. Without one on the server the list is empty. */
+  private async refreshGrids(): Promise<void> {
+    const known = await this.store.meta<{ at: number }>('grid_map')
+    if (known !== null && Math.abs(Date.now() - known.at) < CLASSES_FOR_MS) return
+    const answer = await this.get('/grids/map').catch(() => null)
+    if (answer === null || (!answer.ok && answer.status !== 404)) return
+    const map = answer.ok ? ((await answer.json()) as GridMap) : { features: [] }
+    const grids = map.features.map(({ properties, geometry }): GridShape => {
+      const rings = geometry.type === 'Polygon' ? geometry.coordinates : geometry.coordinates.flat()
+      return { code: properties.code, rings: rings as GridShape['rings'] }
+    })
+    await this.store.setMeta('grid_map', { at: Date.now(), grids })
   }
 
   /** The catalogue is no part of the feed; it changes once a year. */
@@ -385,6 +484,12 @@ export class Client {
   }
 }
 
+/** Whether the device is on a network that is paid by volume; false where the browser does not say. */
+function onMobileData(): boolean {
+  const { connection } = navigator as Navigator & { connection?: { type?: string } }
+  return connection?.type === 'cellular'
+}
+
 /** A class of the catalogue, with what its limit and its conditions say. */
 export interface CaseClass {
   kind: 'component' | 'event'
@@ -392,6 +497,20 @@ export interface CaseClass {
   big_name: string
   name: string
   conditions: { number: number; filing: string; limit: Limit }[]
+}
+
+/** A grid unit: its code, and the corners of its rings as longitude and latitude, WGS-84. */
+export interface GridShape {
+  code: string
+  rings: [lon: number, lat: number][][]
+}
+
+/** The part of the GeoJSON that is kept. */
+interface GridMap {
+  features: {
+    properties: { code: string }
+    geometry: { type: 'Polygon'; coordinates: number[][][] } | { type: 'MultiPolygon'; coordinates: number[][][][] }
+  }[]
 }
 
 export interface Classes {
@@ -405,12 +524,15 @@ async function call(
   token: string | null,
   body: string | Blob | null,
   withinMs = ANSWER_WITHIN_MS,
+  given?: AbortSignal,
 ): Promise<Response> {
   const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': 'zh-CN' }
   if (token !== null) headers['Authorization'] = `Bearer ${token}`
   if (typeof body === 'string') headers['Content-Type'] = 'application/json'
   const stop = new AbortController()
   const deadline = setTimeout(() => stop.abort(), withinMs)
+  const giveUp = (): void => stop.abort()
+  given?.addEventListener('abort', giveUp)
   try {
     const answer = await fetch(BASE + path, { method, headers, body, cache: 'no-store', signal: stop.signal })
     // Read to its end before the deadline is taken away: a connection may die in the middle.
@@ -420,6 +542,7 @@ async function call(
     throw networkError()
   } finally {
     clearTimeout(deadline)
+    given?.removeEventListener('abort', giveUp)
   }
 }
 

@@ -3,7 +3,7 @@
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' } as const
 const SIGNING = { name: 'ECDSA', hash: 'SHA-256' } as const
 /** A token that the device signs for itself is good for so many seconds. */
-const TOKEN_FOR_S = 600
+export const TOKEN_FOR_S = 600
 
 export function freshKey(): Promise<CryptoKeyPair> {
   return crypto.subtle.generateKey(ALGORITHM, false, ['sign', 'verify'])
@@ -16,11 +16,11 @@ export async function publicJwk(key: CryptoKeyPair): Promise<{ kty: string; crv:
   return { kty, crv, x, y }
 }
 
-/** A token for pushes and uploads. `now` is the server's time as well as it is known, milliseconds since 1970. */
-export async function deviceToken(device: string, key: CryptoKeyPair, now: number): Promise<string> {
+/** A token for pushes and uploads, good for so many seconds. `now` is the server's time as well as it is known, milliseconds since 1970. */
+export async function deviceToken(device: string, key: CryptoKeyPair, now: number, seconds: number): Promise<string> {
   const iat = Math.floor(now / 1000)
   const header = { alg: 'ES256', typ: 'device+jwt', kid: device }
-  const claims = { iss: device, aud: 'chengguan', iat, exp: iat + TOKEN_FOR_S }
+  const claims = { iss: device, aud: 'chengguan', iat, exp: iat + seconds }
   const text = `${base64url(JSON.stringify(header))}.${base64url(JSON.stringify(claims))}`
   const sig = await crypto.subtle.sign(SIGNING, key.privateKey, new TextEncoder().encode(text))
   return `${text}.${base64url(String.fromCharCode(...new Uint8Array(sig)))}`

@@ -1,7 +1,7 @@
 // What a handheld keeps: `outbox` holds what no answer has come for, `sent` what was answered, `base` what the server
 // last said, `media` the photos. After src/client/store; `feed.ts` and `epochs.ts` are its parts.
 
-import type { User } from '../../lib/types'
+import type { TimelineEntry, User } from '../../lib/types'
 import { type Beacon, type CaptureRow, type Head, append, signed } from './captures'
 import type { Db, Tx } from './db'
 import { doubt, enter, live } from './epochs'
@@ -87,6 +87,23 @@ export interface MediaRow {
   of: string[]
 }
 
+/** What the feed says of a piece of evidence whose bytes the server has. */
+export interface EvidenceRecord {
+  id: string
+  sha256: string
+  captured_at: string | null
+  links: { target_kind: string; target_id: string; role: string }[]
+}
+
+/** The timeline of a case as it was when the device last saw it, milliseconds since 1970. */
+export interface SeenTimeline {
+  at: number
+  items: TimelineEntry[]
+}
+
+/** Timelines of so many cases are kept, those that were looked at last. */
+const TIMELINES = 50
+
 /** An operation as a person makes it; the store gives it its number. */
 export interface Draft {
   op_id: string
@@ -123,6 +140,11 @@ export class Store implements Keep {
   changed: () => void = () => undefined
 
   constructor(readonly db: Db) {}
+
+  /** One transaction of a part of this store that is kept elsewhere. */
+  change<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    return this.write(work)
+  }
 
   private async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     const result = await this.db.write(work)
@@ -278,6 +300,27 @@ export class Store implements Keep {
   media = (): Promise<MediaRow[]> => this.db.read((tx) => tx.all<MediaRow>('media'))
   blob = (sha256: string): Promise<Blob | undefined> => this.db.read((tx) => tx.get<Blob>('blobs', sha256))
 
+  mediaOf(kind: string, id: string): Promise<MediaRow[]> {
+    return this.db.read((tx) => tx.all<MediaRow>('media', `${kind}/${id}`, 'of'))
+  }
+
+  async evidenceOf(caseId: string): Promise<EvidenceRecord[]> {
+    const all = (await this.records('evidence')).map(({ id, data }) => ({ ...(data as EvidenceRecord), id }))
+    return all.filter(({ links }) => links.some(({ target_kind, target_id }) => target_kind === 'case' && target_id === caseId))
+  }
+
+  async timeline(caseId: string): Promise<SeenTimeline | null> {
+    return (await this.meta<Record<string, SeenTimeline>>('timelines'))?.[caseId] ?? null
+  }
+
+  async keepTimeline(caseId: string, seen: SeenTimeline): Promise<void> {
+    await this.db.write(async (tx) => {
+      const all = Object.entries((await tx.get<Record<string, SeenTimeline>>('meta', 'timelines')) ?? {})
+      const others = all.filter(([id]) => id !== caseId).sort(([, a], [, b]) => b.at - a.at)
+      await tx.put('meta', Object.fromEntries([[caseId, seen], ...others.slice(0, TIMELINES - 1)]), 'timelines')
+    })
+  }
+
   /** The oldest photo that waits for its upload. */
   async nextMedia(skip: Set<string>): Promise<MediaRow | null> {
     const waiting = await this.db.read((tx) => tx.all<MediaRow>('media', 'waiting', 'state'))
@@ -293,7 +336,7 @@ export class Store implements Keep {
     })
   }
 
-  capturesWaiting(limit: number): Promise<CaptureRow[]> {
+  capturesWaiting(limit?: number): Promise<CaptureRow[]> {
     return this.db.read((tx) => tx.all<CaptureRow>('captures', '', 'answered_at', limit))
   }
 
@@ -440,6 +483,7 @@ export class Store implements Keep {
   wipe(): Promise<void> {
     return this.write(async (tx) => {
       await tx.delete('meta', 'place')
+      await tx.delete('meta', 'timelines')
       await tx.clear('base')
       await tx.clear('shadow')
     })

@@ -1,0 +1,555 @@
+//! Rules, runs, opening and publishing, in an open transaction.
+
+use super::{
+    bulletin::{Bulletin, Correction},
+    pack::{self, Pack},
+    reckon::{self, CaseIn, CaseOutcome, CheckIn, Inputs, LetterIn, Line, MeritIn, Total, UnitIn},
+    rules::{Phase, RuleSet},
+    store::{self, MonthHead, MonthRow, RulesRow},
+};
+use crate::{
+    calendar::{
+        self,
+        rules::{Limit, LimitKind},
+    },
+    cases,
+    cases::rules::Stage,
+    db::{
+        Db, Tx,
+        feed::Change,
+        types::{At, Json, UnitId},
+    },
+    error::{Code, Error, Result},
+    identity::{
+        self,
+        rules::{Actor, Role, text},
+    },
+    merits::{self, actions::MeritRow},
+    spotchecks,
+    statistics::{
+        self,
+        actions::Cut,
+        rules::{By, Figure, Period},
+    },
+    supervision,
+    tlog::{self, Kind},
+    workbench,
+};
+use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Who runs a month and opens it: the office of the county's urban management commission (城管委办公室).
+pub const OFFICE: &[Role] = &[Role::Dispatcher, Role::Admin];
+/// Who publishes it and decides last about objections (县政府督查室).
+pub const INSPECTORATE: &[Role] = &[Role::Supervisor];
+
+/// A month by its name, `2026-10`.
+///
+/// # Errors
+/// `value_invalid`.
+pub fn month(name: &str) -> Result<Period> {
+    let wrong = || Code::ValueInvalid.with("month: such as 2026-10");
+    let period: Period = name.parse().map_err(|_| wrong())?;
+    if name.len() == 7 && !name.contains('Q') { Ok(period) } else { Err(wrong()) }
+}
+
+/// The ISO weeks that count in a month: those whose Thursday lies in it, as a week belongs to the year of its Thursday
+/// (ISO 8601).
+#[must_use]
+pub fn weeks(period: Period) -> Vec<String> {
+    let (from, until) = period.span();
+    let day = |at: DateTime<Utc>| at.with_timezone(&chrono_tz::Asia::Shanghai).date_naive();
+    let days = day(from).iter_days().take_while(|at| *at < day(until));
+    let thursdays = days.filter(|day: &NaiveDate| day.weekday() == Weekday::Thu);
+    thursdays.map(|day| format!("{}-W{:02}", day.iso_week().year(), day.iso_week().week())).collect()
+}
+
+/// All sets of rules, the newest first; that of the program is not among them.
+///
+/// # Errors
+/// The engine's own, as everywhere here.
+pub fn rules_all(db: &mut Db) -> Result<Vec<RulesRow>> {
+    store::rules_all(db)
+}
+
+/// The rules that hold for a month: the approved ones that begin last, of several such the newest.
+///
+/// # Errors
+/// The engine's own.
+pub fn rules_for(db: &mut Db, month: &str) -> Result<(i32, RuleSet)> {
+    let approved = store::rules_all(db)?.into_iter().filter(|row| row.approved_at.is_some());
+    let holding = approved.filter(|row| row.effective_from.as_str() <= month);
+    match holding.max_by(|a, b| (&a.effective_from, a.version).cmp(&(&b.effective_from, b.version))) {
+        Some(row) => Ok((row.version, rule_set(row.body)?)),
+        None => Ok((0, RuleSet::county())),
+    }
+}
+
+fn rule_set(body: Json) -> Result<RuleSet> {
+    serde_json::from_value(body.0).map_err(Error::internal)
+}
+
+/// Drafts a set of rules; it holds for no month before somebody else approves it.
+///
+/// # Errors
+/// `value_invalid`.
+pub fn rules_draft(tx: &mut Tx, who: &Actor, body: &RuleSet, from: &str, note: &str) -> Result<RulesRow> {
+    body.check()?;
+    month(from)?;
+    text("note", note, 1000)?;
+    let row = RulesRow {
+        version: store::rules_all(tx.db)?.first().map_or(1, |newest| newest.version + 1),
+        body: Json(serde_json::to_value(body).map_err(Error::internal)?),
+        effective_from: from.to_owned(),
+        note: note.to_owned(),
+        drafted_by: who.user_id,
+        drafted_at: At(tx.now),
+        approved_by: None,
+        approved_at: None,
+    };
+    store::rules_add(tx.db, &row)?;
+    Ok(row)
+}
+
+/// Approves a set of rules. Months that were opened keep theirs.
+///
+/// # Errors
+/// `not_found`, `already_done`, `second_person_required` for whoever drafted it.
+pub fn rules_approve(tx: &mut Tx, who: &Actor, version: i32) -> Result<RulesRow> {
+    let row = store::rules_get(tx.db, version)?.ok_or_else(|| Error::not_found("rules"))?;
+    if row.approved_at.is_some() {
+        return Err(Code::AlreadyDone.into());
+    }
+    if row.drafted_by == who.user_id {
+        return Err(Code::SecondPersonRequired.into());
+    }
+    store::rules_approve(tx.db, version, who.user_id, At(tx.now))?;
+    let body = json!({"phase": "rules", "version": version, "rules": row.body.0, "effective_from": row.effective_from});
+    tlog::record(tx, Kind::Score, &format!("assessment-rules:{version}"), &body)?;
+    Ok(RulesRow { approved_by: Some(who.user_id), approved_at: Some(At(tx.now)), ..row })
+}
+
+/// The records of a month as they stand now.
+///
+/// # Errors
+/// The engine's own.
+pub fn gather(db: &mut Db, name: &str, now: DateTime<Utc>) -> Result<Inputs> {
+    let period = month(name)?;
+    let (from, until) = period.span();
+    let year = from.with_timezone(&chrono_tz::Asia::Shanghai).year();
+    let filed = |db: &mut Db, period: Period| -> Result<BTreeMap<UnitId, i64>> {
+        let (from, until) = period.span();
+        Ok(merits::actions::filed(db, from, until)?.into_iter().collect())
+    };
+    let (filed, filed_before) = (filed(db, period)?, filed(db, period.year_before())?);
+    let units = identity::actions::unit_list(db, year)?.into_iter().map(|(unit, class)| {
+        Ok(UnitIn {
+            class: class.map(|class| class.parse()).transpose()?,
+            filed: filed.get(&unit.id).copied().unwrap_or_default(),
+            filed_year_before: filed_before.get(&unit.id).copied().unwrap_or_default(),
+            id: unit.id,
+            code: unit.code,
+            name: unit.name,
+        })
+    });
+    let letters = supervision::actions::scored(db, from, until.min(now))?.into_iter().map(|letter| LetterIn {
+        id: letter.id,
+        number: letter.number,
+        unit_id: letter.unit_id,
+        score: letter.score,
+        why: letter.why,
+    });
+    let merits = merits::actions::counted(db, name)?.into_iter().map(|merit| {
+        let MeritRow { id, unit_id, item, times, summary } = merit;
+        Ok(MeritIn { id, unit_id, item: item.parse()?, times, summary })
+    });
+    let mut inputs = Inputs {
+        units: units.collect::<Result<_>>()?,
+        cases: cases_of(db, period)?,
+        checks: checks_of(db, period)?,
+        letters: letters.collect(),
+        merits: merits.collect::<Result<_>>()?,
+        counters: Vec::new(),
+    };
+    inputs.letters.sort_by_key(|letter| letter.id);
+    inputs.merits.sort_by_key(|merit| merit.id);
+    Ok(inputs)
+}
+
+/// Cases that are read at a time.
+const AT_A_TIME: i64 = 5000;
+
+/// The very cases that the month's statistics count (月统计).
+fn cases_of(db: &mut Db, period: Period) -> Result<Vec<CaseIn>> {
+    let exempt = workbench::appeals::exempt(db)?;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let cut = Cut { after, limit: AT_A_TIME };
+        // The total does not ask what time it is.
+        let ids =
+            statistics::actions::records(db, period, (By::All, ""), Figure::Total, None, DateTime::UNIX_EPOCH, cut)?;
+        let Some(last) = ids.last() else { break };
+        after = Some(*last);
+        for row in cases::actions::cases_by_id(db, &ids)? {
+            let Some(unit_id) = row.unit_id else { continue };
+            let outcome = match row.timely.filter(|_| row.state == Stage::Closed.as_str()) {
+                Some(true) => CaseOutcome::Timely,
+                Some(false) => CaseOutcome::Late,
+                None => CaseOutcome::Unsolved,
+            };
+            found.push(CaseIn { id: row.id, exempt: exempt.contains(&row.id), number: row.number, unit_id, outcome });
+        }
+    }
+    found.sort_by_key(|case| case.id);
+    Ok(found)
+}
+
+fn checks_of(db: &mut Db, period: Period) -> Result<Vec<CheckIn>> {
+    let rows = spotchecks::actions::scored(db, &weeks(period))?;
+    let ids: Vec<_> = rows.iter().map(|row| row.site_id).collect();
+    let sites = spotchecks::library::actions::sites_by_id(db, &ids)?.into_iter().map(|site| (site.id, site.name));
+    let names: BTreeMap<_, _> = sites.collect();
+    let mut found: Vec<CheckIn> = rows
+        .into_iter()
+        .map(|row| CheckIn {
+            id: row.id,
+            unit_id: row.unit_id,
+            week: row.week,
+            site: names.get(&row.site_id).cloned().unwrap_or_default(),
+            score: row.score,
+        })
+        .collect();
+    found.sort_by_key(|check| check.id);
+    Ok(found)
+}
+
+fn parsed(row: &MonthRow) -> Result<(RuleSet, Inputs)> {
+    let inputs = serde_json::from_value(row.inputs.0.clone()).map_err(Error::internal)?;
+    Ok((rule_set(row.rules.clone())?, inputs))
+}
+
+fn value(of: &impl serde::Serialize) -> Result<Json> {
+    Ok(Json(serde_json::to_value(of).map_err(Error::internal)?))
+}
+
+/// Runs a month (试算): reads its records, computes its lines. A trial may be run again, also before the month is over.
+///
+/// # Errors
+/// `value_invalid`; `month_forbids` for a month to come, or one that was opened.
+pub fn run(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
+    if month(name)?.span().0 > tx.now {
+        return Err(Code::MonthForbids.with("该月尚未开始"));
+    }
+    let there = store::month_get(tx.db, name)?;
+    if there.as_ref().is_some_and(|row| row.phase != Phase::Trial.as_str()) {
+        return Err(Code::MonthForbids.with("该月已公示，明细不能重算"));
+    }
+    let (version, rules) = rules_for(tx.db, name)?;
+    let inputs = gather(tx.db, name, tx.now)?;
+    let outcome = reckon::reckon(&rules, &inputs);
+    let row = MonthRow {
+        month: name.to_owned(),
+        phase: Phase::Trial.to_string(),
+        rules_version: version,
+        rules: value(&rules)?,
+        inputs: value(&inputs)?,
+        as_of: At(tx.now),
+        run_by: who.user_id,
+        opened_by: None,
+        opened_at: None,
+        objections_until: None,
+        published_by: None,
+        published_at: None,
+        pack: None,
+        pack_sha256: None,
+    };
+    if there.is_some() {
+        store::clear(tx.db, name)?;
+        store::month_save(tx.db, &row)?;
+    } else {
+        store::month_add(tx.db, &row)?;
+    }
+    store::lines_add(tx.db, name, &outcome.lines)?;
+    store::totals_put(tx.db, name, &outcome.totals)?;
+    announce(tx, name);
+    Ok(())
+}
+
+/// Tells the consoles that look at it.
+pub(super) fn announce(tx: &mut Tx, month: &str) {
+    let keys = vec!["centre".to_owned()];
+    tx.announce(Change { kind: "assessment", id: month.to_owned(), before: keys.clone(), after: keys, op: None });
+}
+
+/// A month, with everything.
+///
+/// # Errors
+/// `not_found`.
+pub fn month_row(db: &mut Db, name: &str) -> Result<MonthRow> {
+    month(name).map_err(|_| Error::not_found("month"))?;
+    store::month_get(db, name)?.ok_or_else(|| Error::not_found("month"))
+}
+
+/// Opens a month to the units (公示): from now on its lines stay, and units may object for the working days of its rules.
+///
+/// # Errors
+/// `not_found`; `month_forbids` before the month is over, while an answered letter is not graded, when records have
+/// changed since it was run, or when it is open already.
+pub fn open(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
+    let mut row = month_row(tx.db, name)?;
+    let (from, until) = month(name)?.span();
+    if row.phase != Phase::Trial.as_str() {
+        return Err(Code::MonthForbids.with("该月已公示"));
+    }
+    // A trial of before the last midnight does not know the last cases.
+    if row.as_of.0 < until {
+        return Err(Code::MonthForbids.with("须在月末 24:00 后重新试算，再公示"));
+    }
+    // A unit that answered must not lose the points because nobody has looked at the answer yet.
+    match supervision::actions::ungraded(tx.db, from, until)? {
+        0 => {}
+        n => return Err(Code::MonthForbids.with(format!("还有 {n} 件已回复的督办函未评定"))),
+    }
+    let (rules, inputs) = parsed(&row)?;
+    if gather(tx.db, name, tx.now)? != inputs {
+        return Err(Code::MonthForbids.with("试算后记录有变化，请重新试算再公示"));
+    }
+    let limit = Limit::new(LimitKind::WorkDay, f64::from(rules.objection_days))?;
+    let term = calendar::actions::calendar(tx.db)?.due(tx.now, limit, &[]);
+    let ends = term.at.ok_or_else(|| Error::internal("the term for objections has no end"))?;
+    (row.phase, row.objections_until) = (Phase::Open.to_string(), Some(At(ends)));
+    (row.opened_by, row.opened_at) = (Some(who.user_id), Some(At(tx.now)));
+    let text = packed(&row, rules, inputs)?.text()?;
+    store::month_save(tx.db, &row)?;
+    log(tx, name, "opened", &text)?;
+    announce(tx, name);
+    Ok(())
+}
+
+fn packed(row: &MonthRow, rules: RuleSet, inputs: Inputs) -> Result<Pack> {
+    let outcome = reckon::reckon(&rules, &inputs);
+    Ok(Pack::new(&row.month, row.as_of.0, (row.rules_version, rules), inputs, outcome))
+}
+
+fn log(tx: &mut Tx, month: &str, phase: &str, pack: &str) -> Result<()> {
+    let body = json!({"phase": phase, "month": month, "pack_sha256": pack::sha256(pack)});
+    tlog::record(tx, Kind::Score, &format!("assessment:{month}"), &body).map(drop)
+}
+
+/// Publishes a month: its pack is kept, and its hash goes into the transparency log. Nothing changes it afterwards.
+///
+/// # Errors
+/// `not_found`; `month_forbids` before it was opened, while the term for objections runs, or while one is undecided.
+pub fn publish(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
+    let mut row = month_row(tx.db, name)?;
+    if row.phase != Phase::Open.as_str() {
+        return Err(Code::MonthForbids.with("只有公示中的月份可以发布"));
+    }
+    if row.objections_until.is_none_or(|until| tx.now < until.0) {
+        return Err(Code::MonthForbids.with("申诉期未满"));
+    }
+    if store::objections(tx.db, name)?.iter().any(|objection| objection.verdict.is_none()) {
+        return Err(Code::MonthForbids.with("还有申诉未作出终审"));
+    }
+    let (rules, inputs) = parsed(&row)?;
+    let text = packed(&row, rules, inputs)?.text()?;
+    log(tx, name, "published", &text)?;
+    (row.published_by, row.published_at) = (Some(who.user_id), Some(At(tx.now)));
+    (row.phase, row.pack_sha256) = (Phase::Published.to_string(), Some(pack::sha256(&text)));
+    row.pack = Some(text);
+    store::month_save(tx.db, &row)?;
+    announce(tx, name);
+    Ok(())
+}
+
+/// Adds a counter-line to an open month, and what follows from it for totals and ranks.
+///
+/// # Errors
+/// `internal` when the month's records can't be read.
+pub(super) fn counter(tx: &mut Tx, mut row: MonthRow, counter: reckon::CounterIn) -> Result<()> {
+    let (rules, mut inputs) = parsed(&row)?;
+    let before = reckon::reckon(&rules, &inputs).lines.len();
+    inputs.counters.push(counter);
+    let outcome = reckon::reckon(&rules, &inputs);
+    row.inputs = value(&inputs)?;
+    store::month_save(tx.db, &row)?;
+    store::lines_add(tx.db, &row.month, outcome.lines.get(before..).unwrap_or_default())?;
+    store::totals_put(tx.db, &row.month, &outcome.totals)
+}
+
+/// Whether a person sees a month before it is open: those who make it.
+fn sees_trials(who: &Actor) -> bool {
+    OFFICE.contains(&who.role) || INSPECTORATE.contains(&who.role)
+}
+
+/// A month that this person may see.
+///
+/// # Errors
+/// `not_found`, also for a trial that is not theirs to see.
+pub fn month_get(db: &mut Db, who: &Actor, name: &str) -> Result<MonthRow> {
+    let row = month_row(db, name)?;
+    if row.phase == Phase::Trial.as_str() && !sees_trials(who) {
+        return Err(Error::not_found("month"));
+    }
+    Ok(row)
+}
+
+/// The months this person may see, the newest first.
+///
+/// # Errors
+/// The engine's own.
+pub fn month_page(db: &mut Db, who: &Actor, before: Option<&str>, limit: i64) -> Result<Vec<MonthHead>> {
+    store::month_page(db, before, sees_trials(who), limit)
+}
+
+/// A month's totals with its units, in the order they are printed: class A before B, by rank, what is not ranked last.
+///
+/// # Errors
+/// The engine's own.
+pub fn totals(db: &mut Db, row: &MonthRow) -> Result<Vec<(UnitIn, Total)>> {
+    let (_, inputs) = parsed(row)?;
+    let mut totals: BTreeMap<UnitId, Total> = store::totals(db, std::slice::from_ref(&row.month))?
+        .into_iter()
+        .map(|(_, total)| (total.unit_id, total))
+        .collect();
+    let mut list: Vec<(UnitIn, Total)> =
+        inputs.units.into_iter().filter_map(|unit| totals.remove(&unit.id).map(|total| (unit, total))).collect();
+    list.sort_by_key(|(unit, total)| {
+        (unit.class.map_or("C", |class| class.as_str()), total.rank.unwrap_or(i32::MAX), unit.code.clone())
+    });
+    Ok(list)
+}
+
+/// Lines of a month by number.
+///
+/// # Errors
+/// The engine's own.
+pub fn lines(db: &mut Db, month: &str, unit: Option<UnitId>, after: i32, limit: i64) -> Result<Vec<Line>> {
+    store::line_page(db, month, unit, after, limit)
+}
+
+/// A line of a month that this person may see.
+///
+/// # Errors
+/// `not_found`.
+pub fn line(db: &mut Db, who: &Actor, month: &str, n: i32) -> Result<Line> {
+    month_get(db, who, month)?;
+    store::line_get(db, month, n)?.ok_or_else(|| Error::not_found("line"))
+}
+
+/// What other rules would make of a month's records; nothing is saved.
+///
+/// # Errors
+/// `not_found`, `value_invalid`.
+pub fn what_if(db: &mut Db, who: &Actor, month: &str, rules: &RuleSet) -> Result<Vec<(UnitIn, Total)>> {
+    let (_, inputs) = parsed(&month_get(db, who, month)?)?;
+    rules.check()?;
+    let totals = reckon::reckon(rules, &inputs).totals;
+    Ok(inputs.units.into_iter().zip(totals).collect())
+}
+
+/// The pack of a published month.
+///
+/// # Errors
+/// `not_found`; `month_forbids` before it is published.
+pub fn pack_of(db: &mut Db, who: &Actor, month: &str) -> Result<String> {
+    month_get(db, who, month)?.pack.ok_or_else(|| Code::MonthForbids.with("该月尚未发布"))
+}
+
+/// What a month's bulletin (通报) is made of.
+///
+/// # Errors
+/// `not_found`.
+pub fn bulletin(db: &mut Db, who: &Actor, name: &str) -> Result<Bulletin> {
+    let row = month_get(db, who, name)?;
+    let units = totals(db, &row)?;
+    let before = month(name)?.before().to_string();
+    // A trial of the month before is nobody's measure.
+    let standing = store::month_get(db, &before)?.is_some_and(|row| row.phase != Phase::Trial.as_str());
+    let before = if standing { store::totals(db, &[before])? } else { Vec::new() };
+    let (rules, inputs) = parsed(&row)?;
+    let unit_of = |line: i32, db: &mut Db| -> Result<String> {
+        let line = store::line_get(db, name, line)?;
+        let unit = line.and_then(|line| inputs.units.iter().find(|unit| unit.id == line.unit_id));
+        Ok(unit.map(|unit| unit.name.clone()).unwrap_or_default())
+    };
+    let mut counters = Vec::new();
+    for counter in &inputs.counters {
+        let unit = unit_of(counter.line, db)?;
+        counters.push(Correction { unit, line: counter.line, delta: counter.delta, why: counter.why.clone() });
+    }
+    Ok(Bulletin {
+        phase: row.phase.parse()?,
+        as_of: row.as_of.0,
+        objections_until: row.objections_until.map(|at| at.0),
+        published_at: row.published_at.map(|at| at.0),
+        pack_sha256: row.pack_sha256.clone(),
+        month: row.month,
+        before: before.into_iter().map(|(_, total)| (total.unit_id, total.total)).collect(),
+        rules,
+        units,
+        counters,
+    })
+}
+
+/// A unit in the review of a quarter, or the ranking of a year.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviewed {
+    /// The unit.
+    pub unit_id: UnitId,
+    /// Its class in the last month.
+    pub class: Option<String>,
+    /// Months it was ranked in.
+    pub months: i64,
+    /// The mean of their totals, thousandths of a point, rounded half up; none when it was ranked in none.
+    pub mean: Option<i32>,
+    /// Its place in its class; equal means share one.
+    pub rank: Option<i32>,
+}
+
+/// The review of a quarter (讲评) or the ranking of a year, from its published months; and which of them are missing.
+///
+/// A unit without a case in a month is not ranked that month, and the month does not count for it; without a case in all
+/// months it is not ranked at all.
+///
+/// # Errors
+/// The engine's own.
+pub fn review(db: &mut Db, period: Period) -> Result<(Vec<Reviewed>, Vec<String>)> {
+    let (from, until) = period.span();
+    let mut months = Vec::new();
+    let mut at = from;
+    while at < until {
+        let month = Period::month_of(at);
+        months.push(month.to_string());
+        at = month.span().1;
+    }
+    let published = store::published(db, &months)?;
+    let missing = months.into_iter().filter(|month| !published.contains(month)).collect();
+    let mut sums: BTreeMap<UnitId, (Option<String>, i64, i64)> = BTreeMap::new();
+    for (_, total) in store::totals(db, &published)? {
+        let entry = sums.entry(total.unit_id).or_default();
+        entry.0 = total.class.map(|class| class.to_string());
+        if total.rank.is_some() {
+            entry.1 += i64::from(total.total);
+            entry.2 += 1;
+        }
+    }
+    let mean = |sum: i64, months: i64| (months > 0).then(|| (sum * 2 + months).div_euclid(months * 2));
+    let mut list: Vec<Reviewed> = sums
+        .into_iter()
+        .map(|(unit_id, (class, sum, months))| {
+            let mean = mean(sum, months).and_then(|mean| i32::try_from(mean).ok());
+            Reviewed { unit_id, class, months, mean, rank: None }
+        })
+        .collect();
+    list.sort_by(|a, b| {
+        (&a.class, std::cmp::Reverse(a.mean), a.unit_id).cmp(&(&b.class, std::cmp::Reverse(b.mean), b.unit_id))
+    });
+    for n in 0..list.len() {
+        let ahead = list.iter().filter(|other| other.class == list[n].class && other.mean > list[n].mean).count();
+        let ranked = list[n].mean.is_some() && list[n].class.is_some();
+        list[n].rank = ranked.then(|| i32::try_from(ahead).unwrap_or(i32::MAX - 1) + 1);
+    }
+    Ok((list, missing))
+}

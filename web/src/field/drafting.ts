@@ -1,0 +1,81 @@
+// What is kept of unfinished work at every step, so that a call, a crash or an empty battery costs nothing. It belongs
+// to the person who began it: whoever takes over the device finds none of it, and it is there when they come back.
+
+import { type Ref, type ShallowRef, computed, ref, shallowRef } from 'vue'
+import { type Photo, storageIsLow } from './camera'
+import { client, signal } from './field'
+import { FULL, saveWords } from './words'
+
+export interface Drafting<T> {
+  draft: ShallowRef<T>
+  photos: ShallowRef<Photo[]>
+  /** Something was there from before. */
+  restored: Ref<boolean>
+  trouble: Ref<string>
+  taken(slot: string): Photo | undefined
+  load(): Promise<void>
+  keep(change: Partial<T>): Promise<void>
+  /** Keeps a photo; false when it could not be kept, and `trouble` says why. */
+  take(photo: Photo): Promise<boolean>
+  clear(): Promise<void>
+  /** Its entries, for `ends` of an operation. */
+  entries: string[]
+}
+
+export function drafting<T extends object>(person: string, name: string, fresh: () => T): Drafting<T> {
+  const words = `${person}/${name}`
+  // The photos apart, so that a word that is typed writes no megabytes.
+  const pictures = `${person}/${name}/photos`
+  const draft: ShallowRef<T> = shallowRef(fresh()) as ShallowRef<T>
+  const photos = shallowRef<Photo[]>([])
+  const restored = ref(false)
+  const trouble = ref('')
+  const bySlot = computed(() => new Map(photos.value.map((photo) => [photo.slot, photo])))
+
+  return {
+    draft,
+    photos,
+    restored,
+    trouble,
+    entries: [words, pictures],
+    taken: (slot) => bySlot.value.get(slot),
+    async load() {
+      const { store } = client()
+      const [kept, taken] = [await store.draft<T>(words), await store.draft<Photo[]>(pictures)]
+      draft.value = kept ?? fresh()
+      photos.value = taken ?? []
+      restored.value = kept !== null || photos.value.length > 0
+    },
+    async keep(change) {
+      draft.value = { ...draft.value, ...change }
+      await client().store.setDraft(words, draft.value).catch((error: unknown) => {
+        console.error(error)
+        trouble.value = saveWords(error)
+      })
+    },
+    async take(photo) {
+      trouble.value = ''
+      try {
+        if (await storageIsLow()) {
+          trouble.value = FULL
+          return false
+        }
+        const all = [...photos.value.filter((one) => one.slot !== photo.slot), photo]
+        await client().store.setDraft(pictures, all)
+        photos.value = all
+        signal('shot')
+        return true
+      } catch (error) {
+        console.error(error)
+        trouble.value = saveWords(error)
+        return false
+      }
+    },
+    async clear() {
+      draft.value = fresh()
+      photos.value = []
+      restored.value = false
+      for (const entry of [words, pictures]) await client().store.setDraft(entry, null)
+    },
+  }
+}

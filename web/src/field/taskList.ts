@@ -1,0 +1,64 @@
+// Which tasks are shown, in the list and on the map alike; the choice lasts as long as the page.
+
+import { computed, ref } from 'vue'
+import { deadline } from '../lib/time'
+import { cases, now, session } from './field'
+import type { CaseView } from './sync/view'
+
+export const FILTERS = [
+  { id: 'open', name: '未结' },
+  { id: 'rework', name: '返工' },
+  { id: 'pending', name: '待传' },
+  { id: 'all', name: '全部' },
+] as const
+
+export type Filter = (typeof FILTERS)[number]['id']
+
+export const filter = ref<Filter>('open')
+export const order = ref<'urgent' | 'newest'>('urgent')
+export const words = ref('')
+
+const isOpen = ({ state }: CaseView): boolean => state !== 'closed' && state !== 'void'
+const due = ({ due_at }: CaseView): number => (due_at === null ? 8.64e15 : Date.parse(due_at))
+
+/** A case without a deadline is not urgent. */
+const byUrgency = (list: CaseView[]): CaseView[] => [...list].sort((a, b) => due(a) - due(b))
+
+function matches(one: CaseView, wanted: Filter): boolean {
+  switch (wanted) {
+    case 'open':
+      return isOpen(one)
+    case 'rework':
+      return one.rework_count > 0 && one.state !== 'closed'
+    case 'pending':
+      return one.pending.length > 0
+    case 'all':
+      return true
+  }
+}
+
+export const found = computed(() => {
+  const text = words.value.trim()
+  const wanted = cases.value.filter((one) => {
+    if (text !== '' && ![one.title, one.address, one.number].some((field) => field?.includes(text))) return false
+    return matches(one, filter.value)
+  })
+  // The newest report stands first already.
+  return order.value === 'urgent' ? byUrgency(wanted) : wanted
+})
+
+/** What a day begins with: how much there is of each, and the three that are most urgent. */
+export const today = computed(() => {
+  const open = cases.value.filter(isOpen)
+  const turn = (one: CaseView): boolean => one.unit_id === session.value?.user.unit_id && ['dispatched', 'handled'].includes(one.state)
+  const soon = (one: CaseView): boolean => ['soon', 'overdue'].includes(deadline(one, now.value).tone)
+  return {
+    counters: [
+      { name: '待我单位办理', count: session.value?.user.unit_id == null ? open.length : open.filter(turn).length, filter: 'open' },
+      { name: '即将或已超期', count: open.filter(soon).length, filter: 'open' },
+      { name: '返工', count: cases.value.filter((one) => matches(one, 'rework')).length, filter: 'rework' },
+      { name: '待传', count: cases.value.filter((one) => matches(one, 'pending')).length, filter: 'pending' },
+    ] satisfies { name: string; count: number; filter: Filter }[],
+    urgent: byUrgency(open.filter(({ due_at }) => due_at !== null)).slice(0, 3),
+  }
+})
