@@ -24,7 +24,7 @@ use crate::{
         self,
         rules::{Actor, Role, text},
     },
-    merits::{self, actions::MeritRow},
+    merits::{self, actions::MeritRow, rules::month},
     spotchecks,
     statistics::{
         self,
@@ -43,16 +43,6 @@ use std::collections::BTreeMap;
 pub const OFFICE: &[Role] = &[Role::Dispatcher, Role::Admin];
 /// Who publishes it and decides last about objections (县政府督查室).
 pub const INSPECTORATE: &[Role] = &[Role::Supervisor];
-
-/// A month by its name, `2026-10`.
-///
-/// # Errors
-/// `value_invalid`.
-pub fn month(name: &str) -> Result<Period> {
-    let wrong = || Code::ValueInvalid.with("month: such as 2026-10");
-    let period: Period = name.parse().map_err(|_| wrong())?;
-    if name.len() == 7 && !name.contains('Q') { Ok(period) } else { Err(wrong()) }
-}
 
 /// The ISO weeks that count in a month: those whose Thursday lies in it, as a week belongs to the year of its Thursday
 /// (ISO 8601).
@@ -241,7 +231,7 @@ pub fn run(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
     if month(name)?.span().0 > tx.now {
         return Err(Code::MonthForbids.with("该月尚未开始"));
     }
-    let there = store::month_get(tx.db, name)?;
+    let there = store::month_head(tx.db, name)?;
     if there.as_ref().is_some_and(|row| row.phase != Phase::Trial.as_str()) {
         return Err(Code::MonthForbids.with("该月已公示，明细不能重算"));
     }
@@ -395,6 +385,16 @@ pub fn month_get(db: &mut Db, who: &Actor, name: &str) -> Result<MonthRow> {
     Ok(row)
 }
 
+/// How far a month is that this person may see, without its records.
+///
+/// # Errors
+/// As [`month_get`].
+pub fn month_head(db: &mut Db, who: &Actor, name: &str) -> Result<MonthHead> {
+    month(name).map_err(|_| Error::not_found("month"))?;
+    let head = store::month_head(db, name)?.filter(|head| head.phase != Phase::Trial.as_str() || sees_trials(who));
+    head.ok_or_else(|| Error::not_found("month"))
+}
+
 /// The months this person may see, the newest first.
 ///
 /// # Errors
@@ -434,7 +434,7 @@ pub fn lines(db: &mut Db, month: &str, unit: Option<UnitId>, after: i32, limit: 
 /// # Errors
 /// `not_found`.
 pub fn line(db: &mut Db, who: &Actor, month: &str, n: i32) -> Result<Line> {
-    month_get(db, who, month)?;
+    month_head(db, who, month)?;
     store::line_get(db, month, n)?.ok_or_else(|| Error::not_found("line"))
 }
 
@@ -466,7 +466,7 @@ pub fn bulletin(db: &mut Db, who: &Actor, name: &str) -> Result<Bulletin> {
     let units = totals(db, &row)?;
     let before = month(name)?.before().to_string();
     // A trial of the month before is nobody's measure.
-    let standing = store::month_get(db, &before)?.is_some_and(|row| row.phase != Phase::Trial.as_str());
+    let standing = store::month_head(db, &before)?.is_some_and(|head| head.phase != Phase::Trial.as_str());
     let before = if standing { store::totals(db, &[before])? } else { Vec::new() };
     let (rules, inputs) = parsed(&row)?;
     let unit_of = |line: i32, db: &mut Db| -> Result<String> {

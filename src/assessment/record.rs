@@ -263,7 +263,7 @@ pub fn open(db: &mut Db, line: &Line) -> Result<ScoreRecord> {
             })
         }
         ScoreRecordKind::Letter => {
-            let row = supervision::actions::judged(db, LetterId(id))?;
+            let row = supervision::actions::issued(db, LetterId(id))?;
             ScoreRecord::Letter(LetterRecord {
                 files: files(db, "letter", id)?,
                 number: row.number,

@@ -412,7 +412,7 @@ async fn line_page(
     let LineFilter { unit_id, limit, cursor } = filter.into_inner();
     let limit = page_limit(limit)?;
     let read = app.db.read(move |db| {
-        actions::month_get(db, &who, &month)?;
+        actions::month_head(db, &who, &month)?;
         actions::lines(db, &month, unit_id, cursor.unwrap_or(0), limit)
     });
     let items = read.await?;

@@ -197,6 +197,10 @@ pub struct MonthHead {
     pub pack_sha256: Option<String>,
 }
 
+pub(super) fn month_head(db: &mut Db, month: &str) -> Result<Option<MonthHead>> {
+    Ok(assessment_months::table.find(month).select(MonthHead::as_select()).get_result(db).optional()?)
+}
+
 /// The months from the newest on.
 pub(super) fn month_page(db: &mut Db, before: Option<&str>, trials: bool, limit: i64) -> Result<Vec<MonthHead>> {
     let mut query = assessment_months::table

@@ -1,14 +1,12 @@
 //! What a line says, in Chinese. ScorePart of the result: `replay` compares it.
 
 use super::rules::{ScorePart, WhenNone};
+use crate::document::plain;
 
-/// A number of thousandths as people write it, without needless zeros: `58.5`, `-0.333`.
+/// Points as people write them: `58.5`, `-0.333`.
 #[must_use]
 pub fn points(thousandths: i32) -> String {
-    let sign = if thousandths < 0 { "-" } else { "" };
-    let n = thousandths.unsigned_abs();
-    let text = format!("{sign}{}.{:03}", n / 1000, n % 1000);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    plain(i64::from(thousandths))
 }
 
 /// The name of a part.

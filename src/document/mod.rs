@@ -172,6 +172,13 @@ pub fn decimal(thousandths: i64, decimals: u8) -> String {
     }
 }
 
+/// The same without needless zeros: 58500 → 58.5, -333 → -0.333.
+#[must_use]
+pub fn plain(thousandths: i64) -> String {
+    let text = decimal(thousandths, 3);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 impl Table {
     /// The header's rows, then the others, each with exactly one cell a column.
     fn all_rows(&self) -> impl Iterator<Item = Vec<Cell>> {

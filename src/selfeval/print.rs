@@ -2,9 +2,9 @@
 
 use super::{
     actions::Version,
-    rules::{Assessed, FindingSeverity, Fund, FundRow, plain},
+    rules::{Assessed, FindingSeverity, Fund, FundRow},
 };
-use crate::document::{Align, Block, Cell, Column, Document, Orientation, Paragraph, Table};
+use crate::document::{Align, Block, Cell, Column, Document, Orientation, Paragraph, Table, plain};
 use chrono_tz::Asia::Shanghai;
 
 const NOTES: &str = "注：1.一级指标分值统一设置为：产出指标50分、效益指标30分、服务对象满意度指标10分、预算资金执行率10分。如有特殊情况，\

@@ -3,7 +3,7 @@
 //! Every number is exact: points, values and amounts in thousandths (98 % is 98,000, 60 万元 is 60,000).
 
 use crate::{
-    document::decimal,
+    document::plain,
     error::{Code, Result},
     identity::rules::text_enum,
 };
@@ -535,13 +535,6 @@ impl Findings {
             self.error(FindingCode::TotalDiffers, place, words);
         }
     }
-}
-
-/// As short as it is exact: 95, 6.5, 60.74.
-#[must_use]
-pub fn plain(thousandths: i64) -> String {
-    let text = decimal(thousandths, 3);
-    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 /// Somebody's words on a finding that stays.

@@ -395,11 +395,3 @@ pub fn ungraded(db: &mut Db, from: DateTime<Utc>, until: DateTime<Utc>) -> Resul
     let due = store::due_between(db, At(from), At(until))?;
     Ok(due.iter().filter(|row| row.state == LetterStage::Replied.as_str()).count())
 }
-
-/// A letter whoever may see it: the caller has found that the reader may.
-///
-/// # Errors
-/// `not_found`.
-pub fn judged(db: &mut Db, id: LetterId) -> Result<LetterRow> {
-    store::letter_get(db, Sight::All, id)?.ok_or_else(|| Error::not_found("letter"))
-}

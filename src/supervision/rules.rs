@@ -9,6 +9,7 @@ use crate::{
     calendar::rules::{Calendar, Limit, LimitKind},
     cases::rules::Nothing,
     db::types::{CaseId, SpotId, UnitId},
+    document::plain,
     error::{Code, Result},
     identity::rules::{Role, text, text_enum},
 };
@@ -551,10 +552,7 @@ pub fn year_of(at: DateTime<Utc>) -> i32 {
 /// was taken back. An undecided one counts 0: it is asked for when its deadline has passed.
 #[must_use]
 pub fn counted(state: &State) -> Option<(i32, String)> {
-    let points = |thousandths: i32| {
-        let text = format!("{}.{:03}", thousandths / 1000, thousandths % 1000);
-        text.trim_end_matches('0').trim_end_matches('.').to_owned()
-    };
+    let points = |thousandths: i32| plain(i64::from(thousandths));
     Some(match state {
         State::Drafted(_) | State::Withdrawn => return None,
         State::Issued(_) => (0, "截止时间已过，未签收、未回复，计 0 分".to_owned()),

@@ -291,13 +291,9 @@ fn rules_are_data_that_somebody_else_approves(world: &World) {
     approve(&supervisor, 2).expect(200);
     let run = office.step(&dispatcher, "/run").expect(200);
     assert_eq!(run["rules_version"], json!(1), "rules of December do not hold for November");
-    let list = office.get(&liaison_again(&office), "/rules").expect(200);
+    let list = office.get(&office.person(Role::Liaison, 0), "/rules").expect(200);
     let versions: Vec<i64> = list["items"].as_array().unwrap().iter().map(|one| read(&one["version"])).collect();
     assert_eq!(versions, [2, 1, 0]);
-}
-
-fn liaison_again(office: &Office) -> Person {
-    office.person(Role::Liaison, 0)
 }
 
 fn a_month_goes_its_way_in_order_only(world: &World) {
@@ -309,8 +305,8 @@ fn a_month_goes_its_way_in_order_only(world: &World) {
     office.post(&dispatcher, "/months/2026-Q4/run", &json!({})).refused(Code::ValueInvalid);
     office.post(&dispatcher, "/months/2027-01/run", &json!({})).refused(Code::MonthForbids);
     office.step(&dispatcher, "/run").expect(200);
-    office.get(&liaison_again(&office), "/months/2026-11").refused(Code::NotFound);
-    let months = office.get(&liaison_again(&office), "/months").expect(200);
+    office.get(&office.person(Role::Liaison, 0), "/months/2026-11").refused(Code::NotFound);
+    let months = office.get(&office.person(Role::Liaison, 0), "/months").expect(200);
     assert_eq!(months["items"], json!([]), "a trial is for those who make it");
     office.step(&dispatcher, "/open").refused(Code::MonthForbids);
     until(world, at("2026-12-01T09:00:00+08:00"));
@@ -322,7 +318,7 @@ fn a_month_goes_its_way_in_order_only(world: &World) {
     office.step(&dispatcher, "/run").refused(Code::MonthForbids);
     office.step(&dispatcher, "/publish").refused(Code::RoleForbidden);
     office.get(&dispatcher, "/months/2026-11/pack").refused(Code::MonthForbids);
-    let months = office.get(&liaison_again(&office), "/months").expect(200);
+    let months = office.get(&office.person(Role::Liaison, 0), "/months").expect(200);
     assert_eq!((&months["items"][0]["month"], &months["items"][0]["phase"]), (&json!("2026-11"), &json!("open")));
 }
 
@@ -364,7 +360,7 @@ fn an_answered_letter_is_graded_before_the_month_is_opened(world: &World) {
 fn a_quarter_is_the_mean_of_its_published_months(world: &World) {
     let (office, liaison, other, _) = november(world);
     opened(&office);
-    let review = |period: &str| office.get(&liaison_again(&office), &format!("/review?period={period}"));
+    let review = |period: &str| office.get(&office.person(Role::Liaison, 0), &format!("/review?period={period}"));
     let quarter = review("2026-Q4").expect(200);
     assert_eq!(quarter["missing"], json!(["2026-10", "2026-11", "2026-12"]));
     assert_eq!(quarter["units"], json!([]), "what is not published is in no review");

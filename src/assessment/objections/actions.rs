@@ -31,12 +31,12 @@ pub struct Objection {
 /// counter-line.
 pub fn file(tx: &mut Tx, who: &Actor, month: &str, line: i32, reason: &str) -> Result<Objection> {
     text("reason", reason, 2000)?;
-    let row = actions::month_get(tx.db, who, month)?;
+    let head = actions::month_head(tx.db, who, month)?;
     let line = actions::line(tx.db, who, month, line)?;
     if who.unit_id != Some(line.unit_id) {
         return Err(Code::UnitForeign.into());
     }
-    if row.phase != Phase::Open.as_str() || row.objections_until.is_none_or(|until| tx.now >= until.0) {
+    if head.phase != Phase::Open.as_str() || head.objections_until.is_none_or(|until| tx.now >= until.0) {
         return Err(Code::MonthForbids.with("不在申诉期内"));
     }
     if line.counters.is_some() {
@@ -123,7 +123,7 @@ fn get(db: &mut Db, id: ObjectionId) -> Result<Objection> {
 /// # Errors
 /// `not_found` for the month.
 pub fn list(db: &mut Db, who: &Actor, month: &str) -> Result<Vec<Objection>> {
-    actions::month_get(db, who, month)?;
+    actions::month_head(db, who, month)?;
     let own = |unit: UnitId| CENTRE.contains(&who.role) || who.unit_id == Some(unit);
     let rows: Vec<ObjectionRow> = store::objections(db, month)?.into_iter().filter(|row| own(row.unit_id)).collect();
     let steps = store::steps(db, &rows.iter().map(|row| row.id).collect::<Vec<_>>())?;
