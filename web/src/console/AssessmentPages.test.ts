@@ -1,6 +1,9 @@
 import { expect, it, vi } from 'vitest'
 import type { AssessmentMonth, MonthResult, RuleSet, ScoreLine, ScoreObjection, UnitScore } from '../lib/assessment'
 import { draftOf, monthBefore, points, rulesOf, signed, thousandths } from '../lib/assessmentWords'
+import { canonical, type Json } from '../lib/capture'
+import { sha256 } from '../lib/draw'
+import { reckon } from '../lib/replay'
 import { go, onPage, parseRoute } from './route'
 import { all, answers, choose, fakeServer, one, openAs, openPage, problem, sessionOf, text, write } from './testPage'
 
@@ -86,6 +89,21 @@ const anObjection = (change: Partial<ScoreObjection> = {}): ScoreObjection => ({
   ...change,
 })
 
+/** A month of one unit with a case and a visit, computed as the server does. */
+function aPack(score: number): { text: string; sha256: string } {
+  const inputs = {
+    units: [{ id: 'n1', code: 'A01', name: '县水利局', class: 'A' as const, filed: 1, filed_year_before: 2 }],
+    cases: [{ id: 'c1', number: '431221-1', unit_id: 'n1', outcome: 'late' as const, exempt: false }],
+    checks: [{ id: 's1', unit_id: 'n1', week: '2026-W41', site: '芙蓉路', score }],
+    letters: [],
+    merits: [],
+    counters: [],
+  }
+  const pack = { format: 'chengguan-assessment/1', month: '2026-10', as_of: '2026-11-01T00:00:00Z', rules_version: 0, rules: RULES, inputs, ...reckon(RULES, inputs) }
+  const text = canonical(pack as unknown as Json)
+  return { text, sha256: sha256(text) }
+}
+
 let month = aMonth()
 const result = (): MonthResult => ({ ...month, rules: RULES, units: UNITS })
 
@@ -128,6 +146,7 @@ function sent(path: string, answer: unknown): unknown[] {
 it('the classes stand apart with places, bands, intervals and what changed, and those without a case last', async () => {
   answers['/assessment/months/2026-09'] = () =>
     Response.json({ ...result(), month: '2026-09', units: [aUnit(1, { total: 97_000, rank: 3 }), aUnit(3, { class: 'B', rank: null })] })
+  answers['/assessment/months'] = () => Response.json({ items: [month, aMonth({ month: '2026-09' })], next: null })
   begin()
   openAs('supervisor')
   await vi.waitFor(() => expect(all('score-row')).toHaveLength(3))
@@ -241,6 +260,30 @@ it('the inspectorate publishes, and a published month has its bulletins and its 
   all('download')[0]?.click()
   await vi.waitFor(() => expect(formats).toEqual(['pdf']))
   await vi.waitFor(() => expect(document.body.textContent).toContain('已下载'))
+})
+
+it('a published month is computed again in the page, and a pack that was changed shows where', async () => {
+  const pack = aPack(95_000)
+  month = aMonth({ phase: 'published', published_at: '2026-11-09T01:00:00Z', pack_sha256: pack.sha256 })
+  let served = pack.text
+  answers['/assessment/months/2026-10/pack'] = () => new Response(served)
+  begin()
+  openAs('verifier')
+  await vi.waitFor(() => expect(one('replay')).not.toBeNull())
+  click('replay')
+  await vi.waitFor(() => expect(text('verdict')).toContain('一致：重算结果和摘要都与公布的相同'))
+  served = served.replace('"late_percent":55', '"late_percent":60')
+  click('replay')
+  await vi.waitFor(() => expect(text('verdict')).toBe('重算结果与包内成绩不一致'))
+  expect(text('differences')).toContain('包内 县水利局 33 分（案件 431221-1 超期结案，计 55%，占 1 件之一）；重算 县水利局 36 分')
+  const give = (file: string) => {
+    Object.defineProperty(one('pack-file'), 'files', { value: [new File([file], 'pack.json')], configurable: true })
+    one('pack-file')?.dispatchEvent(new Event('change'))
+  }
+  give(aPack(90_000).text)
+  await vi.waitFor(() => expect(text('verdict')).toContain('不是公布的那一份'))
+  give('{}')
+  await vi.waitFor(() => expect(text('verdict')).toBe('不是成绩包，或已损坏'))
 })
 
 it('a liaison objects to a line of the own unit only, once', async () => {
