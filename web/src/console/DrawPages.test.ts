@@ -1,7 +1,8 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { nextTick } from 'vue'
 import { canonical, type Json } from '../lib/capture'
 import { draw as drawn, sha256, type Frame, type Pack } from '../lib/draw'
-import { frameAgrees, newNonce, weekOf } from '../lib/drawWords'
+import { daysOf, frameAgrees, isBand, newNonce, weekOf } from '../lib/drawWords'
 import type { Draw, DrawPick } from '../lib/spotchecks'
 import { go, onPage, route } from './route'
 import { all, answers, choose, fakeServer, one, openAs, openPage, problem, sessionOf, text, write } from './testPage'
@@ -268,6 +269,16 @@ it('a frame is published with events that are no choice', async () => {
   write('frame-ssq', '2026134')
   write('frame-fc3d', '2026312')
   write('frame-weeks', '8')
+  write('frame-bands', '9点到11点')
+  submit('frame-form')
+  await vi.waitFor(() => expect(text('frame-form')).toContain('时段最多 8 个'))
+  write('frame-bands', '09:00-11:30，14:30-17:00')
+  for (const day of [0, 3]) {
+    const box = all('frame-day')[day] as HTMLInputElement
+    box.checked = true
+    box.dispatchEvent(new Event('change'))
+    await nextTick()
+  }
   submit('frame-form')
   await vi.waitFor(() => expect(one('frame-form')).toBeNull())
   expect(sent).toEqual([
@@ -275,10 +286,15 @@ it('a frame is published with events that are no choice', async () => {
       commit_until: '2026-11-22T10:00:00.000Z',
       lottery_at: '2026-11-22T13:15:00.000Z',
       sources: [{ name: '双色球', issue: '2026134' }, { name: '福彩3D', issue: '2026312' }],
+      days: ['2026-11-23', '2026-11-26'],
+      bands: ['09:00-11:30', '14:30-17:00'],
       double_after_weeks: 8,
     },
   ])
   expect([weekOf('2026-11-29'), weekOf('2027-01-01'), weekOf('2024-12-30')]).toEqual(['2026-W48', '2026-W53', '2025-W01'])
+  expect(daysOf('2026-W53').at(-1)).toBe('2027-01-03')
+  expect([daysOf('2026-W54'), daysOf('x')]).toEqual([[], []])
+  expect(['09:00-11:30', '11:30-09:00', '24:00-25:00', '9:00-10:00'].map(isBand)).toEqual([true, false, false, false])
   expect(newNonce()).toMatch(/^[0-9a-f]{64}$/)
 })
 
