@@ -251,6 +251,12 @@ fn visits_are_seen_when_they_may_be_and_a_site_out_of_reach_gives_way_to_the_nex
     let today = week.picks(checker);
     assert!(today.iter().all(|pick| pick["team"] == first["team"] && pick["day"] == first["day"]), "{today:?}");
     assert_eq!(today.iter().filter(own).count(), 9);
+    // A handheld takes along where they are, and where it goes when one can't be reached.
+    let sites = |by: &Person| week.get(by, "").expect(200)["sites"].as_array().cloned().unwrap();
+    let along: BTreeSet<String> = sites(checker).iter().map(|site| read(&site["code"])).collect();
+    let due = today.iter().flat_map(|pick| pick["substitutes"].as_array().unwrap().iter().chain([&pick["site_code"]]));
+    assert_eq!(along, due.map(read).collect());
+    assert_eq!(sites(&week.dispatcher), Vec::<Value>::new());
     let with =
         |code: Code, op: &Value, field: &Field| assert_eq!(field.result(op, "rejected")["code"], code.as_str(), "{op}");
     let other = &week.checkers[usize::from(first["team"] == "T1")];

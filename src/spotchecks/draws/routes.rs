@@ -21,12 +21,15 @@ use crate::{
         table::Routes,
     },
     identity::rules::{Actor, Role},
-    spotchecks::{library, rules::SiteKind},
+    spotchecks::{
+        library::{self, routes::Site},
+        rules::SiteKind,
+    },
 };
 use actix_web::{HttpResponse, get, post, put, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use utoipa::{IntoParams, ToSchema};
 
 /// Mounts the draws under `/api/v1`.
@@ -80,6 +83,8 @@ struct Draw {
     /// The visits that the caller may see: the Centre all; a team those of the day; a unit those that were made; from
     /// `open_from` on everybody all.
     picks: Vec<DrawPick>,
+    /// Where these visits and their substitutes are, by code: what a handheld takes along. Only for who goes there.
+    sites: Vec<Site>,
 }
 
 /// A unit's part of the seed.
@@ -133,9 +138,11 @@ fn view(db: &mut Db, who: &Actor, row: DrawRow, now: DateTime<Utc>) -> Result<Dr
         nonce: one.nonce.filter(|_| all),
     });
     let sources = row.sources.map(|sources| serde_json::from_value(sources.0)).transpose();
+    let picks = picks(db, who, rows)?;
     Ok(Draw {
         commitments: commitments.collect(),
-        picks: picks(db, who, rows)?,
+        sites: if goes(who) { sites_of(db, &picks)? } else { Vec::new() },
+        picks,
         open_from: over_at(&row.week)?,
         week: row.week,
         state: row.state.parse()?,
@@ -156,11 +163,23 @@ fn view(db: &mut Db, who: &Actor, row: DrawRow, now: DateTime<Utc>) -> Result<Dr
     })
 }
 
+/// Who visits sites.
+const fn goes(who: &Actor) -> bool {
+    matches!(who.role, Role::SpotChecker | Role::Inspector)
+}
+
+fn sites_of(db: &mut Db, picks: &[DrawPick]) -> Result<Vec<Site>> {
+    let codes: BTreeSet<&String> =
+        picks.iter().flat_map(|pick| pick.substitutes.iter().chain([&pick.site_code])).collect();
+    let codes: Vec<String> = codes.into_iter().cloned().collect();
+    Ok(library::actions::sites_by_code(db, &codes)?.into_iter().map(Site::from).collect())
+}
+
 fn picks(db: &mut Db, who: &Actor, rows: Vec<PickRow>) -> Result<Vec<DrawPick>> {
     let ids: Vec<SiteId> = rows.iter().map(|row| row.site_id).collect();
     let sites: HashMap<SiteId, (String, String)> =
         library::actions::sites_by_id(db, &ids)?.into_iter().map(|site| (site.id, (site.code, site.name))).collect();
-    let goes = matches!(who.role, Role::SpotChecker | Role::Inspector);
+    let goes = goes(who);
     let pick = |row: PickRow| {
         let substitutes = if goes { visits::substitutes(db, &row)? } else { Vec::new() };
         let (site_code, site_name) = sites.get(&row.site_id).cloned().unwrap_or_default();

@@ -88,6 +88,7 @@ const aDraw = (change: Partial<Draw> = {}): Draw => ({
   result_entry: null,
   open_from: '2026-11-29T16:00:00Z',
   picks: [],
+  sites: [],
   ...change,
 })
 

@@ -68,6 +68,8 @@ export interface Draw extends DrawLine {
   /** From when on everybody sees everything. */
   open_from: string
   picks: DrawPick[]
+  /** Where these visits and their substitutes are; only for who goes there. */
+  sites: Site[]
 }
 
 export interface NewFrame {
