@@ -34,11 +34,16 @@ export function cameraWords(error: unknown): string {
 
 /** What the viewfinder shows, as a JPEG that says when and where, and its hash. */
 export async function shoot(video: HTMLVideoElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
-  const at = Date.now()
   const canvas = document.createElement('canvas')
   canvas.width = video.videoWidth
   canvas.height = video.videoHeight
   canvas.getContext('2d')?.drawImage(video, 0, 0)
+  return pictureOf(canvas, gps)
+}
+
+/** What was drawn, as a JPEG that says when and where, and its hash. */
+export async function pictureOf(canvas: HTMLCanvasElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
+  const at = Date.now()
   const drawn = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.88))
   if (drawn === null) throw new Error('the browser made no JPEG')
   const bytes = withExif(new Uint8Array(await drawn.arrayBuffer()), at, gps)

@@ -9,6 +9,7 @@ import type { PersonRow } from './sync/pin'
 import type { ClockOffset } from './sync/rules'
 import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store } from './sync/store'
 import { type CaseView, casesOf } from './sync/view'
+import { type Visits, visitsOf } from './sync/visits'
 import type { Gps } from './sync/wire'
 
 /** What the server's `min_app` is compared with. */
@@ -41,6 +42,8 @@ export const outbox = shallowRef<OutboxRow[]>([])
 export const sent = shallowRef<SentRow[]>([])
 export const media = shallowRef<MediaRow[]>([])
 export const classes = shallowRef<Classes | null>(null)
+/** What the person took along to check on the spot. */
+export const visits = shallowRef<Visits | null>(null)
 export const standing = shallowRef<Standing | null>(null)
 export const persisted = shallowRef<boolean | null>(null)
 export const online = shallowRef(navigator.onLine)
@@ -159,6 +162,7 @@ async function refresh(): Promise<void> {
   // What was read for one person is not the next one's to see; their own work is.
   const who = session.value?.user.id ?? null
   const theirs = [null, who].includes(await store.meta<string>('read_as'))
+  visits.value = who === null ? null : await visitsOf(store, who)
   const unseen = await store.unseen()
   cases.value = casesOf(theirs ? await store.records('case') : [], unseen.filter(({ op }) => op.actor === who))
 }

@@ -19,6 +19,8 @@ const CODES: Record<string, string> = {
   reauth: '需要重新登录后才能生效',
   op_unsupported: '服务器升级后自动处理',
   role_forbidden: '您的角色不能做这一步',
+  already_exists: '已有记录，这一份另存备查',
+  not_found: '记录所指的对象不存在或不归您办理',
   value_invalid: '填写的内容不符合规定',
   discarded: '智慧中心决定不采纳',
   op_malformed: '内容无法识别，已原样保存，由管理员处理',

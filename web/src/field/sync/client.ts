@@ -10,6 +10,7 @@ import { type About, type Ask, Engine, type Moment, type Step, type Want } from 
 import { Persons, type Unlocked } from './pin'
 import { type Heard, type Need, PACE, measured, waitMs } from './rules'
 import type { Draft, FieldSession, Identity, Store } from './store'
+import { renewVisits } from './visits'
 import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
 
 const BASE = '/api/v1'
@@ -296,6 +297,7 @@ export class Client {
       await this.store.setMeta('read_as', session.user.id)
       await this.refreshClasses()
       await this.refreshGrids()
+      await this.renewVisits()
     }
     return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
   }
@@ -452,6 +454,11 @@ export class Client {
     return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
   }
 
+  /** The visits of the day, when those that are here are older than so many milliseconds. */
+  renewVisits(olderThanMs?: number): Promise<void> {
+    return renewVisits(this.store, (path) => this.get(path), olderThanMs)
+  }
+
   /** Nor is the map of the grids. Without one on the server the list is empty. */
   private async refreshGrids(): Promise<void> {
     const known = await this.store.meta<{ at: number }>('grid_map')
@@ -590,4 +597,3 @@ export function needWords(need: Need): string {
       return need.why
   }
 }
-

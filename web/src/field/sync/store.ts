@@ -484,6 +484,7 @@ export class Store implements Keep {
     return this.write(async (tx) => {
       await tx.delete('meta', 'place')
       await tx.delete('meta', 'timelines')
+      await tx.delete('meta', 'visits')
       await tx.clear('base')
       await tx.clear('shadow')
     })
