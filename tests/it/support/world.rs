@@ -323,6 +323,12 @@ impl World {
         Opened { app: block_on(App::open(config, env)).expect("the data can be opened again") }
     }
 
+    /// Stops the server and leaves what it wrote, for a real program to go on with: started in this folder, it finds its
+    /// data where it looks for it.
+    pub fn left_behind(mut self) -> Folder {
+        std::mem::replace(&mut self._folder, Folder::new("left"))
+    }
+
     /// A second server on the same data, as another process would be.
     pub fn beside(&self) -> Beside {
         let (_, handle, address, thread) = serve(self.app.config.clone(), self.app.env.clone());
