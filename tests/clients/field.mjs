@@ -248,13 +248,13 @@ try {
       return records === 0 && photos > 0 && photos < 50
     },
     null,
-    { timeout: 120_000 },
+    { timeout: 300_000 },
   )
   await ask('stop')
   await page.waitForTimeout(500)
   await ask('start')
   await page.getByRole('button', { name: '立即同步' }).click()
-  await page.getByTestId('strip').getByText('全部已上传').waitFor({ timeout: 120_000 })
+  await page.getByTestId('strip').getByText('全部已上传').waitFor({ timeout: 300_000 })
   await second.getByTestId('strip').getByText('全部已上传').waitFor()
   await second.close()
   await look('sync-done')
