@@ -1,13 +1,28 @@
 // Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere.
 
+import { phrases } from '../lib/language'
 import { withExif } from './exif'
 import type { Gps } from './sync/wire'
 
-export const SLOTS = [
-  { id: 'far', name: '远景' },
-  { id: 'near', name: '近景' },
-  { id: 'reference', name: '参照物' },
-] as const
+const say = phrases(
+  {
+    far: '远景', near: '近景', reference: '参照物', forbidden: '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。',
+    none: '没有找到相机。', taken: '相机正被别的应用占用。请关闭那个应用，再返回此页。', failed: '相机打不开。请返回后重试。',
+  },
+  {
+    far: 'Wide', near: 'Close', reference: 'Landmark',
+    forbidden: 'The camera is not allowed. Allow it in the browser’s site settings, then come back to this page.',
+    none: 'No camera was found.', taken: 'Another app is using the camera. Close it, then come back to this page.',
+    failed: 'The camera does not open. Go back and try again.',
+  },
+)
+
+export const SLOTS = (['far', 'near', 'reference'] as const).map((id) => ({
+  id,
+  get name() {
+    return say(id)
+  },
+}))
 
 export interface Photo {
   /** The place it fills. */
@@ -26,10 +41,10 @@ export function openCamera(): Promise<MediaStream> {
 /** Why there is no picture, and what to do. */
 export function cameraWords(error: unknown): string {
   const name = error instanceof DOMException ? error.name : ''
-  if (name === 'NotAllowedError') return '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。'
-  if (name === 'NotFoundError') return '没有找到相机。'
-  if (name === 'NotReadableError') return '相机正被别的应用占用。请关闭那个应用，再返回此页。'
-  return '相机打不开。请返回后重试。'
+  if (name === 'NotAllowedError') return say('forbidden')
+  if (name === 'NotFoundError') return say('none')
+  if (name === 'NotReadableError') return say('taken')
+  return say('failed')
 }
 
 /** What the viewfinder shows, as a JPEG that says when and where, and its hash. */

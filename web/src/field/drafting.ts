@@ -4,7 +4,7 @@
 import { type Ref, type ShallowRef, computed, ref, shallowRef } from 'vue'
 import { type Photo, storageIsLow } from './camera'
 import { client, signal } from './field'
-import { FULL, saveWords } from './words'
+import { full, saveWords } from './words'
 
 export interface Drafting<T> {
   draft: ShallowRef<T>
@@ -57,7 +57,7 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
       trouble.value = ''
       try {
         if (await storageIsLow()) {
-          trouble.value = FULL
+          trouble.value = full()
           return false
         }
         const all = [...photos.value.filter((one) => one.slot !== photo.slot), photo]

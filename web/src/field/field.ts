@@ -1,6 +1,7 @@
 // The state of the page: what the store holds and how the sync stands, read anew whenever either says that it changed.
 
 import { computed, reactive, shallowRef } from 'vue'
+import { type Language, language, locale, phrases } from '../lib/language'
 import { localTime } from '../lib/time'
 import { type Signal, play } from './signals'
 import { type Classes, Client, type Standing } from './sync/client'
@@ -10,6 +11,8 @@ import type { ClockOffset } from './sync/rules'
 import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store } from './sync/store'
 import { type CaseView, casesOf } from './sync/view'
 import type { Gps } from './sync/wire'
+
+const say = phrases({ title: '智慧城管通' }, { title: 'Urban Management' })
 
 /** What the server's `min_app` is compared with. */
 export const APP = 'pwa/0.1.0'
@@ -25,6 +28,7 @@ export interface Settings {
   sound: boolean
   /** `auto` goes by the system. */
   theme: 'auto' | 'light' | 'dark'
+  language: Language
 }
 
 export const ready = shallowRef(false)
@@ -33,7 +37,7 @@ export const session = shallowRef<FieldSession | null>(null)
 export const cases = shallowRef<CaseView[]>([])
 /** Those who can unlock this device with their digits. */
 export const persons = shallowRef<PersonRow[]>([])
-export const settings = shallowRef<Settings>({ large: false, sound: true, theme: 'auto' })
+export const settings = shallowRef<Settings>({ large: false, sound: true, theme: 'auto', language: 'zh' })
 export const wlanOnly = shallowRef(false)
 /** How wrong the device's clock is, as last measured. */
 export const clockOffset = shallowRef<ClockOffset | null>(null)
@@ -89,6 +93,9 @@ function wear(wanted: Settings): void {
   settings.value = wanted
   document.documentElement.dataset.text = wanted.large ? 'large' : 'normal'
   document.documentElement.dataset.theme = wanted.theme
+  language.value = wanted.language
+  document.documentElement.lang = locale()
+  document.title = say('title')
 }
 
 export async function change(some: Partial<Settings>): Promise<void> {

@@ -1,6 +1,7 @@
 // A handheld at work: enrol, sign in, save, and three loops that send, read and upload, each going its own way so that
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
+import { locale } from '../../lib/language'
 import { networkError, problemOf } from '../../lib/problem'
 import type { TimelineEntry } from '../../lib/types'
 import type { Limit } from '../../lib/workTime'
@@ -11,6 +12,7 @@ import { Persons, type Unlocked } from './pin'
 import { type Heard, type Need, PACE, measured, waitMs } from './rules'
 import type { Draft, FieldSession, Identity, Store } from './store'
 import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
+import { say } from './words'
 
 const BASE = '/api/v1'
 const ANSWER_WITHIN_MS = 30_000
@@ -324,7 +326,7 @@ export class Client {
     }
     const blob = await this.store.blob(row.sha256)
     if (blob === undefined) {
-      await this.store.changeMedia(row.sha256, { state: 'refused', reason: '本机已没有这张照片' })
+      await this.store.changeMedia(row.sha256, { state: 'refused', reason: say('photo_gone') })
       return 0
     }
     // Loaded when it is needed: to take a report needs none of it.
@@ -526,7 +528,7 @@ async function call(
   withinMs = ANSWER_WITHIN_MS,
   given?: AbortSignal,
 ): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': 'zh-CN' }
+  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': locale() }
   if (token !== null) headers['Authorization'] = `Bearer ${token}`
   if (typeof body === 'string') headers['Content-Type'] = 'application/json'
   const stop = new AbortController()
@@ -583,9 +585,9 @@ async function heardOf<T>(asked: Promise<Response>, good: (body: T) => Heard): P
 export function needWords(need: Need): string {
   switch (need.t) {
     case 'enrol':
-      return '此设备需要用新的一次性代码重新登记；已保存的工作仍在本机，不会丢失'
+      return say('enrol')
     case 'sign_in':
-      return '登录已过期，请重新登录；已保存的工作仍会照常提交'
+      return say('sign_in')
     case 'look':
       return need.why
   }

@@ -2,7 +2,9 @@
 // and size; whatever is unclear is asked again. After src/client/upload.
 
 import { DetailedError, Upload } from 'tus-js-client'
+import { locale } from '../../lib/language'
 import type { MediaRow } from './store'
+import { say } from './words'
 
 /** How it ended. `later`: nothing is known to be wrong with the photo. */
 export type Outcome = { t: 'stored' } | { t: 'refused'; why: string } | { t: 'later'; why: string; forget: boolean }
@@ -58,7 +60,7 @@ async function send(row: MediaRow, blob: Blob, way: Way): Promise<Failure | null
 /** Asks what became of the bytes: null when the server has exactly this photo. */
 async function confirm(row: MediaRow, url: string | null, way: Way): Promise<Failure | null> {
   const get = async (path: string) => {
-    const headers = { Authorization: `Bearer ${await way.token()}`, Accept: 'application/json' }
+    const headers = { Authorization: `Bearer ${await way.token()}`, Accept: 'application/json', 'Accept-Language': locale() }
     const response = await fetch(path, { headers, cache: 'no-store' })
     return response.ok ? ((await response.json()) as Record<string, unknown>) : response.status
   }
@@ -67,11 +69,11 @@ async function confirm(row: MediaRow, url: string | null, way: Way): Promise<Fai
   const evidence = typeof status.evidence_id === 'string' ? await get(`/api/v1/evidence/${status.evidence_id}`) : 404
   if (typeof evidence === 'number') return { status: evidence, why: `HTTP ${evidence}` }
   const same = evidence.state === 'stored' && evidence.sha256 === row.sha256 && evidence.size === row.size
-  return same ? null : { status: 404, why: '服务器上的文件与本机不一致' }
+  return same ? null : { status: 404, why: say('other_file') }
 }
 
 function failure(error: Error | DetailedError): Failure {
-  if (!(error instanceof DetailedError) || !error.originalResponse) return { status: null, why: '网络不通' }
+  if (!(error instanceof DetailedError) || !error.originalResponse) return { status: null, why: say('no_network') }
   const status = error.originalResponse.getStatus()
   try {
     const problem = JSON.parse(error.originalResponse.getBody()) as { code?: string; title?: string }
