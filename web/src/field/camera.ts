@@ -38,6 +38,15 @@ export function openCamera(): Promise<MediaStream> {
   return navigator.mediaDevices.getUserMedia({ audio: false, video })
 }
 
+/** The lamp beside the camera; null when it has none, or the browser can't switch it. */
+export function torchOf(stream: MediaStream): ((on: boolean) => Promise<void>) | null {
+  const [track] = stream.getVideoTracks()
+  const able = (track?.getCapabilities?.() as { torch?: boolean } | undefined)?.torch === true
+  if (track === undefined || !able) return null
+  // No browser's types have it yet.
+  return (on) => track.applyConstraints({ advanced: [{ torch: on } as MediaTrackConstraintSet] })
+}
+
 /** Why there is no picture, and what to do. */
 export function cameraWords(error: unknown): string {
   const name = error instanceof DOMException ? error.name : ''

@@ -132,8 +132,8 @@ const EVIDENCE_ROLES = terms({
 })
 
 const say = phrases(
-  { spot_check: '抽检记录', no_fix: '无定位', no_datum: '坐标系未注明', at: '{place}（{datum}）' },
-  { spot_check: 'Spot check', no_fix: 'No position', no_datum: 'datum not given', at: '{place} ({datum})' },
+  { spot_check: '抽检记录', observe: '补拍', no_fix: '无定位', no_datum: '坐标系未注明', at: '{place}（{datum}）' },
+  { spot_check: 'Spot check', observe: 'Seen again', no_fix: 'No position', no_datum: 'datum not given', at: '{place} ({datum})' },
 )
 
 export const stateLabel = (state: string): string => STATES(state)
@@ -151,6 +151,7 @@ export const isCentre = (role: Role | undefined): boolean => role !== undefined 
 /** `case.handle` → 处置. */
 export function opLabel(type: string): string {
   if (type === 'spot_check.record') return say('spot_check')
+  if (type === 'spot.observe') return say('observe')
   // The name that the first handhelds had for it.
   if (type === 'case.feedback') return commandLabel('handle')
   return type.startsWith('case.') ? commandLabel(type.slice('case.'.length)) : type

@@ -39,6 +39,7 @@ async function send(row: MediaRow, blob: Blob, way: Way): Promise<Failure | null
       storeFingerprintForResuming: false,
       retryDelays: null,
       onBeforeRequest: async (request) => {
+        request.setHeader('Accept-Language', locale())
         request.setHeader('Authorization', `Bearer ${await way.token()}`)
         // The same creation gives the same key, so a lost answer makes no second upload.
         if (request.getMethod() === 'POST') request.setHeader('Idempotency-Key', row.sha256)
