@@ -103,6 +103,7 @@
 
 pub mod app;
 pub mod assessment;
+pub mod basemap;
 pub mod blob;
 pub mod calendar;
 pub mod canonical;

@@ -3,6 +3,7 @@
 use super::problem::{self, Language};
 use crate::{
     app::App,
+    config::basemap::Basemap,
     error::{Code, Error},
 };
 use actix_web::{
@@ -53,7 +54,12 @@ pub async fn edge(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servic
     };
     put("x-request-id", &id);
     put("x-content-type-options", "nosniff");
-    put("content-security-policy", if path.starts_with("/docs/") { DOCS_POLICY } else { POLICY });
+    match &app.config.basemap {
+        Some(Basemap::Template { origin, .. }) if path.starts_with("/field/") => {
+            put("content-security-policy", &format!("{POLICY}; connect-src 'self' {origin}"));
+        }
+        _ => put("content-security-policy", if path.starts_with("/docs/") { DOCS_POLICY } else { POLICY }),
+    }
     put("referrer-policy", "no-referrer");
     if path.starts_with("/api/") {
         put("cache-control", "no-store");

@@ -51,6 +51,7 @@ fn areas(cfg: &mut Routes) {
     crate::calendar::routes::routes(cfg);
     crate::catalogue::routes::routes(cfg);
     crate::grids::routes::routes(cfg);
+    crate::basemap::routes::routes(cfg);
     crate::spots::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::city::routes::routes(cfg);

@@ -75,6 +75,8 @@ const ROWS: &[(&str, &str)] = &[
     ("GET /api/v1/catalogue/export",            "y y y y y y y y  n n"),
     // A row of the responsibility map that is not there.
     ("GET /api/v1/grids",                       "y y y y y y y y  n n"),
+    ("GET /api/v1/basemap",                     "y y y y y y y y  n n"),
+    ("GET /api/v1/basemap/archive",             "h h h h h h h h  n n"),
     ("GET /api/v1/grids/map",                   "y y y y y y y y  n n"),
     ("PUT /api/v1/grids/map",                   "n n n n n n n y  n n"),
     ("GET /api/v1/responsibilities",            "y y y y y y y y  n n"),

@@ -5,6 +5,7 @@ mod assessment;
 mod assessment_year;
 mod authorisation;
 mod bad_input;
+mod basemap;
 mod blobs;
 mod calendar;
 mod capture_vectors;

@@ -423,6 +423,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         city: None,
         open311_keys: chengguan::config::open311::Open311Keys::default(),
         letters: chengguan::config::letters::Letters::default(),
+        basemap: None,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }
