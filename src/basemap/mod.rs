@@ -4,4 +4,5 @@
 //! * the page of the handheld may speak to the configured host and to no other;
 //! * an archive is read by ranges and never whole in memory.
 
+mod archive;
 pub mod routes;

@@ -1,26 +1,15 @@
 //! The HTTP of the base map.
 
+use super::archive::{Part, part};
 use crate::{
     app::App,
-    config::basemap::Basemap,
+    config::basemap::{Basemap, TileDatum},
     error::{Code, Error, Result},
-    evidence::{
-        datum::Datum,
-        range::{Wanted, wanted},
-    },
     http::{auth::Caller, table::Routes},
 };
 use actix_web::{HttpRequest, HttpResponse, get, http::header, web};
 use serde::Serialize;
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
 use utoipa::ToSchema;
-
-/// Bytes that one answer holds at most: more than any tile or directory of an archive.
-const MOST: u64 = 4 * 1024 * 1024;
 
 /// Registers them.
 pub fn routes(cfg: &mut Routes) {
@@ -46,7 +35,7 @@ async fn basemap(app: web::Data<App>, caller: Caller) -> Result<web::Json<Basema
     let (template, archive, datum) = match &app.config.basemap {
         Some(Basemap::Template { url, datum, .. }) => (Some(url.clone()), None, *datum),
         Some(Basemap::Archive { datum, .. }) => (None, Some("/api/v1/basemap/archive".to_owned()), *datum),
-        None => (None, None, Datum::Wgs84),
+        None => (None, None, TileDatum::Wgs84),
     };
     Ok(web::Json(BasemapSource { template, archive, datum: datum.as_str().to_owned() }))
 }
@@ -64,7 +53,7 @@ async fn basemap_archive(app: web::Data<App>, caller: Caller, request: HttpReque
     let (path, range) = (path.clone(), request.headers().get(header::RANGE).cloned());
     let range = range.and_then(|value| value.to_str().map(str::to_owned).ok());
     let part = tokio::task::spawn_blocking(move || part(&path, range.as_deref())).await.map_err(Error::internal)?;
-    let (from, length, changed, bytes) = part.map_err(Error::internal)?.ok_or(Code::RangeInvalid)?;
+    let Part { from, length, changed, bytes } = part.map_err(Error::internal)?.ok_or(Code::RangeInvalid)?;
     let last = from + (bytes.len() as u64).saturating_sub(1);
     Ok(HttpResponse::PartialContent()
         .insert_header((header::CONTENT_RANGE, format!("bytes {from}-{last}/{length}")))
@@ -75,21 +64,4 @@ async fn basemap_archive(app: web::Data<App>, caller: Caller, request: HttpReque
         .insert_header((header::CONTENT_ENCODING, "identity"))
         .content_type("application/octet-stream")
         .body(bytes))
-}
-
-/// Where the part begins, the file's length, when it changed (seconds since 1970), and the bytes; none outside of it.
-fn part(path: &Path, range: Option<&str>) -> io::Result<Option<(u64, u64, u64, Vec<u8>)>> {
-    let mut file = File::open(path)?;
-    let about = file.metadata()?;
-    let length = about.len();
-    let (from, to) = match wanted(range, length) {
-        Wanted::Whole => (0, length),
-        Wanted::Part { from, to } => (from, to),
-        Wanted::Outside => return Ok(None),
-    };
-    let changed = about.modified()?.duration_since(std::time::UNIX_EPOCH).map_or(0, |age| age.as_secs());
-    let mut bytes = Vec::new();
-    file.seek(SeekFrom::Start(from))?;
-    file.take((to - from).min(MOST)).read_to_end(&mut bytes)?;
-    Ok(Some((from, length, changed, bytes)))
 }

@@ -1,7 +1,31 @@
 //! What lies under the handheld's map: tiles of somebody's server, or a file of the county's own.
 
-use crate::evidence::datum::Datum;
 use std::path::PathBuf;
+
+/// The datum that the tiles of a map are cut by; by BD-09 none are, in web Mercator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TileDatum {
+    /// What satellites say.
+    Wgs84,
+    /// 天地图; within centimetres of WGS-84.
+    Cgcs2000,
+    /// What commercial maps in China are shifted to.
+    Gcj02,
+}
+
+impl TileDatum {
+    const ALL: [TileDatum; 3] = [TileDatum::Wgs84, TileDatum::Cgcs2000, TileDatum::Gcj02];
+
+    /// The name on the wire and in the settings.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            TileDatum::Wgs84 => "wgs84",
+            TileDatum::Cgcs2000 => "cgcs2000",
+            TileDatum::Gcj02 => "gcj02",
+        }
+    }
+}
 
 /// What the map is drawn on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,20 +37,20 @@ pub enum Basemap {
         /// Its scheme, host and port: what the page's policy lets in.
         origin: String,
         /// Of the tiles.
-        datum: Datum,
+        datum: TileDatum,
     },
     /// A PMTiles archive of raster tiles that this server hands out.
     Archive {
         /// Where it lies.
         path: PathBuf,
         /// Of the tiles.
-        datum: Datum,
+        datum: TileDatum,
     },
 }
 
 /// What a template must be.
 pub const TEMPLATE: &str = "must be http:// or https:// with a host, and hold {z}, {x} and {y}";
-/// What a datum must be: no tiles are cut by BD-09 in web Mercator.
+/// What a datum must be.
 pub const DATUM: &str = "must be wgs84, cgcs2000 or gcj02";
 
 impl Basemap {
@@ -39,11 +63,8 @@ impl Basemap {
         file: Option<&str>,
         datum: Option<&str>,
     ) -> Result<Option<Basemap>, (&'static str, &'static str)> {
-        let datum = Datum::ALL
-            .into_iter()
-            .find(|one| one.as_str() == datum.unwrap_or("wgs84"))
-            .filter(|one| *one != Datum::Bd09)
-            .ok_or(("map_datum", DATUM))?;
+        let wanted = datum.unwrap_or("wgs84");
+        let datum = TileDatum::ALL.into_iter().find(|one| one.as_str() == wanted).ok_or(("map_datum", DATUM))?;
         match (template, file) {
             (Some(_), Some(_)) => Err(("map_file", "can't stand beside map_template")),
             (Some(url), None) => {
@@ -75,7 +96,7 @@ mod tests {
         let url = "https://t0.example.cn:8443/vec_w/wmts?TILEMATRIX={z}&TILEROW={y}&TILECOL={x}&tk=k";
         let map = Basemap::parse(Some(url), None, Some("gcj02")).unwrap();
         let origin = "https://t0.example.cn:8443".to_owned();
-        assert_eq!(map, Some(Basemap::Template { url: url.to_owned(), origin, datum: Datum::Gcj02 }));
+        assert_eq!(map, Some(Basemap::Template { url: url.to_owned(), origin, datum: TileDatum::Gcj02 }));
         assert_eq!(Basemap::parse(None, None, None), Ok(None));
     }
 
@@ -97,7 +118,7 @@ mod tests {
     #[test]
     fn a_file_stands_alone_and_bd09_cuts_no_tiles() {
         let file = Basemap::parse(None, Some("county.pmtiles"), None).unwrap();
-        assert_eq!(file, Some(Basemap::Archive { path: "county.pmtiles".into(), datum: Datum::Wgs84 }));
+        assert_eq!(file, Some(Basemap::Archive { path: "county.pmtiles".into(), datum: TileDatum::Wgs84 }));
         let template = Some("https://a/{z}/{x}/{y}");
         assert_eq!(Basemap::parse(template, Some("a"), None).unwrap_err().0, "map_file");
         assert_eq!(Basemap::parse(template, None, Some("bd09")), Err(("map_datum", DATUM)));

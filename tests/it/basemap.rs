@@ -3,9 +3,11 @@
 
 use crate::support::world::{Engine, Options, World};
 use chengguan::{
-    config::{Config, basemap::Basemap},
+    config::{
+        Config,
+        basemap::{Basemap, TileDatum},
+    },
     error::Code,
-    evidence::datum::Datum,
     identity::rules::Role,
 };
 use serde_json::json;
@@ -40,7 +42,7 @@ fn an_archive_is_read_by_ranges() {
         fs::create_dir_all(&config.data).unwrap();
         let path = config.data.join("county.pmtiles");
         fs::write(&path, (0..5 * 1024 * 1024_u32).map(|at| at.to_le_bytes()[0]).collect::<Vec<_>>()).unwrap();
-        config.basemap = Some(Basemap::Archive { path, datum: Datum::Wgs84 });
+        config.basemap = Some(Basemap::Archive { path, datum: TileDatum::Wgs84 });
     };
     let world = World::with(Engine::Sqlite, Options { config, ..Options::default() });
     let person = world.person(Role::Officer);

@@ -17,7 +17,7 @@ const ORDER: &[&[&str]] = &[
     &["catalogue"],
     &["tlog"],
     &["evidence"],
-    &["grids"],
+    &["grids", "basemap"],
     &["captures"],
     &["cases"],
     &["city"],

@@ -6,11 +6,17 @@ import type { Position } from '../lib/types'
 import type { Store } from './sync/store'
 import type { Tile } from './tiles'
 
-/** What `GET /api/v1/basemap` answers. */
+/** What `GET /api/v1/basemap` answers; the zooms of an archive are its own word, kept for when it can't be asked. */
 export interface BasemapSource {
   template: string | null
   archive: string | null
   datum: Position['datum']
+  zooms?: Zooms | undefined
+}
+
+interface Zooms {
+  least: number
+  most: number
 }
 
 const CACHE = 'basemap'
@@ -29,7 +35,7 @@ export async function basemapSource(store: Store, online: boolean): Promise<Base
   const known = await store.meta<BasemapSource>('basemap')
   const answer = online ? await fetch('/api/v1/basemap', { headers: await bearer(store) }).catch(() => null) : null
   if (answer?.ok !== true) return known
-  const told = (await answer.json()) as BasemapSource
+  const told: BasemapSource = { ...((await answer.json()) as BasemapSource), zooms: known?.zooms }
   await store.setMeta('basemap', told)
   return told
 }
@@ -40,9 +46,9 @@ async function bearer(store: Store): Promise<Record<string, string>> {
 
 export class Basemap {
   /** The zooms there are tiles of. */
-  zooms = { least: 1, most: 18 }
+  zooms: Zooms
   private readonly pictures = new Map<string, ImageBitmap | 'asked' | number>()
-  private readonly archive: Promise<PMTiles> | null
+  private opened: Promise<PMTiles> | null = null
   private puts = 0
 
   constructor(
@@ -51,8 +57,7 @@ export class Basemap {
     /** A tile has come. */
     private readonly changed: () => void,
   ) {
-    this.archive = source.archive === null ? null : this.open(source.archive)
-    this.archive?.catch(console.error)
+    this.zooms = source.zooms ?? { least: 1, most: 18 }
   }
 
   /** The picture, or null while there is none; asks for it then. */
@@ -101,12 +106,18 @@ export class Basemap {
   }
 
   private async fetch(tile: Tile, key: string): Promise<Blob> {
-    if (this.archive === null) {
+    const address = this.source.archive
+    if (address === null) {
       const answer = await fetch(key, { referrerPolicy: 'no-referrer', credentials: 'omit' })
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`)
       return answer.blob()
     }
-    const found = await (await this.archive).getZxy(tile.z, tile.x, tile.y)
+    // Opened anew after it failed: the network may be back.
+    this.opened ??= this.open(address).catch((error: unknown) => {
+      this.opened = null
+      throw error
+    })
+    const found = await (await this.opened).getZxy(tile.z, tile.x, tile.y)
     if (found === undefined) throw new Error('the archive has no such tile')
     return new Blob([found.data])
   }
@@ -151,6 +162,7 @@ export class Basemap {
       throw new Error('the archive holds no raster tiles')
     }
     this.zooms = { least: minZoom, most: maxZoom }
+    await this.store.setMeta('basemap', { ...this.source, zooms: this.zooms })
     this.changed()
     return archive
   }
