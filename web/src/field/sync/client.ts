@@ -2,9 +2,9 @@
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
 import { networkError, problemOf } from '../../lib/problem'
+import type { Spec } from '../../lib/spec'
 import type { TimelineEntry } from '../../lib/types'
 import type { Limit } from '../../lib/workTime'
-import type { Beacon } from './captures'
 import { TOKEN_FOR_S, deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import { Persons, type Unlocked } from './pin'
@@ -120,12 +120,9 @@ export class Client {
     const body = { code: code.trim(), public_key: await publicJwk(key) }
     const answer = await call('POST', '/devices/enrol', null, JSON.stringify(body))
     if (!answer.ok) throw await problemOf(answer)
-    const enrolled = (await answer.json()) as {
-      device_id: string; name: string; kind: string; epoch: number; server_time: string
-    }
-    const { device_id: device, name, kind, epoch } = enrolled
+    const { device_id: device, name, kind, epoch, server_time } = (await answer.json()) as Spec['Enrolled']
     const identity = { device, name, kind, epoch }
-    await this.store.enrolled(identity, key, measured(Date.now(), enrolled.server_time))
+    await this.store.enrolled(identity, key, measured(Date.now(), server_time))
     this.standing.send = null
     this.ring()
     return identity
@@ -268,9 +265,7 @@ export class Client {
         this.capturesRefused = status < 500 && ![401, 408, 425, 429].includes(status)
         return
       }
-      const kept = (await answer.json()) as {
-        server_time: string; beacon?: Beacon | null; results: { sha256: string }[]
-      }
+      const kept = (await answer.json()) as Spec['CapturesResponse']
       await this.store.capturesAnswered(kept.results.map(({ sha256 }) => sha256), kept.server_time, kept.beacon ?? null)
       if (rows.length < MOST_CAPTURES) return
     }

@@ -69,7 +69,7 @@ const snapshot = (items: Change[], generation = 'g'): Heard => ({
 
 const changes = (prev: string, next: string, list: Change[], digest?: Record<string, string>): Heard => ({
   t: 'changes',
-  page: { generation: 'g', server_time: TIME, prev, next, seq: 20, has_more: false, changes: list, ...(digest ? { digest } : {}) },
+  page: { generation: 'g', server_time: TIME, prev, next, seq: 20, has_more: false, changes: list, floor: 0, next_poll_s: 60, ...(digest ? { digest } : {}) },
 })
 
 const waiting = async (): Promise<string[]> => (await store.waiting(300)).map(({ op_id }) => op_id)

@@ -4,7 +4,7 @@ import type { About, Ask, Moment, NextAsk, Step } from './engine'
 import type { Attempt, Keep, Queued } from './keep'
 import { type Heard, type Next, type Pace, type Pushed, Sender, batch, clockRefused, readPush, wordsOf } from './rules'
 import { sha256 } from '../../lib/capture'
-import { MAX_OPS, PROTOCOL } from './wire'
+import { MAX_OPS, PROTOCOL, type PushRequest } from './wire'
 
 type PushAsk = Extract<Ask, { t: 'push' }>
 
@@ -179,7 +179,7 @@ export class Sending {
         ...(place === null ? {} : { cursor: place.cursor }),
         ...(digest === null ? {} : { digest }),
       },
-    }
+    } satisfies Omit<PushRequest, 'ops'>
     return `${JSON.stringify(head).slice(0, -1)},"ops":[${ops.map(({ raw }) => raw).join(',')}]}`
   }
 }
