@@ -37,6 +37,7 @@ export function resultWords(result: OpResult | null): { word: string; why: strin
 /** Why a piece of work was not saved; what is there of it stays. */
 export function saveWords(error: unknown): string {
   if (error instanceof TooLarge) return '内容太长，请缩短后再提交。'
+  if (error instanceof DOMException && error.name === 'VersionError') return '应用已更新，请关闭本页再打开；照片和填写的内容仍在。'
   const full = error instanceof DOMException && error.name === 'QuotaExceededError'
   return full ? FULL : '没有保存下来，请再试一次；照片和填写的内容仍在。'
 }

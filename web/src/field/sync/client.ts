@@ -1,19 +1,18 @@
 // A handheld at work: enrol, sign in, save, and three loops that send, read and upload, each going its own way so that
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
-import { networkError, problemOf } from '../../lib/problem'
+import { problemOf } from '../../lib/problem'
 import type { Spec } from '../../lib/spec'
 import type { TimelineEntry } from '../../lib/types'
 import type { Limit } from '../../lib/workTime'
+import { ANSWER_WITHIN_MS, BASE, call, heardOf } from './calls'
 import { TOKEN_FOR_S, deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import { Persons, type Unlocked } from './pin'
-import { type Heard, type Need, PACE, measured, waitMs } from './rules'
+import { type Heard, type Need, PACE, clockRefused, measured, waitMs } from './rules'
 import type { Draft, FieldSession, Identity, Store } from './store'
 import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
 
-const BASE = '/api/v1'
-const ANSWER_WITHIN_MS = 30_000
 /** A device that has nothing to send says so often that it lives. */
 const HEARTBEAT_MS = 300_000
 /** Records of one request; the server takes no more. */
@@ -130,11 +129,23 @@ export class Client {
 
   /** Signs a person in on this device, so that what they do here without a network counts as theirs. */
   async login(username: string, password: string): Promise<void> {
-    const body = { username: username.trim(), password, device_token: await this.token() }
-    const answer = await call('POST', '/auth/login', null, JSON.stringify(body))
+    const ask = async () => {
+      const body = { username: username.trim(), password, device_token: await this.token() }
+      return call('POST', '/auth/login', null, JSON.stringify(body))
+    }
+    let answer = await ask()
+    if (await this.clockCorrected(answer.clone())) answer = await ask()
     if (!answer.ok) throw await problemOf(answer)
     await this.store.setSession((await answer.json()) as FieldSession)
     this.changedHands()
+  }
+
+  /** Whether the answer refused the device's token for its time, and the clock's error is known now. */
+  private async clockCorrected(answer: Response): Promise<boolean> {
+    const heard = await heardOf<unknown>(Promise.resolve(answer), () => ({ t: 'nothing' }))
+    const offset = clockRefused(heard, Date.now(), await this.store.offset())
+    if (offset !== null) await this.store.setOffset(offset)
+    return offset !== null
   }
 
   private hands = new AbortController()
@@ -198,7 +209,8 @@ export class Client {
   /** Works until the page is left. One tab of the device does; the next takes over when it closes. */
   run(): Promise<unknown> {
     return navigator.locks.request('chengguan-field-sync', async () => {
-      this.standing.settledAt = await this.store.meta<number>('settled_at')
+      // Not to be known is no reason not to begin.
+      this.standing.settledAt = await this.store.meta<number>('settled_at').catch(() => null)
       await Promise.all([
         this.loop(this.bells.send, () => this.send()),
         this.loop(this.bells.read, () => this.read()),
@@ -261,8 +273,9 @@ export class Client {
       const answer = await call('POST', '/captures', await this.token(), body).catch(() => null)
       if (answer === null) return
       if (!answer.ok) {
-        const { status } = answer
-        this.capturesRefused = status < 500 && ![401, 408, 425, 429].includes(status)
+        const { status, code } = await problemOf(answer)
+        // What a box on the way says is not the server's word.
+        this.capturesRefused = !['unreadable', 'unknown'].includes(code) && status < 500 && ![401, 408, 425, 429].includes(status)
         return
       }
       const kept = (await answer.json()) as Spec['CapturesResponse']
@@ -326,6 +339,7 @@ export class Client {
     const { upload } = await import('./uploads')
     const outcome = await upload(row, blob, {
       token: () => this.token(),
+      signal: this.hands.signal,
       moved: (url) => this.store.changeMedia(row.sha256, { upload_url: url }),
       progress: (sent) => {
         this.standing.upload = { sha256: row.sha256, share: sent / row.size }
@@ -361,7 +375,10 @@ export class Client {
     if (reached && !this.standing.reached) this.ring()
     this.standing.reached = reached
     this.told()
-    return this.engine.heard(next.ask, heard, this.moment())
+    const step = await this.engine.heard(next.ask, heard, this.moment())
+    // What is not settled is asked for again when a snapshot has come.
+    if (next.ask.t === 'snapshot') this.bells.send.ring()
+    return step
   }
 
   private async ask(ask: Ask): Promise<Heard> {
@@ -511,67 +528,6 @@ interface GridMap {
 export interface Classes {
   at: number
   items: CaseClass[]
-}
-
-async function call(
-  method: string,
-  path: string,
-  token: string | null,
-  body: string | Blob | null,
-  withinMs = ANSWER_WITHIN_MS,
-  given?: AbortSignal,
-): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': 'zh-CN' }
-  if (token !== null) headers['Authorization'] = `Bearer ${token}`
-  if (typeof body === 'string') headers['Content-Type'] = 'application/json'
-  const stop = new AbortController()
-  const deadline = setTimeout(() => stop.abort(), withinMs)
-  const giveUp = (): void => stop.abort()
-  given?.addEventListener('abort', giveUp)
-  try {
-    const answer = await fetch(BASE + path, { method, headers, body, cache: 'no-store', signal: stop.signal })
-    // Read to its end before the deadline is taken away: a connection may die in the middle.
-    const text = await answer.text()
-    return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers })
-  } catch {
-    throw networkError()
-  } finally {
-    clearTimeout(deadline)
-    given?.removeEventListener('abort', giveUp)
-  }
-}
-
-/** Reads an answer; a good one must be JSON: a captive portal answers 200 to everything. */
-async function heardOf<T>(asked: Promise<Response>, good: (body: T) => Heard): Promise<Heard> {
-  let answer: Response
-  let text: string
-  try {
-    answer = await asked
-    text = await answer.text()
-  } catch {
-    return { t: 'nothing' }
-  }
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    body = null
-  }
-  if (answer.ok) {
-    if (typeof body !== 'object' || body === null) return { t: 'strange', what: `HTTP ${answer.status}` }
-    return good(body as T)
-  }
-  const { code, detail } = (body ?? {}) as { code?: string; detail?: string | null }
-  const seconds = Number(answer.headers.get('Retry-After') ?? Number.NaN)
-  const date = Date.parse(answer.headers.get('Date') ?? '')
-  return {
-    t: 'problem',
-    status: answer.status,
-    code: code ?? '',
-    detail: detail ?? null,
-    retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : null,
-    date: Number.isNaN(date) ? null : date,
-  }
 }
 
 /** What a person reads about why nothing goes on. */

@@ -203,6 +203,26 @@ describe('reading', () => {
     expect(await store.digestCheck()).toMatchObject({ matched: true })
   })
 
+  it('what is not settled is asked for again after a snapshot, which may have gone past the word about it', async () => {
+    await note('a')
+    await note('b')
+    await note('c')
+    await step(PUSH, answer([
+      result('a', 'held', { code: 'reauth' }), result('b', 'held', { code: 'reauth', duplicate: true }),
+      result('c', 'applied', { result_seq: 5 }),
+    ]))
+    await step(PULL, problem(409, 'scope_changed'))
+    await step(PULL, snapshot([upsert('x', 1)]))
+    expect(await waiting()).toEqual(['a', 'b'])
+    const words = ['a', 'b'].map((id) => result(id, 'applied', { duplicate: true, result_seq: 9 }))
+    await step(PUSH, answer(words))
+    expect([await statuses(), await store.unseen()]).toEqual([{ a: 'applied', b: 'applied', c: 'applied' }, []])
+    // The server had the first under its own number, and still would have to miss it.
+    await note('d')
+    await step(PUSH, answer([result('d', 'applied')], { missing: [1, 2] }))
+    expect(await waiting()).toEqual(['a'])
+  })
+
   it('a later word about an operation comes with the feed', async () => {
     await note('a')
     await step(PUSH, answer([result('a', 'conflict', { code: 'stage_moved' })]))

@@ -63,6 +63,8 @@ export interface OutboxRow {
   target_id: string
   made_at: string
   raw: string
+  /** The server has had it under this label: it is sent again only to hear what became of it. */
+  arrived?: true
 }
 
 export interface SentRow extends OutboxRow {
