@@ -31,6 +31,7 @@ mod evidence;
 mod flaky;
 mod grids;
 mod handheld;
+mod handheld_sim;
 mod handheld_trouble;
 mod identity;
 mod media;
