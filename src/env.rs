@@ -20,6 +20,11 @@ pub trait Clock: Send + Sync {
 pub trait Dice: Send + Sync {
     /// Fills the whole buffer.
     fn fill(&self, buffer: &mut [u8]);
+
+    /// Whether anybody who knows a seed can say what comes next.
+    fn is_predictable(&self) -> bool {
+        false
+    }
 }
 
 /// The two together; cheap to clone.
@@ -64,6 +69,11 @@ impl Env {
         let mut out = [0u8; N];
         self.dice.fill(&mut out);
         out
+    }
+
+    /// Whether its randomness is a simulation's, which guards no secret.
+    pub fn is_simulated(&self) -> bool {
+        self.dice.is_predictable()
     }
 
     /// A random number in `0..bound`; `bound` must be above 0. The bias is below 2⁻³² for the small bounds it is used for.
@@ -119,6 +129,10 @@ impl Dice for SimDice {
             let bytes = (z ^ (z >> 31)).to_le_bytes();
             chunk.copy_from_slice(&bytes[..chunk.len()]);
         }
+    }
+
+    fn is_predictable(&self) -> bool {
+        true
     }
 }
 

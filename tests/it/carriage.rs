@@ -35,7 +35,7 @@ fn pushes_and_pages_travel_compressed(world: &World) {
     let token = &field.person.token;
     write!(
         stream,
-        "GET /api/v1/sync/snapshot HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nauthorization: Bearer {token}\r\n\
+        "GET /api/v1/cases HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nauthorization: Bearer {token}\r\n\
          connection: close\r\n\r\n"
     )
     .unwrap();
@@ -125,6 +125,16 @@ fn an_answer_to_head_says_nothing_of_packing() {
         assert!(head.starts_with("http/1.1 ") && !head.contains("content-encoding"), "{path}: {head}");
         assert!(head.ends_with("\r\n\r\n"), "{path}: {head}");
     }
+}
+
+/// Packing one costs more than it saves, and no answer may name `identity` as its coding.
+#[test]
+fn a_short_answer_travels_as_it_is() {
+    let world = World::start(Engine::Sqlite);
+    let request = "GET /api/v1/nothing-here HTTP/1.1\r\nhost: x\r\naccept-encoding: gzip\r\nconnection: close\r\n\r\n";
+    let answer = crate::support::http::raw(world.address, request.as_bytes());
+    assert!(!answer.to_lowercase().contains("content-encoding"), "{answer}");
+    assert!(answer.ends_with('}'), "{answer}");
 }
 
 #[test]
