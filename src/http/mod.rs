@@ -141,6 +141,7 @@ const PUBLIC: &[&str] = &[
     "open311_request_post",
     "open311_request_get",
     "open311_updates",
+    "draw_verifier",
     "log_key",
     "log_checkpoint",
     "log_proof",

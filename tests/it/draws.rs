@@ -198,6 +198,7 @@ fn a_week_is_framed_committed_to_sealed_and_drawn_and_anybody_can_compute_it_aga
     world.wait(TimeDelta::days(14));
     assert_eq!(week.get(&week.liaison, "/pack").expect(200), pack);
     assert_eq!(week.picks(&week.liaison).len(), drawn["picks"].as_array().map_or(0, Vec::len));
+    named_on_the_answer(world, &drawn, &pack);
     let pack: Pack = read(&pack);
     let outcome = draw::verify(&pack).unwrap();
     assert_eq!(pack.frame_sha256, again["frame_sha256"].as_str().unwrap());
@@ -206,6 +207,20 @@ fn a_week_is_framed_committed_to_sealed_and_drawn_and_anybody_can_compute_it_aga
     assert!(sixth.kind == SiteKind::Market && sixth.site.contains("-other-"), "{sixth:?}");
     let listed = world.get("/api/v1/draws").by(&week.token(&week.liaison)).send().expect(200);
     assert_eq!(listed["items"][0]["result_sha256"], pack.result_sha256.as_str());
+}
+
+/// The verifier that the answer names, downloaded without a token, agrees with the pack, by the command that it names.
+fn named_on_the_answer(world: &World, draw: &Value, pack: &Value) {
+    let verifier = world.get(draw["verify"]["verifier"].as_str().unwrap()).send();
+    assert!(verifier.header("content-type").is_some_and(|kind| kind.starts_with("text/x-python")));
+    assert_eq!(verifier.bytes, fs::read(api_spec("draw-verify.py")).unwrap());
+    let folder = Folder::new("verifier");
+    fs::write(folder.path().join("draw-verify.py"), verifier.bytes).unwrap();
+    let command: String = read(&draw["verify"]["commands"][0]);
+    let words: Vec<&str> = command.split(' ').collect();
+    fs::write(folder.path().join(words.last().unwrap()), pack.to_string()).unwrap();
+    let told = Command::new(words[0]).args(&words[1..]).current_dir(folder.path()).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
 }
 
 /// A file that comes with an operation.
