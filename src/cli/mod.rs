@@ -13,6 +13,7 @@ mod proof;
 mod roster;
 mod serve;
 mod simulate;
+mod sites;
 mod torture;
 
 use crate::config::{Config, ConfigError};
@@ -64,6 +65,8 @@ enum Command {
     Grids(grids::GridsArgs),
     /// Who carries which body camera when: import from CSV, list.
     Roster(roster::RosterArgs),
+    /// The sample library of the spot checks: import from CSV, xlsx or GeoJSON.
+    Sites(sites::SitesArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
     Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
@@ -195,6 +198,7 @@ pub fn run() -> ExitCode {
         Command::Catalogue(args) => catalogue::run(args),
         Command::Grids(args) => grids::run(args),
         Command::Roster(args) => roster::run(args),
+        Command::Sites(args) => sites::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),
