@@ -3,11 +3,13 @@
 //! Every source speaks in the same keys and goes through the same check, so a wrong key or value is one clear error
 //! that names the source, the key and what was expected.
 
+pub mod basemap;
 pub mod blobs;
 pub mod city;
 pub mod letters;
 pub mod open311;
 
+use basemap::Basemap;
 use blobs::{Access, BlobPlace};
 use city::CityLink;
 use letters::{Letters, Name, OFFICE, PREFIX};
@@ -64,6 +66,8 @@ pub struct Config {
     pub open311_keys: Open311Keys,
     /// What supervision letters are called, and who signs them.
     pub letters: Letters,
+    /// What lies under the handheld's map; none, and it is drawn on plain ground.
+    pub basemap: Option<Basemap>,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
@@ -165,6 +169,12 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("letter_prefix", "what the numbers of supervision letters begin with [default: 中城督办]"),
     ("letter_office", "who signs supervision letters [default: 中方县人民政府督查室]"),
+    (
+        "map_template",
+        "address of raster tiles under the map, with {z}, {x} and {y} in web Mercator [default: no tiles]",
+    ),
+    ("map_file", "PMTiles archive of raster tiles that this server hands out instead [default: none]"),
+    ("map_datum", "of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -266,10 +276,20 @@ impl Config {
             city: city_link(values)?,
             open311_keys: open311_keys(values)?,
             letters: letters(values)?,
+            basemap: basemap(values)?,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
     }
+}
+
+/// What lies under the handheld's map.
+fn basemap(values: &Values) -> Result<Option<Basemap>, ConfigError> {
+    let own = |key: &str| values.get(key).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty());
+    Basemap::parse(own("map_template"), own("map_file"), own("map_datum")).map_err(|(key, expected)| {
+        let (origin, value) = values.get(key).cloned().unwrap_or_else(|| ("default".into(), String::new()));
+        ConfigError::Value { origin, key: key.into(), value, expected: expected.into() }
+    })
 }
 
 /// What supervision letters carry of the county.

@@ -21,6 +21,7 @@
 //! | [`tlog`] | the transparency log: facts as leaves of one Merkle tree |
 //! | [`evidence`] | photos and video: declaration, tus uploads, what a file says about itself, custody, re-use, tracks |
 //! | [`grids`] | the county's grid units, and who is responsible where for what |
+//! | [`basemap`] | what lies under the handheld's map |
 //! | [`captures`] | what devices signed and chained |
 //! | [`cases`] | the loop in seven steps and its side paths |
 //! | [`city`] | the exchange with the city's platform: signed messages, numbered without gaps |
@@ -30,7 +31,7 @@
 //! | [`spotchecks`] | the sample library, the draw that anybody can recompute, visits and their records |
 //! | [`supervision`] | supervision letters: drafted from what recurs and what is overdue, answered, graded |
 //! | [`merits`] | the positive/negative list of a month, entered by one person and approved by another |
-//! | [`assessment`] | a month's scores as lines that open to records; objections, publication, the pack to replay |
+//! | [`assessment`] | a month's scores as lines that open to records; objections, editions, the pack to replay |
 //! | [`selfeval`] | the tables of a year's self-evaluation, scored by their printed rules |
 //! | [`clips`] | what body cameras recorded, whose it is; the book of devices |
 //! | [`proof`] | bundles of evidence that are checked without us; the nightly check of what is kept |
@@ -103,6 +104,7 @@
 
 pub mod app;
 pub mod assessment;
+pub mod basemap;
 pub mod blob;
 pub mod calendar;
 pub mod canonical;

@@ -2,8 +2,10 @@
 
 use super::{
     bulletin::{Bulletin, Correction},
+    editions::actions as editions,
+    gather::gather,
     pack::{self, Pack},
-    reckon::{self, CaseIn, CaseOutcome, CheckIn, Inputs, LetterIn, Line, MeritIn, Total, UnitIn},
+    reckon::{self, Inputs, Line, Outcome, Total, UnitIn},
     rules::{Phase, RuleSet},
     store::{self, MonthHead, MonthRow, RulesRow},
 };
@@ -12,48 +14,26 @@ use crate::{
         self,
         rules::{Limit, LimitKind},
     },
-    cases,
-    cases::rules::Stage,
     db::{
         Db, Tx,
         feed::Change,
         types::{At, Json, UnitId},
     },
     error::{Code, Error, Result},
-    identity::{
-        self,
-        rules::{Actor, Role, text},
-    },
-    merits::{self, actions::MeritRow, rules::month},
-    spotchecks,
-    statistics::{
-        self,
-        actions::Cut,
-        rules::{By, Figure, Period},
-    },
+    identity::rules::{Actor, Role, text},
+    merits::rules::month,
+    statistics::rules::Period,
     supervision,
     tlog::{self, Kind},
-    workbench,
 };
-use chrono::{DateTime, Datelike, NaiveDate, Utc, Weekday};
-use serde_json::json;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Who runs a month and opens it: the office of the county's urban management commission (城管委办公室).
 pub const OFFICE: &[Role] = &[Role::Dispatcher, Role::Admin];
 /// Who publishes it and decides last about objections (县政府督查室).
 pub const INSPECTORATE: &[Role] = &[Role::Supervisor];
-
-/// The ISO weeks that count in a month: those whose Thursday lies in it, as a week belongs to the year of its Thursday
-/// (ISO 8601).
-#[must_use]
-pub fn weeks(period: Period) -> Vec<String> {
-    let (from, until) = period.span();
-    let day = |at: DateTime<Utc>| at.with_timezone(&chrono_tz::Asia::Shanghai).date_naive();
-    let days = day(from).iter_days().take_while(|at| *at < day(until));
-    let thursdays = days.filter(|day: &NaiveDate| day.weekday() == Weekday::Thu);
-    thursdays.map(|day| format!("{}-W{:02}", day.iso_week().year(), day.iso_week().week())).collect()
-}
 
 /// All sets of rules, the newest first; that of the program is not among them.
 ///
@@ -120,149 +100,80 @@ pub fn rules_approve(tx: &mut Tx, who: &Actor, version: i32) -> Result<RulesRow>
     Ok(RulesRow { approved_by: Some(who.user_id), approved_at: Some(At(tx.now)), ..row })
 }
 
-/// The records of a month as they stand now.
-///
-/// # Errors
-/// The engine's own.
-pub fn gather(db: &mut Db, name: &str, now: DateTime<Utc>) -> Result<Inputs> {
-    let period = month(name)?;
-    let (from, until) = period.span();
-    let year = from.with_timezone(&chrono_tz::Asia::Shanghai).year();
-    let filed = |db: &mut Db, period: Period| -> Result<BTreeMap<UnitId, i64>> {
-        let (from, until) = period.span();
-        Ok(merits::actions::filed(db, from, until)?.into_iter().collect())
-    };
-    let (filed, filed_before) = (filed(db, period)?, filed(db, period.year_before())?);
-    let units = identity::actions::unit_list(db, year)?.into_iter().map(|(unit, class)| {
-        Ok(UnitIn {
-            class: class.map(|class| class.parse()).transpose()?,
-            filed: filed.get(&unit.id).copied().unwrap_or_default(),
-            filed_year_before: filed_before.get(&unit.id).copied().unwrap_or_default(),
-            id: unit.id,
-            code: unit.code,
-            name: unit.name,
-        })
-    });
-    let letters = supervision::actions::scored(db, from, until.min(now))?.into_iter().map(|letter| LetterIn {
-        id: letter.id,
-        number: letter.number,
-        unit_id: letter.unit_id,
-        score: letter.score,
-        why: letter.why,
-    });
-    let merits = merits::actions::counted(db, name)?.into_iter().map(|merit| {
-        let MeritRow { id, unit_id, item, times, summary } = merit;
-        Ok(MeritIn { id, unit_id, item: item.parse()?, times, summary })
-    });
-    let mut inputs = Inputs {
-        units: units.collect::<Result<_>>()?,
-        cases: cases_of(db, period)?,
-        checks: checks_of(db, period)?,
-        letters: letters.collect(),
-        merits: merits.collect::<Result<_>>()?,
-        counters: Vec::new(),
-    };
-    inputs.letters.sort_by_key(|letter| letter.id);
-    inputs.merits.sort_by_key(|merit| merit.id);
-    Ok(inputs)
-}
-
-/// Cases that are read at a time.
-const AT_A_TIME: i64 = 5000;
-
-/// The very cases that the month's statistics count (月统计).
-fn cases_of(db: &mut Db, period: Period) -> Result<Vec<CaseIn>> {
-    let exempt = workbench::appeals::exempt(db)?;
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let cut = Cut { after, limit: AT_A_TIME };
-        // The total does not ask what time it is.
-        let ids =
-            statistics::actions::records(db, period, (By::All, ""), Figure::Total, None, DateTime::UNIX_EPOCH, cut)?;
-        let Some(last) = ids.last() else { break };
-        after = Some(*last);
-        for row in cases::actions::cases_by_id(db, &ids)? {
-            let Some(unit_id) = row.unit_id else { continue };
-            let outcome = match row.timely.filter(|_| row.state == Stage::Closed.as_str()) {
-                Some(true) => CaseOutcome::Timely,
-                Some(false) => CaseOutcome::Late,
-                None => CaseOutcome::Unsolved,
-            };
-            found.push(CaseIn { id: row.id, exempt: exempt.contains(&row.id), number: row.number, unit_id, outcome });
-        }
-    }
-    found.sort_by_key(|case| case.id);
-    Ok(found)
-}
-
-fn checks_of(db: &mut Db, period: Period) -> Result<Vec<CheckIn>> {
-    let rows = spotchecks::actions::scored(db, &weeks(period))?;
-    let ids: Vec<_> = rows.iter().map(|row| row.site_id).collect();
-    let sites = spotchecks::library::actions::sites_by_id(db, &ids)?.into_iter().map(|site| (site.id, site.name));
-    let names: BTreeMap<_, _> = sites.collect();
-    let mut found: Vec<CheckIn> = rows
-        .into_iter()
-        .map(|row| CheckIn {
-            id: row.id,
-            unit_id: row.unit_id,
-            week: row.week,
-            site: names.get(&row.site_id).cloned().unwrap_or_default(),
-            score: row.score,
-        })
-        .collect();
-    found.sort_by_key(|check| check.id);
-    Ok(found)
-}
-
-fn parsed(row: &MonthRow) -> Result<(RuleSet, Inputs)> {
+pub(super) fn parsed(row: &MonthRow) -> Result<(RuleSet, Inputs)> {
     let inputs = serde_json::from_value(row.inputs.0.clone()).map_err(Error::internal)?;
     Ok((rule_set(row.rules.clone())?, inputs))
 }
 
-fn value(of: &impl serde::Serialize) -> Result<Json> {
+pub(super) fn value(of: &impl serde::Serialize) -> Result<Json> {
     Ok(Json(serde_json::to_value(of).map_err(Error::internal)?))
 }
 
-/// Runs a month (试算): reads its records, computes its lines. A trial may be run again, also before the month is over.
+/// A month's records and what they come to, before anything of it is kept.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    month: String,
+    rules_version: i32,
+    rules: RuleSet,
+    inputs: Inputs,
+    outcome: Outcome,
+    as_of: DateTime<Utc>,
+}
+
+/// Reads a month's records as they stand now and computes its lines. It takes time, so it holds up no writer.
 ///
 /// # Errors
-/// `value_invalid`; `month_forbids` for a month to come, or one that was opened.
-pub fn run(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
-    if month(name)?.span().0 > tx.now {
+/// `value_invalid`; `month_forbids` for a month to come.
+pub fn trial(db: &mut Db, name: &str, now: DateTime<Utc>) -> Result<Trial> {
+    if month(name)?.span().0 > now {
         return Err(Code::MonthForbids.with("该月尚未开始"));
     }
-    let there = store::month_head(tx.db, name)?;
+    let (rules_version, rules) = rules_for(db, name)?;
+    let inputs = gather(db, name, now)?;
+    let outcome = reckon::reckon(&rules, &inputs);
+    Ok(Trial { month: name.to_owned(), rules_version, rules, inputs, outcome, as_of: now })
+}
+
+/// Runs a month (试算): keeps what a trial came to. It may be run again, also before the month is over.
+///
+/// # Errors
+/// `month_forbids` for one that was opened, and when other rules hold, or somebody ran it, since the trial was read.
+pub fn run(tx: &mut Tx, who: &Actor, trial: Trial) -> Result<()> {
+    let Trial { month: name, rules_version, rules, inputs, outcome, as_of } = trial;
+    let there = store::month_head(tx.db, &name)?;
     if there.as_ref().is_some_and(|row| row.phase != Phase::Trial.as_str()) {
         return Err(Code::MonthForbids.with("该月已公示，明细不能重算"));
     }
-    let (version, rules) = rules_for(tx.db, name)?;
-    let inputs = gather(tx.db, name, tx.now)?;
-    let outcome = reckon::reckon(&rules, &inputs);
+    let newer = there.as_ref().is_some_and(|row| row.as_of.0 > as_of);
+    if newer || rules_for(tx.db, &name)?.0 != rules_version {
+        return Err(Code::MonthForbids.with("试算期间办法有变化，或有人已重新试算，请再试算一次"));
+    }
     let row = MonthRow {
-        month: name.to_owned(),
         phase: Phase::Trial.to_string(),
-        rules_version: version,
+        rules_version,
         rules: value(&rules)?,
         inputs: value(&inputs)?,
-        as_of: At(tx.now),
+        as_of: At(as_of),
         run_by: who.user_id,
         opened_by: None,
         opened_at: None,
         objections_until: None,
         published_by: None,
         published_at: None,
-        pack: None,
         pack_sha256: None,
+        edition: None,
+        correction: None,
+        month: name,
     };
     if there.is_some() {
-        store::clear(tx.db, name)?;
+        store::clear(tx.db, &row.month)?;
         store::month_save(tx.db, &row)?;
     } else {
         store::month_add(tx.db, &row)?;
     }
-    store::lines_add(tx.db, name, &outcome.lines)?;
-    store::totals_put(tx.db, name, &outcome.totals)?;
-    announce(tx, name);
+    store::lines_add(tx.db, &row.month, &outcome.lines)?;
+    store::totals_put(tx.db, &row.month, &outcome.totals)?;
+    announce(tx, &row.month);
     Ok(())
 }
 
@@ -312,22 +223,22 @@ pub fn open(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
     (row.opened_by, row.opened_at) = (Some(who.user_id), Some(At(tx.now)));
     let text = packed(&row, rules, inputs)?.text()?;
     store::month_save(tx.db, &row)?;
-    log(tx, name, "opened", &text)?;
+    log(tx, name, &json!({"phase": "opened", "month": name, "pack_sha256": pack::sha256(&text)}))?;
     announce(tx, name);
     Ok(())
 }
 
-fn packed(row: &MonthRow, rules: RuleSet, inputs: Inputs) -> Result<Pack> {
+pub(super) fn packed(row: &MonthRow, rules: RuleSet, inputs: Inputs) -> Result<Pack> {
     let outcome = reckon::reckon(&rules, &inputs);
     Ok(Pack::new(&row.month, row.as_of.0, (row.rules_version, rules), inputs, outcome))
 }
 
-fn log(tx: &mut Tx, month: &str, phase: &str, pack: &str) -> Result<()> {
-    let body = json!({"phase": phase, "month": month, "pack_sha256": pack::sha256(pack)});
-    tlog::record(tx, Kind::Score, &format!("assessment:{month}"), &body).map(drop)
+pub(super) fn log(tx: &mut Tx, month: &str, body: &Value) -> Result<()> {
+    tlog::record(tx, Kind::Score, &format!("assessment:{month}"), body).map(drop)
 }
 
-/// Publishes a month: its pack is kept, and its hash goes into the transparency log. Nothing changes it afterwards.
+/// Publishes a month: its pack is kept as the first edition, and its hash goes into the transparency log. Nothing changes
+/// it afterwards; what is found later makes another edition.
 ///
 /// # Errors
 /// `not_found`; `month_forbids` before it was opened, while the term for objections runs, or while one is undecided.
@@ -344,11 +255,12 @@ pub fn publish(tx: &mut Tx, who: &Actor, name: &str) -> Result<()> {
     }
     let (rules, inputs) = parsed(&row)?;
     let text = packed(&row, rules, inputs)?.text()?;
-    log(tx, name, "published", &text)?;
+    log(tx, name, &json!({"phase": "published", "month": name, "pack_sha256": pack::sha256(&text)}))?;
     (row.published_by, row.published_at) = (Some(who.user_id), Some(At(tx.now)));
     (row.phase, row.pack_sha256) = (Phase::Published.to_string(), Some(pack::sha256(&text)));
-    row.pack = Some(text);
+    row.edition = Some(1);
     store::month_save(tx.db, &row)?;
+    editions::first(tx, who, &row, &text)?;
     announce(tx, name);
     Ok(())
 }
@@ -369,7 +281,7 @@ pub(super) fn counter(tx: &mut Tx, mut row: MonthRow, counter: reckon::CounterIn
 }
 
 /// Whether a person sees a month before it is open: those who make it.
-fn sees_trials(who: &Actor) -> bool {
+pub(super) fn sees_trials(who: &Actor) -> bool {
     OFFICE.contains(&who.role) || INSPECTORATE.contains(&who.role)
 }
 
@@ -403,22 +315,55 @@ pub fn month_page(db: &mut Db, who: &Actor, before: Option<&str>, limit: i64) ->
     store::month_page(db, before, sees_trials(who), limit)
 }
 
-/// A month's totals with its units, in the order they are printed: class A before B, by rank, what is not ranked last.
+/// A month as it stands, or one of its published editions as it stood.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// How far it is; of an edition: which, when and why.
+    pub head: MonthHead,
+    /// The rules.
+    pub rules: RuleSet,
+    /// The records.
+    pub inputs: Inputs,
+    /// The totals in the order they are printed: class A before B, by rank, what is not ranked last.
+    pub units: Vec<(UnitIn, Total)>,
+}
+
+fn standing_of(head: MonthHead, rules: RuleSet, inputs: Inputs, totals: Vec<Total>) -> Standing {
+    let mut totals: BTreeMap<UnitId, Total> = totals.into_iter().map(|total| (total.unit_id, total)).collect();
+    let with = |unit: &UnitIn| totals.remove(&unit.id).map(|total| (unit.clone(), total));
+    let mut units: Vec<(UnitIn, Total)> = inputs.units.iter().filter_map(with).collect();
+    units.sort_by_key(|(unit, total)| {
+        (unit.class.map_or("C", |class| class.as_str()), total.rank.unwrap_or(i32::MAX), unit.code.clone())
+    });
+    Standing { head, rules, inputs, units }
+}
+
+/// A month as it stands.
 ///
 /// # Errors
 /// The engine's own.
-pub fn totals(db: &mut Db, row: &MonthRow) -> Result<Vec<(UnitIn, Total)>> {
-    let (_, inputs) = parsed(row)?;
-    let mut totals: BTreeMap<UnitId, Total> = store::totals(db, std::slice::from_ref(&row.month))?
-        .into_iter()
-        .map(|(_, total)| (total.unit_id, total))
-        .collect();
-    let mut list: Vec<(UnitIn, Total)> =
-        inputs.units.into_iter().filter_map(|unit| totals.remove(&unit.id).map(|total| (unit, total))).collect();
-    list.sort_by_key(|(unit, total)| {
-        (unit.class.map_or("C", |class| class.as_str()), total.rank.unwrap_or(i32::MAX), unit.code.clone())
-    });
-    Ok(list)
+pub fn standing(db: &mut Db, row: &MonthRow) -> Result<Standing> {
+    let (rules, inputs) = parsed(row)?;
+    let totals = store::totals(db, std::slice::from_ref(&row.month))?.into_iter().map(|(_, total)| total).collect();
+    Ok(standing_of(row.into(), rules, inputs, totals))
+}
+
+/// A month that this person may see; with an edition, as that one stood.
+///
+/// # Errors
+/// `not_found`.
+pub fn month_at(db: &mut Db, who: &Actor, name: &str, edition: Option<i32>) -> Result<Standing> {
+    let Some(edition) = edition else {
+        let row = month_get(db, who, name)?;
+        return standing(db, &row);
+    };
+    let head = month_head(db, who, name)?;
+    let (row, text) = editions::published(db, name, edition)?;
+    let Pack { rules, inputs, totals, .. } = Pack::read(&text)?;
+    let correction = (edition > 1).then_some(row.reason);
+    let (published_at, pack_sha256) = (row.decided_at, row.pack_sha256);
+    let head = MonthHead { edition: row.edition, correction, published_at, pack_sha256, ..head };
+    Ok(standing_of(head, rules, inputs, totals))
 }
 
 /// Lines of a month by number.
@@ -449,47 +394,54 @@ pub fn what_if(db: &mut Db, who: &Actor, month: &str, rules: &RuleSet) -> Result
     Ok(inputs.units.into_iter().zip(totals).collect())
 }
 
-/// The pack of a published month.
+/// The pack of a published edition, the newest unless another is named; and which that is.
 ///
 /// # Errors
-/// `not_found`; `month_forbids` before it is published.
-pub fn pack_of(db: &mut Db, who: &Actor, month: &str) -> Result<String> {
-    month_get(db, who, month)?.pack.ok_or_else(|| Code::MonthForbids.with("该月尚未发布"))
+/// `not_found`; `month_forbids` before the month is published.
+pub fn pack_of(db: &mut Db, who: &Actor, month: &str, edition: Option<i32>) -> Result<(i32, String)> {
+    let newest = month_head(db, who, month)?.edition.ok_or_else(|| Code::MonthForbids.with("该月尚未发布"))?;
+    let edition = edition.unwrap_or(newest);
+    Ok((edition, editions::published(db, month, edition)?.1))
 }
 
-/// What a month's bulletin (通报) is made of.
+/// What the bulletin (通报) of a month, or of one of its editions, is made of.
 ///
 /// # Errors
 /// `not_found`.
-pub fn bulletin(db: &mut Db, who: &Actor, name: &str) -> Result<Bulletin> {
-    let row = month_get(db, who, name)?;
-    let units = totals(db, &row)?;
+pub fn bulletin(db: &mut Db, who: &Actor, name: &str, edition: Option<i32>) -> Result<Bulletin> {
+    let Standing { head, rules, inputs, units } = month_at(db, who, name, edition)?;
     let before = month(name)?.before().to_string();
     // A trial of the month before is nobody's measure.
     let standing = store::month_head(db, &before)?.is_some_and(|head| head.phase != Phase::Trial.as_str());
     let before = if standing { store::totals(db, &[before])? } else { Vec::new() };
-    let (rules, inputs) = parsed(&row)?;
-    let unit_of = |line: i32, db: &mut Db| -> Result<String> {
-        let line = store::line_get(db, name, line)?;
-        let unit = line.and_then(|line| inputs.units.iter().find(|unit| unit.id == line.unit_id));
-        Ok(unit.map(|unit| unit.name.clone()).unwrap_or_default())
+    let mut printed = |line: i32, delta: i32, why: &str| -> Result<Correction> {
+        let of = store::line_get(db, name, line)?;
+        let unit = of.and_then(|line| inputs.units.iter().find(|unit| unit.id == line.unit_id));
+        Ok(Correction {
+            unit: unit.map(|unit| unit.name.clone()).unwrap_or_default(),
+            line,
+            delta,
+            why: why.to_owned(),
+        })
     };
-    let mut counters = Vec::new();
-    for counter in &inputs.counters {
-        let unit = unit_of(counter.line, db)?;
-        counters.push(Correction { unit, line: counter.line, delta: counter.delta, why: counter.why.clone() });
-    }
     Ok(Bulletin {
-        phase: row.phase.parse()?,
-        as_of: row.as_of.0,
-        objections_until: row.objections_until.map(|at| at.0),
-        published_at: row.published_at.map(|at| at.0),
-        pack_sha256: row.pack_sha256.clone(),
-        month: row.month,
+        counters: inputs.counters.iter().map(|one| printed(one.line, one.delta, &one.why)).collect::<Result<_>>()?,
+        corrections: inputs
+            .corrections
+            .iter()
+            .map(|one| printed(one.line, one.delta, &one.why))
+            .collect::<Result<_>>()?,
+        phase: head.phase.parse()?,
+        edition: head.edition.unwrap_or(1),
+        correction: head.correction,
+        as_of: head.as_of.0,
+        objections_until: head.objections_until.map(|at| at.0),
+        published_at: head.published_at.map(|at| at.0),
+        pack_sha256: head.pack_sha256,
+        month: head.month,
         before: before.into_iter().map(|(_, total)| (total.unit_id, total.total)).collect(),
         rules,
         units,
-        counters,
     })
 }
 
@@ -508,14 +460,25 @@ pub struct Reviewed {
     pub rank: Option<i32>,
 }
 
-/// The review of a quarter (讲评) or the ranking of a year, from its published months; and which of them are missing.
+/// The review of a quarter (讲评) or the ranking of a year.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reviews {
+    /// Class A before B, by rank.
+    pub units: Vec<Reviewed>,
+    /// Months of the period that are not published.
+    pub missing: Vec<String>,
+    /// Which edition of each published month counts: its newest.
+    pub editions: BTreeMap<String, i32>,
+}
+
+/// The review of a quarter (讲评) or the ranking of a year, from the newest editions of its published months.
 ///
 /// A unit without a case in a month is not ranked that month, and the month does not count for it; without a case in all
 /// months it is not ranked at all.
 ///
 /// # Errors
 /// The engine's own.
-pub fn review(db: &mut Db, period: Period) -> Result<(Vec<Reviewed>, Vec<String>)> {
+pub fn review(db: &mut Db, period: Period) -> Result<Reviews> {
     let (from, until) = period.span();
     let mut months = Vec::new();
     let mut at = from;
@@ -525,7 +488,9 @@ pub fn review(db: &mut Db, period: Period) -> Result<(Vec<Reviewed>, Vec<String>
         at = month.span().1;
     }
     let published = store::published(db, &months)?;
-    let missing = months.into_iter().filter(|month| !published.contains(month)).collect();
+    let editions: BTreeMap<String, i32> =
+        published.into_iter().map(|(month, edition)| (month, edition.unwrap_or(1))).collect();
+    let (published, missing): (Vec<String>, _) = months.into_iter().partition(|month| editions.contains_key(month));
     let mut sums: BTreeMap<UnitId, (Option<String>, i64, i64)> = BTreeMap::new();
     for (_, total) in store::totals(db, &published)? {
         let entry = sums.entry(total.unit_id).or_default();
@@ -551,5 +516,5 @@ pub fn review(db: &mut Db, period: Period) -> Result<(Vec<Reviewed>, Vec<String>
         let ranked = list[n].mean.is_some() && list[n].class.is_some();
         list[n].rank = ranked.then(|| i32::try_from(ahead).unwrap_or(i32::MAX - 1) + 1);
     }
-    Ok((list, missing))
+    Ok(Reviews { units: list, missing, editions })
 }

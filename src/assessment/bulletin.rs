@@ -35,8 +35,14 @@ pub struct Bulletin {
     pub units: Vec<(UnitIn, Total)>,
     /// The totals of the month before, where it is open or published.
     pub before: BTreeMap<UnitId, i32>,
-    /// Counter-lines.
+    /// Counter-lines of objections.
     pub counters: Vec<Correction>,
+    /// From 1.
+    pub edition: i32,
+    /// Why there is this edition, from the second on.
+    pub correction: Option<String>,
+    /// Counter-lines of editions.
+    pub corrections: Vec<Correction>,
 }
 
 /// A counter-line as it is printed.
@@ -157,6 +163,12 @@ pub fn document(bulletin: &Bulletin) -> Document {
          各考核单位可在平台查询每条明细及其原始记录。"
     );
     let mut blocks = vec![paragraph(summary)];
+    if let Some(reason) = &bulletin.correction {
+        let (edition, before) = (bulletin.edition, bulletin.edition - 1);
+        blocks.push(paragraph(format!(
+            "本通报为第 {edition} 版，更正第 {before} 版，原因：{reason}。以前各版及其成绩包仍可在平台查阅、重算。"
+        )));
+    }
     for (class, title) in [(UnitClass::A, "一、A 类单位"), (UnitClass::B, "二、B 类单位")] {
         blocks.push(Block::Heading(title.to_owned()));
         let table = table(bulletin, class);
@@ -178,14 +190,21 @@ pub fn document(bulletin: &Bulletin) -> Document {
     } else {
         format!("本月无案件：{}。", out.join("、"))
     }));
-    blocks.push(Block::Heading("四、申诉更正".to_owned()));
-    if bulletin.counters.is_empty() {
-        blocks.push(paragraph("无。"));
+    let corrected = |blocks: &mut Vec<Block>, title: &str, list: &[Correction]| {
+        blocks.push(Block::Heading(title.to_owned()));
+        if list.is_empty() {
+            blocks.push(paragraph("无。"));
+        }
+        for Correction { unit, delta, why, .. } in list {
+            blocks.push(paragraph(format!("{unit}更正 {} 分。{why}", points(*delta))));
+        }
+    };
+    corrected(&mut blocks, "四、申诉更正", &bulletin.counters);
+    if bulletin.edition > 1 {
+        corrected(&mut blocks, "五、发布后更正", &bulletin.corrections);
     }
-    for Correction { unit, delta, why, .. } in &bulletin.counters {
-        blocks.push(paragraph(format!("{unit}更正 {} 分。{why}", points(*delta))));
-    }
-    blocks.push(Block::Heading("五、计分说明".to_owned()));
+    let last = if bulletin.edition > 1 { "六、计分说明" } else { "五、计分说明" };
+    blocks.push(Block::Heading(last.to_owned()));
     blocks.push(paragraph(rules_in_words(&bulletin.rules)));
     if let Some(sha256) = &bulletin.pack_sha256 {
         blocks.push(Block::Qr {
@@ -196,7 +215,10 @@ pub fn document(bulletin: &Bulletin) -> Document {
         });
     }
     Document {
-        title: format!("{name}城市管理工作考核情况通报"),
+        title: match bulletin.edition {
+            1 => format!("{name}城市管理工作考核情况通报"),
+            n => format!("{name}城市管理工作考核情况通报（第 {n} 版）"),
+        },
         subtitle: Some(subtitle),
         blocks,
         footer: bulletin.pack_sha256.as_ref().map(|sha256| format!("成绩包 SHA-256：{sha256}")),

@@ -24,6 +24,9 @@ pub struct Pack {
     pub format: String,
     /// `2026-10`.
     pub month: String,
+    /// From the second edition on; a first one does not name it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correction: Option<PackCorrection>,
     /// The moment whose records were counted.
     pub as_of: DateTime<Utc>,
     /// The version of the rules; 0 came with the program.
@@ -38,8 +41,20 @@ pub struct Pack {
     pub totals: Vec<Total>,
 }
 
+/// What an edition corrects.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PackCorrection {
+    /// From 2.
+    pub edition: i32,
+    /// Digest of the pack of the edition before, lower-case hexadecimal.
+    pub corrects: String,
+    /// Why, in words.
+    pub reason: String,
+}
+
 impl Pack {
-    /// A pack.
+    /// A pack of a first edition.
     #[must_use]
     pub fn new(
         month: &str,
@@ -49,7 +64,8 @@ impl Pack {
         Outcome { lines, totals }: Outcome,
     ) -> Pack {
         let (rules_version, rules) = rules;
-        Pack { format: FORMAT.into(), month: month.into(), as_of, rules_version, rules, inputs, lines, totals }
+        let (format, month, correction) = (FORMAT.into(), month.into(), None);
+        Pack { format, month, correction, as_of, rules_version, rules, inputs, lines, totals }
     }
 
     /// Its one spelling (RFC 8785), whose SHA-256 is published.
@@ -70,6 +86,9 @@ impl Pack {
         if pack.format != FORMAT {
             return Err(wrong(format!("format: {FORMAT}, not {}", pack.format)));
         }
+        if pack.correction.as_ref().is_some_and(|correction| correction.edition < 2) {
+            return Err(wrong("correction.edition: 2 or more".to_owned()));
+        }
         pack.rules.check()?;
         Ok(pack)
     }
@@ -80,6 +99,8 @@ impl Pack {
 pub struct Replayed {
     /// The month.
     pub month: String,
+    /// What it corrects; none for a first edition.
+    pub correction: Option<PackCorrection>,
     /// Digest of the text as it is, lower-case hexadecimal; what is published must be the same.
     pub sha256: String,
     /// Units with a total.
@@ -140,6 +161,7 @@ pub fn replay(text: &str) -> Result<Replayed> {
     differences.truncate(TOLD);
     Ok(Replayed {
         month: pack.month,
+        correction: pack.correction,
         sha256: sha256(text),
         units: pack.totals.len(),
         lines: pack.lines.len(),

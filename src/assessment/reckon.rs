@@ -5,7 +5,7 @@ use super::{
     words,
 };
 use crate::{
-    db::types::{CaseId, LetterId, MeritId, ObjectionId, RecordId, SpotCheckId, UnitId},
+    db::types::{CaseId, EditionId, LetterId, MeritId, ObjectionId, RecordId, SpotCheckId, UnitId},
     identity::rules::{UnitClass, text_enum},
     merits::{
         self,
@@ -125,6 +125,20 @@ pub struct CounterIn {
     pub why: String,
 }
 
+/// A counter-line of what was found after the month was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CorrectionIn {
+    /// The edition that brought it.
+    pub id: EditionId,
+    /// The line it corrects.
+    pub line: i32,
+    /// What it gives or takes, thousandths of a point.
+    pub delta: i32,
+    /// Why, in words.
+    pub why: String,
+}
+
 /// All that a month is computed from.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,6 +155,9 @@ pub struct Inputs {
     pub merits: Vec<MeritIn>,
     /// In the order they were decided.
     pub counters: Vec<CounterIn>,
+    /// In the order of the editions; a first edition has none, and its pack does not name them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub corrections: Vec<CorrectionIn>,
 }
 
 text_enum! {
@@ -156,6 +173,8 @@ text_enum! {
         Merit = "merit",
         /// An objection (申诉).
         Objection = "objection",
+        /// An edition that corrects what was published (更正).
+        Correction = "correction",
     }
 }
 
@@ -171,7 +190,7 @@ pub struct Line {
     /// The part of the score.
     pub part: ScorePart,
     /// What in it: `timely`, `late`, `unsolved`, `exempt`, `check`, `letter`, `none`, an item of the list, `fewer_cases`, `cap`,
-    /// `veto` or `counter`.
+    /// `veto`, `counter` or `correction`.
     pub item: String,
     /// What kind of record it opens to; none for what follows from counts alone.
     pub record_kind: Option<ScoreRecordKind>,
@@ -416,11 +435,18 @@ pub fn reckon(rules: &RuleSet, inputs: &Inputs) -> Outcome {
         }
         outcome.lines = book.lines;
     }
-    for counter in &inputs.counters {
-        let Some(line) = outcome.lines.iter().find(|line| line.n == counter.line).cloned() else { continue };
+    let counters = inputs.counters.iter().map(|one| {
+        let record = Some((ScoreRecordKind::Objection, one.id.0));
+        (one.line, Entry { item: "counter", record, delta: one.delta, why: one.why.clone() })
+    });
+    let corrections = inputs.corrections.iter().map(|one| {
+        let record = Some((ScoreRecordKind::Correction, one.id.0));
+        (one.line, Entry { item: "correction", record, delta: one.delta, why: one.why.clone() })
+    });
+    for (n, entry) in counters.chain(corrections) {
+        let Some(line) = outcome.lines.iter().find(|line| line.n == n).cloned() else { continue };
         let mut book = Book { lines: std::mem::take(&mut outcome.lines), unit_id: line.unit_id };
-        let record = Some((ScoreRecordKind::Objection, counter.id.0));
-        book.enter(line.part, Entry { item: "counter", record, delta: counter.delta, why: counter.why.clone() });
+        book.enter(line.part, entry);
         outcome.lines = book.lines;
         if let Some(last) = outcome.lines.last_mut() {
             last.counters = Some(line.n);

@@ -1,14 +1,14 @@
 //! The record behind a line: what judged the unit, and nothing else of it.
 
 use super::{
-    objections,
+    editions, objections,
     reckon::{Line, ScoreRecordKind},
 };
 use crate::{
     cases,
     db::{
         Db,
-        types::{CaseId, EvidenceId, LetterId, MeritId, ObjectionId, RecordId, SpotCheckId, UnitId},
+        types::{CaseId, EditionId, EvidenceId, LetterId, MeritId, ObjectionId, RecordId, SpotCheckId, UnitId},
     },
     error::{Error, Result},
     evidence::{self, view::Evidence},
@@ -33,6 +33,8 @@ pub enum ScoreRecord {
     Merit(MeritRecord),
     /// A decided objection.
     Objection(ObjectionRecord),
+    /// An edition that corrects what was published.
+    Correction(CorrectionRecord),
 }
 
 /// A file that belongs to a record.
@@ -163,6 +165,19 @@ pub struct ObjectionFinding {
     decided_at: DateTime<Utc>,
 }
 
+/// An edition with what it brought.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CorrectionRecord {
+    edition: Option<i32>,
+    reason: String,
+    counters: Vec<editions::actions::NewCounter>,
+    opened_at: DateTime<Utc>,
+    words: Option<String>,
+    published_at: Option<DateTime<Utc>>,
+    /// Of its pack, lower-case hexadecimal.
+    pack_sha256: Option<String>,
+}
+
 /// Lines of a timeline that are shown.
 const STEPS_SHOWN: i64 = 200;
 
@@ -260,6 +275,18 @@ pub fn open(db: &mut Db, line: &Line) -> Result<ScoreRecord> {
                 reason: objection.row.reason,
                 filed_at: objection.row.filed_at.0,
                 verdict: objection.row.verdict,
+            })
+        }
+        ScoreRecordKind::Correction => {
+            let row = editions::actions::of_line(db, EditionId(id))?;
+            ScoreRecord::Correction(CorrectionRecord {
+                counters: editions::actions::counters(&row)?,
+                edition: row.edition,
+                reason: row.reason,
+                opened_at: row.opened_at.0,
+                words: row.words,
+                published_at: row.decided_at.map(|at| at.0),
+                pack_sha256: row.pack_sha256,
             })
         }
         ScoreRecordKind::Letter => {

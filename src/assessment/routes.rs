@@ -1,16 +1,19 @@
 //! `/api/v1/assessment`.
 
 use super::{
-    actions::{self, INSPECTORATE, OFFICE, Reviewed},
-    bulletin, objections,
+    actions::{self, INSPECTORATE, OFFICE, Reviewed, Reviews, Standing},
+    bulletin, editions, objections,
     reckon::{Line, Total, UnitIn},
     record::{self, ScoreRecord},
     rules::{Phase, RuleSet},
-    store::{MonthHead, MonthRow, RulesRow},
+    store::{MonthHead, RulesRow},
 };
 use crate::{
     app::App,
-    db::types::{EvidenceId, UnitId, UserId},
+    db::{
+        Tx,
+        types::{EvidenceId, UnitId, UserId},
+    },
     document::Format,
     error::{Code, Result},
     evidence::{
@@ -29,6 +32,7 @@ use crate::{
 use actix_web::{HttpRequest, HttpResponse, get, http::header, post, web};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
 
 /// Mounts the area under `/api/v1`.
@@ -48,7 +52,8 @@ pub fn routes(cfg: &mut Routes) {
         .service(line_record)
         .service(line_evidence)
         .service(score_review)
-        .configure(objections::routes::routes);
+        .configure(objections::routes::routes)
+        .configure(editions::routes::routes);
 }
 
 /// Every assessed unit may look at every score and every record behind it (全面公开); those in the street need not.
@@ -161,6 +166,10 @@ struct AssessmentMonth {
     published_at: Option<DateTime<Utc>>,
     /// Of the pack, lower-case hexadecimal.
     pack_sha256: Option<String>,
+    /// The newest edition (版次), from 1, or the one that was asked for; null before the month is published.
+    edition: Option<i32>,
+    /// Why there is a second edition, or a later one.
+    correction: Option<String>,
 }
 
 impl From<MonthHead> for AssessmentMonth {
@@ -174,8 +183,18 @@ impl From<MonthHead> for AssessmentMonth {
             objections_until: row.objections_until.map(|at| at.0),
             published_at: row.published_at.map(|at| at.0),
             pack_sha256: row.pack_sha256,
+            edition: row.edition,
+            correction: row.correction,
         }
     }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EditionAsked {
+    /// A published edition; as the month stands when absent.
+    edition: Option<i32>,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -230,70 +249,76 @@ impl From<(UnitIn, Total)> for UnitScore {
 struct MonthResult {
     #[serde(flatten)]
     month: AssessmentMonth,
-    #[schema(value_type = RuleSet)]
-    rules: serde_json::Value,
+    rules: RuleSet,
+    /// What is typed beside the downloaded pack to compute it again, once it is published.
+    replay: Option<String>,
     /// Class A before B, by rank; those without a case in the month, who are not ranked, last.
     units: Vec<UnitScore>,
 }
 
-fn result(row: MonthRow, totals: Vec<(UnitIn, Total)>) -> MonthResult {
-    let month = AssessmentMonth {
-        month: row.month,
-        phase: row.phase,
-        rules_version: row.rules_version,
-        as_of: row.as_of.0,
-        opened_at: row.opened_at.map(|at| at.0),
-        objections_until: row.objections_until.map(|at| at.0),
-        published_at: row.published_at.map(|at| at.0),
-        pack_sha256: row.pack_sha256,
-    };
-    MonthResult { month, rules: row.rules.0, units: totals.into_iter().map(UnitScore::from).collect() }
+impl From<Standing> for MonthResult {
+    fn from(Standing { head, rules, units, .. }: Standing) -> MonthResult {
+        let command =
+            |sha256: &String| format!("chengguan replay {} --sha256 {sha256}", pack_name(&head.month, head.edition));
+        let replay = head.pack_sha256.as_ref().map(command);
+        MonthResult { month: head.into(), rules, replay, units: units.into_iter().map(UnitScore::from).collect() }
+    }
+}
+
+/// What a pack's file is called.
+fn pack_name(month: &str, edition: Option<i32>) -> String {
+    match edition {
+        Some(edition @ 2..) => format!("assessment-{month}-edition-{edition}.json"),
+        _ => format!("assessment-{month}.json"),
+    }
 }
 
 /// A month's results: totals, ranks and bands of all units.
-#[utoipa::path(tag = "assessment", params(("month" = String, Path)), responses((status = 200, body = MonthResult)))]
+#[utoipa::path(
+    tag = "assessment",
+    params(("month" = String, Path), EditionAsked),
+    responses((status = 200, body = MonthResult))
+)]
 #[get("/assessment/months/{month}")]
-async fn month_get(app: web::Data<App>, caller: Caller, month: web::Path<String>) -> Result<web::Json<MonthResult>> {
+async fn month_get(
+    app: web::Data<App>,
+    caller: Caller,
+    month: web::Path<String>,
+    asked: web::Query<EditionAsked>,
+) -> Result<web::Json<MonthResult>> {
     let who = reader(caller)?;
-    let read = app.db.read(move |db| {
-        db.snapshot(|db| {
-            let row = actions::month_get(db, &who, &month)?;
-            let totals = actions::totals(db, &row)?;
-            Ok(result(row, totals))
-        })
-    });
-    Ok(web::Json(read.await?))
+    let read = app.db.read(move |db| db.snapshot(|db| actions::month_at(db, &who, &month, asked.edition)));
+    Ok(web::Json(read.await?.into()))
 }
-
-type Step = fn(&mut crate::db::Tx, &crate::identity::rules::Actor, &str) -> Result<()>;
 
 async fn stepped(
     app: &App,
-    who: crate::identity::rules::Actor,
     month: String,
-    step: Step,
+    step: impl FnOnce(&mut Tx, &str) -> Result<()> + Send + 'static,
 ) -> Result<web::Json<MonthResult>> {
     let written = app.db.write(move |tx| {
-        step(tx, &who, &month)?;
+        step(tx, &month)?;
         let row = actions::month_row(tx.db, &month)?;
-        let totals = actions::totals(tx.db, &row)?;
-        Ok(result(row, totals))
+        actions::standing(tx.db, &row)
     });
-    Ok(web::Json(written.await?))
+    Ok(web::Json(written.await?.into()))
 }
 
 /// Run a month (试算): its records as they stand now, its lines anew. Not once it is open.
 #[utoipa::path(tag = "assessment", params(("month" = String, Path)), responses((status = 200, body = MonthResult)))]
 #[post("/assessment/months/{month}/run")]
 async fn month_run(app: web::Data<App>, caller: Caller, month: web::Path<String>) -> Result<web::Json<MonthResult>> {
-    stepped(&app, caller.role(OFFICE)?, month.into_inner(), actions::run).await
+    let (who, now, name) = (caller.role(OFFICE)?, app.env.now(), month.clone());
+    let trial = app.db.read(move |db| db.snapshot(|db| actions::trial(db, &name, now))).await?;
+    stepped(&app, month.into_inner(), move |tx, _| actions::run(tx, &who, trial)).await
 }
 
 /// Open a month to the units (公示). Its lines stay from now on, and units may object.
 #[utoipa::path(tag = "assessment", params(("month" = String, Path)), responses((status = 200, body = MonthResult)))]
 #[post("/assessment/months/{month}/open")]
 async fn month_open(app: web::Data<App>, caller: Caller, month: web::Path<String>) -> Result<web::Json<MonthResult>> {
-    stepped(&app, caller.role(OFFICE)?, month.into_inner(), actions::open).await
+    let who = caller.role(OFFICE)?;
+    stepped(&app, month.into_inner(), move |tx, month| actions::open(tx, &who, month)).await
 }
 
 /// Freeze and publish a month (冻结发布): the hash of its pack goes into the transparency log.
@@ -304,7 +329,8 @@ async fn month_publish(
     caller: Caller,
     month: web::Path<String>,
 ) -> Result<web::Json<MonthResult>> {
-    stepped(&app, caller.role(INSPECTORATE)?, month.into_inner(), actions::publish).await
+    let who = caller.role(INSPECTORATE)?;
+    stepped(&app, month.into_inner(), move |tx, month| actions::publish(tx, &who, month)).await
 }
 
 #[derive(Serialize, ToSchema)]
@@ -332,17 +358,22 @@ async fn month_what_if(
     Ok(web::Json(WhatIf { units: totals.into_iter().map(UnitScore::from).collect() }))
 }
 
-/// A published month as one file that anybody can recompute: `chengguan replay FILE`.
+/// A published edition of a month, the newest by default, as one file that anybody can recompute: `chengguan replay FILE`.
 #[utoipa::path(
     tag = "assessment",
-    params(("month" = String, Path)),
+    params(("month" = String, Path), EditionAsked),
     responses((status = 200, content_type = "application/json", body = Object))
 )]
 #[get("/assessment/months/{month}/pack")]
-async fn month_pack(app: web::Data<App>, caller: Caller, month: web::Path<String>) -> Result<HttpResponse> {
-    let who = reader(caller)?;
-    let name = format!("attachment; filename=\"assessment-{month}.json\"");
-    let text = app.db.read(move |db| actions::pack_of(db, &who, &month)).await?;
+async fn month_pack(
+    app: web::Data<App>,
+    caller: Caller,
+    month: web::Path<String>,
+    asked: web::Query<EditionAsked>,
+) -> Result<HttpResponse> {
+    let (who, name) = (reader(caller)?, month.clone());
+    let (edition, text) = app.db.read(move |db| actions::pack_of(db, &who, &month, asked.edition)).await?;
+    let name = format!("attachment; filename=\"{}\"", pack_name(&name, Some(edition)));
     Ok(HttpResponse::Ok()
         .content_type("application/json")
         .insert_header((header::CONTENT_DISPOSITION, name))
@@ -355,6 +386,8 @@ async fn month_pack(app: web::Data<App>, caller: Caller, month: web::Path<String
 struct Printed {
     /// What kind of file; a page by default.
     format: Option<Format>,
+    /// A published edition; as the month stands when absent.
+    edition: Option<i32>,
 }
 
 /// The month's bulletin (通报), with the hash of its pack as a QR code once it is published.
@@ -371,10 +404,10 @@ async fn month_bulletin(
     asked: web::Query<Printed>,
 ) -> Result<HttpResponse> {
     let who = reader(caller)?;
-    let format = asked.format.unwrap_or(Format::Html);
+    let Printed { format, edition } = asked.into_inner();
     let name = format!("bulletin-{month}");
-    let made = app.db.read(move |db| db.snapshot(|db| actions::bulletin(db, &who, &month))).await?;
-    printed(bulletin::document(&made), format, &name).await
+    let made = app.db.read(move |db| db.snapshot(|db| actions::bulletin(db, &who, &month, edition))).await?;
+    printed(bulletin::document(&made), format.unwrap_or(Format::Html), &name).await
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -517,6 +550,8 @@ struct Review {
     period: String,
     /// Months of the period that are not published.
     missing: Vec<String>,
+    /// Which edition of each published month counts: its newest.
+    editions: BTreeMap<String, i32>,
     /// Class A before B, by rank.
     units: Vec<ReviewedUnit>,
 }
@@ -531,7 +566,7 @@ async fn score_review(
 ) -> Result<web::Json<Review>> {
     reader(caller)?;
     let period = filter.period.parse()?;
-    let (units, missing) = app.db.read(move |db| actions::review(db, period)).await?;
+    let Reviews { units, missing, editions } = app.db.read(move |db| actions::review(db, period)).await?;
     let unit = |unit: Reviewed| ReviewedUnit {
         unit_id: unit.unit_id,
         class: unit.class,
@@ -539,5 +574,10 @@ async fn score_review(
         mean: unit.mean,
         rank: unit.rank,
     };
-    Ok(web::Json(Review { period: period.to_string(), missing, units: units.into_iter().map(unit).collect() }))
+    Ok(web::Json(Review {
+        period: period.to_string(),
+        missing,
+        editions,
+        units: units.into_iter().map(unit).collect(),
+    }))
 }

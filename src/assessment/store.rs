@@ -66,10 +66,12 @@ pub struct MonthRow {
     pub published_by: Option<UserId>,
     /// When.
     pub published_at: Option<At>,
-    /// The pack as it was published.
-    pub pack: Option<String>,
-    /// Its digest, lower-case hexadecimal.
+    /// Digest of the newest edition's pack, lower-case hexadecimal.
     pub pack_sha256: Option<String>,
+    /// The newest edition, from 1; none before the month is published.
+    pub edition: Option<i32>,
+    /// Why there is a second edition, or a later one.
+    pub correction: Option<String>,
 }
 
 #[derive(Debug, Clone, Queryable, Selectable, Insertable)]
@@ -175,7 +177,7 @@ pub(super) fn month_get(db: &mut Db, month: &str) -> Result<Option<MonthRow>> {
     Ok(assessment_months::table.find(month).select(MonthRow::as_select()).get_result(db).optional()?)
 }
 
-/// What a list shows of a month: all but its records and its pack.
+/// What a list shows of a month: all but its records.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = assessment_months)]
 pub struct MonthHead {
@@ -195,6 +197,27 @@ pub struct MonthHead {
     pub published_at: Option<At>,
     /// The pack's digest, lower-case hexadecimal.
     pub pack_sha256: Option<String>,
+    /// The edition, from 1; none before the month is published.
+    pub edition: Option<i32>,
+    /// Why there is a second edition, or a later one.
+    pub correction: Option<String>,
+}
+
+impl From<&MonthRow> for MonthHead {
+    fn from(row: &MonthRow) -> MonthHead {
+        MonthHead {
+            month: row.month.clone(),
+            phase: row.phase.clone(),
+            rules_version: row.rules_version,
+            as_of: row.as_of,
+            opened_at: row.opened_at,
+            objections_until: row.objections_until,
+            published_at: row.published_at,
+            pack_sha256: row.pack_sha256.clone(),
+            edition: row.edition,
+            correction: row.correction.clone(),
+        }
+    }
 }
 
 pub(super) fn month_head(db: &mut Db, month: &str) -> Result<Option<MonthHead>> {
@@ -356,13 +379,13 @@ pub(super) fn totals(db: &mut Db, months: &[String]) -> Result<Vec<(String, Tota
     rows.into_iter().map(|row| Ok((row.month.clone(), row.try_into()?))).collect()
 }
 
-/// The months of these whose results stay.
-pub(super) fn published(db: &mut Db, months: &[String]) -> Result<Vec<String>> {
+/// The months of these whose results stay, with their newest editions.
+pub(super) fn published(db: &mut Db, months: &[String]) -> Result<Vec<(String, Option<i32>)>> {
     Ok(assessment_months::table
         .filter(assessment_months::month.eq_any(months))
         .filter(assessment_months::phase.eq(Phase::Published.as_str()))
         .order(assessment_months::month)
-        .select(assessment_months::month)
+        .select((assessment_months::month, assessment_months::edition))
         .load(db)?)
 }
 

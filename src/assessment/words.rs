@@ -42,6 +42,7 @@ pub fn item(item: &str) -> &str {
         "cap" => "加减分上限",
         "veto" => "一票否决",
         "counter" => "申诉更正",
+        "correction" => "发布后更正",
         other => other,
     }
 }

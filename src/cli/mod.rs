@@ -13,6 +13,7 @@ mod proof;
 mod roster;
 mod serve;
 mod simulate;
+mod sites;
 mod torture;
 
 use crate::config::{Config, ConfigError};
@@ -64,6 +65,8 @@ enum Command {
     Grids(grids::GridsArgs),
     /// Who carries which body camera when: import from CSV, list.
     Roster(roster::RosterArgs),
+    /// The sample library of the spot checks: import from CSV, xlsx or GeoJSON.
+    Sites(sites::SitesArgs),
     /// Live through random histories of sync on memory, and judge each; a seed gives the same history again.
     Simulate(simulate::SimulateArgs),
     /// Kill servers and devices at random while they work, and check that nothing acknowledged is missing or doubled.
@@ -127,6 +130,15 @@ pub(crate) struct Common {
     /// Oldest apps that may read, for example handheld/1.2,pwa/2.4; pushing stays open [default: any]
     #[arg(long, global = true)]
     min_app: Option<String>,
+    /// Address of raster tiles under the map, with {z}, {x} and {y} in web Mercator [default: no tiles]
+    #[arg(long, global = true)]
+    map_template: Option<String>,
+    /// PMTiles archive of raster tiles that this server hands out instead [default: none]
+    #[arg(long, global = true)]
+    map_file: Option<String>,
+    /// Of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]
+    #[arg(long, global = true)]
+    map_datum: Option<String>,
     /// text or json [default: text]
     #[arg(long, global = true)]
     log_format: Option<String>,
@@ -153,6 +165,9 @@ impl Common {
             ("general_retention_days", &self.general_retention_days),
             ("case_retention_years", &self.case_retention_years),
             ("min_app", &self.min_app),
+            ("map_template", &self.map_template),
+            ("map_file", &self.map_file),
+            ("map_datum", &self.map_datum),
             ("log_format", &self.log_format),
             ("log", &self.log),
         ];
@@ -195,6 +210,7 @@ pub fn run() -> ExitCode {
         Command::Catalogue(args) => catalogue::run(args),
         Command::Grids(args) => grids::run(args),
         Command::Roster(args) => roster::run(args),
+        Command::Sites(args) => sites::run(args),
         Command::Simulate(args) => simulate::run(&args),
         Command::Torture(args) => torture::run(&args),
         Command::TortureDevice(args) => torture::device(&args),

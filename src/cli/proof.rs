@@ -3,7 +3,7 @@
 use super::{Common, say};
 use crate::{
     app::App,
-    assessment::pack,
+    assessment::pack::{self, PackCorrection},
     db::types::CaseId,
     env::Env,
     error::Code,
@@ -120,7 +120,14 @@ pub(super) fn replay(args: &ReplayArgs) -> Outcome {
     let name = args.pack.display();
     let text = std::fs::read_to_string(&args.pack).map_err(|error| format!("{name}: {error}"))?;
     let replayed = pack::replay(&text).map_err(|error| format!("{name}: {error}"))?;
-    say(format_args!("{} 考核：{} 个单位，{} 条明细", replayed.month, replayed.units, replayed.lines));
+    let edition = replayed.correction.as_ref().map_or(1, |correction| correction.edition);
+    say(format_args!(
+        "{} 考核（第 {edition} 版）：{} 个单位，{} 条明细",
+        replayed.month, replayed.units, replayed.lines
+    ));
+    if let Some(PackCorrection { corrects, reason, .. }) = &replayed.correction {
+        say(format_args!("更正第 {} 版（SHA-256：{corrects}），原因：{reason}", edition - 1));
+    }
     say(format_args!("SHA-256：{}", replayed.sha256));
     for difference in &replayed.differences {
         say(format_args!("✗ {difference}"));

@@ -248,6 +248,14 @@ impl Api {
         self.send(Method::POST, path, bearer, &[], Content::json(value)?)
     }
 
+    /// PUT of a JSON value.
+    ///
+    /// # Errors
+    /// As [`Api::send`].
+    pub fn put(&self, path: &str, bearer: &str, value: &impl Serialize) -> Result<Answer> {
+        self.send(Method::PUT, path, Some(bearer), &[], Content::json(value)?)
+    }
+
     /// GET of a body of any length; returns how many bytes `sink` took.
     ///
     /// # Errors

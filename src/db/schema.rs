@@ -26,7 +26,7 @@ diesel::allow_tables_to_appear_in_same_query! {
     catalogue_classes, catalogue_conditions, grids, responsibilities,
     case_words, case_claims, case_urgings, case_appeals, case_templates, saved_views,
     spots, spot_cases, spot_events, open311_requests,
-    assessment_rules, assessment_months, score_lines, score_totals, score_objections, score_objection_steps,
+    assessment_rules, assessment_months, score_lines, score_totals, score_editions, score_objections, score_objection_steps,
     letters, letter_steps, letter_cases, letter_spots, letter_numbers, merits,
     spot_site_versions, spot_substitutions, spot_checklists, spot_team_members, draws, draw_commitments, draw_picks,
     self_evaluations

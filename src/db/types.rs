@@ -236,6 +236,8 @@ ids! {
     MeritId,
     /// A unit's objection to a score line (申诉).
     ObjectionId,
+    /// An edition of a published month (版次).
+    EditionId,
     /// A record behind a score line, whatever its kind.
     RecordId,
 }

@@ -53,7 +53,7 @@ UPDATE dock_files SET state = 'hashed', receipt = NULL, upload_url = NULL WHERE 
 
 text_enum! {
     /// How far a file has come.
-    State {
+    LedgerState {
         /// Complete on the card.
         Found = "found",
         /// Its hash is known.
@@ -88,7 +88,7 @@ pub struct Line {
     pub captured_from: Option<String>,
     /// Where the upload goes on.
     pub upload_url: Option<String>,
-    /// A [`State`].
+    /// A [`LedgerState`].
     pub state: String,
     /// Why it failed.
     pub reason: Option<String>,
@@ -163,7 +163,7 @@ impl Ledger {
             dock_files::size.eq(size),
             dock_files::mtime.eq(At(found.mtime)),
             dock_files::mime.eq(found.mime),
-            dock_files::state.eq(State::Found.as_str()),
+            dock_files::state.eq(LedgerState::Found.as_str()),
             dock_files::found_at.eq(At(now)),
             dock_files::changed_at.eq(At(now)),
         );
@@ -183,7 +183,7 @@ impl Ledger {
             dock_files::captured_from.eq(&hashed.recording.from),
             dock_files::camera.eq(&hashed.recording.camera),
             dock_files::recording.eq(recording),
-            dock_files::state.eq(State::Hashed.as_str()),
+            dock_files::state.eq(LedgerState::Hashed.as_str()),
             dock_files::reason.eq(None::<String>),
             dock_files::changed_at.eq(At(now)),
         );
@@ -196,7 +196,7 @@ impl Ledger {
     /// # Errors
     /// [`ClientError::Store`].
     pub fn moved(&mut self, id: i64, url: Option<&str>, now: DateTime<Utc>) -> Result<()> {
-        let state = if url.is_some() { State::Uploading } else { State::Hashed };
+        let state = if url.is_some() { LedgerState::Uploading } else { LedgerState::Hashed };
         let change =
             (dock_files::upload_url.eq(url), dock_files::state.eq(state.as_str()), dock_files::changed_at.eq(At(now)));
         diesel::update(dock_files::table.find(id)).set(change).execute(&mut self.db)?;
@@ -210,7 +210,7 @@ impl Ledger {
     pub fn receipted(&mut self, id: i64, receipt: &str, now: DateTime<Utc>) -> Result<()> {
         let change = (
             dock_files::receipt.eq(receipt),
-            dock_files::state.eq(State::Receipted.as_str()),
+            dock_files::state.eq(LedgerState::Receipted.as_str()),
             dock_files::reason.eq(None::<String>),
             dock_files::changed_at.eq(At(now)),
         );
@@ -234,7 +234,7 @@ impl Ledger {
     /// [`ClientError::Store`].
     pub fn failed(&mut self, id: i64, reason: &str, now: DateTime<Utc>) -> Result<()> {
         let change = (
-            dock_files::state.eq(State::Failed.as_str()),
+            dock_files::state.eq(LedgerState::Failed.as_str()),
             dock_files::reason.eq(reason),
             dock_files::upload_url.eq(None::<String>),
             dock_files::changed_at.eq(At(now)),

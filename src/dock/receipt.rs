@@ -5,7 +5,7 @@
 //! bytes that lie there now are the very ones it names.
 
 use super::{
-    ledger::{Ledger, Line, State},
+    ledger::{Ledger, LedgerState, Line},
     recording::Recording,
     work::{database, receipts},
 };
@@ -155,7 +155,7 @@ fn replace(path: &Path, text: &str) -> Result<()> {
 /// # Errors
 /// A sentence for a person.
 pub fn sound(line: &Line, key: &PublicJwk, stop: &dyn Fn() -> bool) -> Result<(), String> {
-    if line.state != State::Receipted.as_str() || line.wiped_at.is_some() {
+    if line.state != LedgerState::Receipted.as_str() || line.wiped_at.is_some() {
         return Err("it has no receipt".into());
     }
     let file: ReceiptFile = serde_json::from_str(line.receipt.as_deref().unwrap_or_default())

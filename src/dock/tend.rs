@@ -3,7 +3,7 @@
 use super::{
     Event, Tally,
     clock::ClockWatch,
-    ledger::{Line, State},
+    ledger::{LedgerState, Line},
     receipt,
     scan::{Found, Scanner},
     work::{Dock, hold},
@@ -104,13 +104,13 @@ impl Dock<'_> {
             };
             open += usize::from(waits);
             (tally.files, tally.bytes) = (tally.files + 1, tally.bytes + found.size);
-            if line.state == State::Receipted.as_str() {
+            if line.state == LedgerState::Receipted.as_str() {
                 (tally.safe, tally.safe_bytes) = (tally.safe + 1, tally.safe_bytes + found.size);
                 if !(self.settings.wipe && self.wipe(&line, memory)) {
                     safe.push(line);
                 }
             } else {
-                tally.failed += u64::from(line.state == State::Failed.as_str());
+                tally.failed += u64::from(line.state == LedgerState::Failed.as_str());
             }
         }
         if memory.told != Some(tally) && (memory.told.is_some() || tally.files > 0) {
@@ -127,8 +127,8 @@ impl Dock<'_> {
         if fresh {
             self.voice.say(Event::Found { path: &found.path, size: found.size });
         }
-        let state: State = line.state.parse()?;
-        if state == State::Receipted {
+        let state: LedgerState = line.state.parse()?;
+        if state == LedgerState::Receipted {
             return Ok((line, false));
         }
         let (rests, given_up) = {
@@ -137,7 +137,7 @@ impl Dock<'_> {
             (until.is_some_and(|until| *until > Instant::now()), until.is_some() && self.settings.once)
         };
         // A refused file rests for ever; one that could not be read is looked at again, here and after a restart.
-        if (state == State::Failed && line.sha256.is_some()) || rests || given_up {
+        if (state == LedgerState::Failed && line.sha256.is_some()) || rests || given_up {
             return Ok((line, !self.settings.once && rests));
         }
         hold(&self.turns).queue(&card.name, line.id);

@@ -17,7 +17,7 @@ pub mod custody;
 pub mod datum;
 pub mod media;
 pub mod poster;
-mod range;
+pub(crate) mod range;
 pub mod receipt;
 pub mod reuse;
 pub mod routes;

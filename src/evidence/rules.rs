@@ -25,6 +25,7 @@ text_enum! {
 /// The place where it was taken, as the device says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EvidenceGps)]
 pub struct Gps {
     /// Degrees, north positive.
     pub lat: f64,

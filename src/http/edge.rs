@@ -3,6 +3,7 @@
 use super::problem::{self, Language};
 use crate::{
     app::App,
+    config::basemap::Basemap,
     error::{Code, Error},
 };
 use actix_web::{
@@ -21,8 +22,9 @@ use actix_web::{
 #[derive(Clone)]
 pub struct RequestId(pub String);
 
-/// Everything is served from here, and nothing else may be loaded.
-const POLICY: &str = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// Everything is served from here, and nothing else may be loaded; a clip is played before it is uploaded.
+const POLICY: &str = "default-src 'self'; media-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; \
+                      form-action 'self'";
 /// The documentation's page brings styles and pictures inside its own files.
 const DOCS_POLICY: &str = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
                            frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
@@ -53,7 +55,12 @@ pub async fn edge(request: ServiceRequest, next: Next<BoxBody>) -> Result<Servic
     };
     put("x-request-id", &id);
     put("x-content-type-options", "nosniff");
-    put("content-security-policy", if path.starts_with("/docs/") { DOCS_POLICY } else { POLICY });
+    match &app.config.basemap {
+        Some(Basemap::Template { origin, .. }) if path.starts_with("/field/") => {
+            put("content-security-policy", &format!("{POLICY}; connect-src 'self' {origin}"));
+        }
+        _ => put("content-security-policy", if path.starts_with("/docs/") { DOCS_POLICY } else { POLICY }),
+    }
     put("referrer-policy", "no-referrer");
     if path.starts_with("/api/") {
         put("cache-control", "no-store");

@@ -11,7 +11,7 @@ pub(super) fn routes(cfg: &mut Routes) {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Health {
+struct Liveness {
     /// Always `ok`.
     status: &'static str,
     version: &'static str,
@@ -19,18 +19,18 @@ struct Health {
 }
 
 /// The process answers.
-#[utoipa::path(tag = "operation", responses((status = 200, body = Health)))]
+#[utoipa::path(tag = "operation", responses((status = 200, body = Liveness)))]
 #[get("/healthz")]
 async fn healthz(app: web::Data<App>) -> HttpResponse {
-    let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
+    let health = Liveness { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
     HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(health)
 }
 
 /// The database answers too; 503 when it does not.
-#[utoipa::path(tag = "operation", responses((status = 200, body = Health), (status = 503)))]
+#[utoipa::path(tag = "operation", responses((status = 200, body = Liveness), (status = 503)))]
 #[get("/readyz")]
 async fn readyz(app: web::Data<App>) -> Result<HttpResponse> {
     app.db.read(feed::life).await.map_err(|e| crate::error::Error { code: crate::error::Code::Busy, ..e })?;
-    let health = Health { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
+    let health = Liveness { status: "ok", version: env!("CARGO_PKG_VERSION"), server_time: app.env.now() };
     Ok(HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(health))
 }

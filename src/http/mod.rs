@@ -51,6 +51,7 @@ fn areas(cfg: &mut Routes) {
     crate::calendar::routes::routes(cfg);
     crate::catalogue::routes::routes(cfg);
     crate::grids::routes::routes(cfg);
+    crate::basemap::routes::routes(cfg);
     crate::spots::routes::routes(cfg);
     crate::cases::routes::routes(cfg);
     crate::city::routes::routes(cfg);
@@ -141,6 +142,7 @@ const PUBLIC: &[&str] = &[
     "open311_request_post",
     "open311_request_get",
     "open311_updates",
+    "draw_verifier",
     "log_key",
     "log_checkpoint",
     "log_proof",

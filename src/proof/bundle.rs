@@ -94,7 +94,7 @@ pub struct Proved {
 
 text_enum! {
     /// What is wrong with a bundle.
-    Fault {
+    BundleFault {
         /// The folder, the manifest or the proofs can't be read.
         Unreadable = "unreadable",
         /// A file that the manifest names is not there.
@@ -124,7 +124,7 @@ text_enum! {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
     /// What kind.
-    pub fault: Fault,
+    pub fault: BundleFault,
     /// The file it is about.
     pub path: String,
     /// For a person, in Chinese.

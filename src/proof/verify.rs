@@ -1,6 +1,6 @@
 //! Checking a bundle with nothing but its folder, and the log's key where the reader has it from elsewhere.
 
-use super::bundle::{Fault, Finding, MANIFEST, Manifest, PROOFS, Piece, Proofs, Signed};
+use super::bundle::{BundleFault, Finding, MANIFEST, Manifest, PROOFS, Piece, Proofs, Signed};
 use crate::{
     blob::digest,
     canonical::canonical,
@@ -44,7 +44,7 @@ pub struct Report {
 }
 
 impl Report {
-    fn wrong(&mut self, fault: Fault, path: &str, detail: impl Into<String>) {
+    fn wrong(&mut self, fault: BundleFault, path: &str, detail: impl Into<String>) {
         self.findings.push(Finding { fault, path: path.to_owned(), detail: detail.into() });
     }
 }
@@ -55,10 +55,11 @@ pub fn verify(folder: &Path, log: Option<&LogName>) -> Report {
     let mut report = Report::default();
     let manifest_bytes = read(folder, MANIFEST, &mut report);
     let proofs_bytes = read(folder, PROOFS, &mut report);
-    let proofs = proofs_bytes.and_then(|bytes| parse::<Proofs>(&bytes, PROOFS, Fault::ProofsChanged, &mut report));
+    let proofs =
+        proofs_bytes.and_then(|bytes| parse::<Proofs>(&bytes, PROOFS, BundleFault::ProofsChanged, &mut report));
     let manifest = manifest_bytes
         .as_ref()
-        .and_then(|bytes| parse::<Manifest>(bytes, MANIFEST, Fault::ManifestChanged, &mut report));
+        .and_then(|bytes| parse::<Manifest>(bytes, MANIFEST, BundleFault::ManifestChanged, &mut report));
     if let Some(manifest) = &manifest {
         report.number.clone_from(&manifest.number);
         report.log.clone_from(&manifest.log);
@@ -81,7 +82,7 @@ pub fn verify(folder: &Path, log: Option<&LogName>) -> Report {
             for signed in piece.captures.iter().filter(|signed| sound(&signed.record) && sound(&signed.key)) {
                 match capture(folder, piece, signed, &leaves) {
                     Ok(()) => report.captures += 1,
-                    Err(why) => report.wrong(Fault::CaptureInvalid, &signed.record, why),
+                    Err(why) => report.wrong(BundleFault::CaptureInvalid, &signed.record, why),
                 }
             }
         }
@@ -96,18 +97,23 @@ fn read(folder: &Path, name: &str, report: &mut Report) -> Option<Vec<u8>> {
     match bytes {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            report.wrong(Fault::Unreadable, name, format!("无法读取：{error}"));
+            report.wrong(BundleFault::Unreadable, name, format!("无法读取：{error}"));
             None
         }
     }
 }
 
 /// Reads a document that has one spelling.
-fn parse<T: Serialize + DeserializeOwned>(bytes: &[u8], name: &str, fault: Fault, report: &mut Report) -> Option<T> {
+fn parse<T: Serialize + DeserializeOwned>(
+    bytes: &[u8],
+    name: &str,
+    fault: BundleFault,
+    report: &mut Report,
+) -> Option<T> {
     let document: T = match serde_json::from_slice(bytes) {
         Ok(document) => document,
         Err(error) => {
-            report.wrong(Fault::Unreadable, name, format!("内容无法识别：{error}"));
+            report.wrong(BundleFault::Unreadable, name, format!("内容无法识别：{error}"));
             return None;
         }
     };
@@ -124,12 +130,12 @@ fn key(manifest: Option<&Manifest>, expected: Option<&LogName>, report: &mut Rep
     if let Some(expected) = expected {
         report.key_compared = true;
         if manifest.is_some() && named.as_ref() != Some(expected) {
-            report.wrong(Fault::LogKeyForeign, MANIFEST, "所列日志公钥与给定公钥不同");
+            report.wrong(BundleFault::LogKeyForeign, MANIFEST, "所列日志公钥与给定公钥不同");
         }
         return Some(expected.clone());
     }
     if manifest.is_some() && named.is_none() {
-        report.wrong(Fault::LogKeyForeign, MANIFEST, "所列日志公钥无法识别");
+        report.wrong(BundleFault::LogKeyForeign, MANIFEST, "所列日志公钥无法识别");
     }
     named
 }
@@ -139,7 +145,7 @@ fn proved(proofs: &Proofs, key: &LogName, report: &mut Report) -> BTreeMap<Strin
     let checkpoint = match key.verify(&proofs.checkpoint) {
         Ok(checkpoint) => checkpoint,
         Err(why) => {
-            report.wrong(Fault::CheckpointInvalid, PROOFS, format!("检查点签名不成立：{why}"));
+            report.wrong(BundleFault::CheckpointInvalid, PROOFS, format!("检查点签名不成立：{why}"));
             return BTreeMap::new();
         }
     };
@@ -151,7 +157,7 @@ fn proved(proofs: &Proofs, key: &LogName, report: &mut Report) -> BTreeMap<Strin
             && path.is_some_and(|path| merkle::included(&leaf, proved.index, checkpoint.size, &path, &checkpoint.root));
         match serde_json::from_str(&proved.leaf) {
             Ok(value) if holds => drop(leaves.insert(named.clone(), value)),
-            _ => report.wrong(Fault::LeafUnproved, PROOFS, format!("存证记录 {named} 不在已签名的日志中")),
+            _ => report.wrong(BundleFault::LeafUnproved, PROOFS, format!("存证记录 {named} 不在已签名的日志中")),
         }
     }
     report.leaves = leaves.len();
@@ -165,12 +171,12 @@ fn hash(text: &str) -> Option<Hash> {
 /// Whether the manifest is the one whose digest is in the log.
 fn sealed(proofs: &Proofs, leaves: &BTreeMap<String, Value>, manifest: &[u8], report: &mut Report) {
     let Some(seal) = leaves.get(&proofs.seal) else {
-        report.wrong(Fault::LeafUnproved, PROOFS, "导出记录不在已签名的日志中");
+        report.wrong(BundleFault::LeafUnproved, PROOFS, "导出记录不在已签名的日志中");
         return;
     };
     let digest = hex(&sha256(manifest));
     if seal["kind"] != "export" || seal["body"]["manifest_sha256"] != digest.as_str() {
-        report.wrong(Fault::ManifestChanged, MANIFEST, format!("清单的 SHA-256 {digest} 与存证日志不符"));
+        report.wrong(BundleFault::ManifestChanged, MANIFEST, format!("清单的 SHA-256 {digest} 与存证日志不符"));
     }
 }
 
@@ -178,12 +184,12 @@ fn sealed(proofs: &Proofs, leaves: &BTreeMap<String, Value>, manifest: &[u8], re
 fn files(folder: &Path, manifest: &Manifest, report: &mut Report) -> BTreeSet<String> {
     let mut there = BTreeSet::new();
     if let Err(error) = walk(folder, "", &mut there) {
-        report.wrong(Fault::Unreadable, "", format!("文件夹无法读取：{error}"));
+        report.wrong(BundleFault::Unreadable, "", format!("文件夹无法读取：{error}"));
     }
     let mut changed = BTreeSet::new();
     for (path, listed) in &manifest.files {
         if !there.remove(path) {
-            report.wrong(Fault::FileMissing, path, "清单所列文件不存在");
+            report.wrong(BundleFault::FileMissing, path, "清单所列文件不存在");
             changed.insert(path.clone());
             continue;
         }
@@ -194,17 +200,17 @@ fn files(folder: &Path, manifest: &Manifest, report: &mut Report) -> BTreeSet<St
             Ok((sha256, size)) => {
                 let detail =
                     format!("应为 {} 字节、SHA-256 {}；实为 {size} 字节、{sha256}", listed.size, listed.sha256);
-                report.wrong(Fault::FileChanged, path, detail);
+                report.wrong(BundleFault::FileChanged, path, detail);
                 changed.insert(path.clone());
             }
             Err(error) => {
-                report.wrong(Fault::Unreadable, path, format!("无法读取：{error}"));
+                report.wrong(BundleFault::Unreadable, path, format!("无法读取：{error}"));
                 changed.insert(path.clone());
             }
         }
     }
     for path in there.iter().filter(|path| ![MANIFEST, PROOFS].contains(&path.as_str())) {
-        report.wrong(Fault::FileUnlisted, path, "清单中没有这个文件");
+        report.wrong(BundleFault::FileUnlisted, path, "清单中没有这个文件");
     }
     changed
 }
@@ -245,7 +251,7 @@ fn accepted(
     if listed && logged && !changed.contains(path) {
         report.originals += 1;
     } else if !listed || !logged {
-        report.wrong(Fault::EvidenceUnlogged, path, "存证日志中没有与之相符的入库记录");
+        report.wrong(BundleFault::EvidenceUnlogged, path, "存证日志中没有与之相符的入库记录");
     }
 }
 

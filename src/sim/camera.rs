@@ -10,7 +10,7 @@ use crate::{
     client::{ClientError, Result, http::Api, upload::Cost},
     dock::{
         Event, Voice,
-        ledger::{Ledger, State},
+        ledger::{Ledger, LedgerState},
         work::{self, Settings, database},
     },
     env::Env,
@@ -185,9 +185,9 @@ pub fn send(
     let summary = work::run(&settings, &api, &Env::system(), &listener, &AtomicBool::new(false))?;
     let mut sent = Sent { cost: summary.cost, cuts: link.cuts(), up_bytes: link.up_bytes(), ..Sent::default() };
     for line in Ledger::open(&database(state))?.lines()? {
-        let state: State = line.state.parse()?;
+        let state: LedgerState = line.state.parse()?;
         match (state, line.sha256) {
-            (State::Receipted, Some(sha256)) => sent.safe.push((sha256, u64::try_from(line.size).unwrap_or(0))),
+            (LedgerState::Receipted, Some(sha256)) => sent.safe.push((sha256, u64::try_from(line.size).unwrap_or(0))),
             (_, _) => sent.failed.push((line.path, line.reason.unwrap_or(line.state))),
         }
     }

@@ -5,6 +5,7 @@ use super::{
     check,
     county::County,
     handheld::{Handheld, PATIENCE},
+    judging,
     office::{self, Desk, Done},
     report::Report,
 };
@@ -102,6 +103,8 @@ pub fn run(plan: &Plan, server: SocketAddr, county: &County, progress: &dyn Prog
         let enrolment = &county.handhelds[handheld.number].0;
         handheld.start(enrolment)
     })?;
+    let framed_at = Env::system().now();
+    judging::frame(&direct, county, framed_at)?;
     progress.begin("cameras record their shift", county.cameras.len());
     let cards: Vec<Mutex<usize>> = (0..county.cameras.len()).map(Mutex::new).collect();
     each(&cards, 2, progress, |number| {
@@ -119,7 +122,10 @@ pub fn run(plan: &Plan, server: SocketAddr, county: &County, progress: &dyn Prog
     let (mut sent, office) = (cameras?, day?);
     sent.extend(evening(plan, server, county, &handhelds, progress, &dice)?);
     let filmed = office::confirm_clips(&Desk::sign_in(&direct, &county.dispatcher)?)?;
+    progress.begin("next week's spot checks are drawn, the month is run on trial", 1);
+    let judged = judging::judge(&direct, county, framed_at, &dice(5))?;
     let mut report = Report {
+        judged,
         handhelds: county.handhelds.len(),
         cameras: county.cameras.len(),
         docked: docked(county.cameras.len()),

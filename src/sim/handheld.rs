@@ -20,7 +20,10 @@ use crate::{
         rules::Role,
         tokens::{hex, sha256},
     },
-    spotchecks::rules::week_of,
+    spotchecks::{
+        checklist::{self, CheckItem},
+        rules::{SiteKind, week_of},
+    },
     sync::wire::{EvidenceRef, Gps, Target},
 };
 use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
@@ -240,20 +243,32 @@ impl Handheld {
 
     fn visit_sites(&mut self, checkers: usize) -> Result<()> {
         let sites = self.client.store.records("site")?;
-        let mine = self.number / 5;
+        let (mine, checklist) = (self.number / 5, checklist::usual());
         let week = week_of(self.client.env().now() - self.skew);
         for (n, (id, _, site)) in sites.into_iter().enumerate().filter(|(n, _)| n % checkers.max(1) == mine) {
             self.walk();
             if let (Some(lat), Some(lon)) = (site["lat"].as_f64(), site["lon"].as_f64()) {
                 self.stands = Position::new(lat, lon).unwrap_or(self.stands);
             }
-            let items: Vec<Value> = (0..self.dice.below(4))
-                .map(|i| json!({"code": format!("{}.{}", 1 + n % 7, i + 1), "text": "保洁不到位", "deduction": 500 * (i + 1)}))
-                .collect();
-            let photos = if n % 8 == 0 { vec![self.photo("scene", "none")?] } else { vec![] };
+            // Where points are deducted a photo shows why, and who was there signs.
+            let files = if n % 8 == 0 { vec![self.photo("scene", "none")?, self.signature()?] } else { Vec::new() };
+            let shown = files.first().map(|photo| photo.evidence.sha256.clone());
+            let kind = site["kind"].as_str().and_then(|kind| kind.parse().ok()).unwrap_or(SiteKind::Other);
+            let (found, left_at) = (1 + self.dice.below(3), self.client.env().now());
+            let answer = |(n, item): (usize, &CheckItem)| match &shown {
+                Some(shown) if n == 0 => json!({"item": item.code, "finding": "deduct", "text": "保洁不到位",
+                    "deduction": item.points.min(item.step * i32::try_from(found).unwrap_or(1)), "photos": [shown]}),
+                _ if n == 1 && found == 2 => json!({"item": item.code, "finding": "not_applicable"}),
+                _ => json!({"item": item.code, "finding": "pass"}),
+            };
+            let answers: Vec<Value> = checklist.of(kind).iter().enumerate().map(answer).collect();
+            let mut args = json!({"site_id": id, "week": week, "checklist_version": checklist.version, "answers": answers,
+                "arrived_at": left_at - TimeDelta::minutes(6), "left_at": left_at});
+            if let Some(signature) = files.get(1) {
+                args["signature"] = json!(signature.evidence.sha256);
+            }
             let target = Target { kind: "spot_check".into(), id: self.client.env().id() };
-            let args = json!({"site_id": id, "week": week, "items": items});
-            self.save("spot_check.record", target, None, vec![], args, photos)?;
+            self.save("spot_check.record", target, None, vec![], args, files)?;
         }
         Ok(())
     }
@@ -365,18 +380,40 @@ impl Handheld {
             position: Some(self.stands),
             ..PhotoSpec::new(u64::from(self.dice.below(u32::MAX)))
         };
-        let bytes = photo(&spec);
-        let path = self.folder.join(format!("IMG_{:04}.jpg", self.photos));
+        self.keep(format!("IMG_{:04}.jpg", self.photos), &photo(&spec), "image/jpeg", role, need)
+    }
+
+    /// A stroke drawn on the glass, as the page keeps it: black on white, PNG.
+    fn signature(&mut self) -> Result<Attachment> {
+        self.photos += 1;
+        let mut glass = image::GrayImage::from_pixel(240, 80, image::Luma([255]));
+        let (height, turns) =
+            (10.0 + f64::from(self.dice.below(25_000)) / 1e3, 2.0 + f64::from(self.dice.below(5_000)) / 1e3);
+        for x in 20..220_u32 {
+            let y = 40.0 + height * (f64::from(x) / 200.0 * turns * std::f64::consts::TAU).sin();
+            for dy in 0..3 {
+                glass.put_pixel(x, y as u32 + dy, image::Luma([0]));
+            }
+        }
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        let written = glass.write_to(&mut bytes, image::ImageFormat::Png);
+        written.map_err(|e| ClientError::File(format!("a signature: {e}")))?;
+        self.keep(format!("SIGN_{:04}.png", self.photos), bytes.get_ref(), "image/png", "signature", "none")
+    }
+
+    fn keep(&self, name: String, bytes: &[u8], mime: &str, role: &str, need: &str) -> Result<Attachment> {
+        let now = self.client.env().now();
+        let path = self.folder.join(name);
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&path)?;
-            file.write_all(&bytes)?;
+            file.write_all(bytes)?;
             file.sync_all()
         };
         write().map_err(|e| ClientError::File(format!("{}: {e}", path.display())))?;
         let evidence = EvidenceRef {
-            sha256: hex(&sha256(&bytes)),
+            sha256: hex(&sha256(bytes)),
             size: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
-            mime: "image/jpeg".into(),
+            mime: mime.to_owned(),
             role: role.to_owned(),
             need: need.to_owned(),
             captured_at: Some(now),

@@ -1,7 +1,7 @@
 //! A county at work: the fleet of the demonstration, with the county's numbers, on real HTTP and a bad network.
 //!
 //! `county` enters people, sites and devices; `handheld`, `camera` and `office` act; `link` is the network that breaks;
-//! `fleet` is the plot; `check` reads everything back as a stranger would; `report` says what came out. `media` makes the
+//! `judging` draws a week and runs a month; `fleet` is the plot; `check` reads everything back as a stranger would; `report` says what came out. `media` makes the
 //! photos and videos.
 //!
 //! `city` is the city's platform on the other side of the exchange, and lives through a year with it.
@@ -19,6 +19,7 @@ pub mod county;
 pub mod dst;
 pub mod fleet;
 pub mod handheld;
+pub mod judging;
 pub mod link;
 pub mod media;
 pub mod office;

@@ -103,6 +103,14 @@ impl Desk {
         self.api.post(path, Some(&self.token), body)?.expect()
     }
 
+    /// PUT of a JSON value.
+    ///
+    /// # Errors
+    /// The server's refusal.
+    pub fn put(&self, path: &str, body: &Value) -> Result<Value> {
+        self.api.put(path, &self.token, body)?.expect()
+    }
+
     /// Ends this session.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{
     check::Findings,
+    judging::Judged,
     office::{Done, Filmed},
 };
 use crate::client::upload::Cost;
@@ -32,6 +33,8 @@ pub struct Report {
     pub office: Done,
     /// What the Centre saw of body cameras.
     pub filmed: Filmed,
+    /// The week's draw and the month's trial.
+    pub judged: Judged,
     /// The largest error of a device's clock, minutes.
     pub clock_error_min: i64,
     /// Files that were not accepted: device or name, and why.
@@ -111,6 +114,7 @@ impl fmt::Display for Report {
             "cameras      {} in use, {} not; {} min recorded, {} min linked to cases, {} files within 24 h",
             film.in_use, film.not_in_use, film.recorded_min, film.linked_min, film.within_24h
         )?;
+        write!(f, "{}", self.judged)?;
         writeln!(
             f,
             "read back    {} photos and {} videos downloaded and compared ({:.1} MB), {} re-pushed operations answered as before",

@@ -2,7 +2,7 @@
 
 use super::{
     actions::{self, Whole},
-    rules::{Command, Draft, LetterKind, LetterPaper, LetterQueue, LetterStage},
+    rules::{Command, Draft, LetterKind, LetterQueue, LetterStage},
     store::{Counts, Only, StepRow},
 };
 use crate::{
@@ -33,7 +33,6 @@ pub fn routes(cfg: &mut Routes) {
         .service(letter_counts)
         .service(letter_get)
         .service(letter_timeline)
-        .service(letter_paper)
         .service(letter_document)
         .service(letter_command);
 }
@@ -295,16 +294,6 @@ async fn letter_timeline(
     let rows = app.db.read(move |db| db.snapshot(read)).await?;
     let next = parameter::next(&rows, limit, |(row, _)| row.ver);
     Ok(web::Json(LetterTimeline { items: rows.into_iter().map(LetterStep::new).collect(), next }))
-}
-
-/// What a letter says when it is printed.
-#[utoipa::path(tag = "letters", params(("id" = LetterId, Path)), responses((status = 200, body = LetterPaper)))]
-#[get("/letters/{id}/paper")]
-async fn letter_paper(app: web::Data<App>, caller: Caller, id: web::Path<LetterId>) -> Result<web::Json<LetterPaper>> {
-    let who = caller.user()?;
-    let (office, now) = (app.config.letters.office.clone(), app.env.now());
-    let read = move |db: &mut _| actions::paper(db, &who, *id, &office, now);
-    Ok(web::Json(app.db.read(move |db| db.snapshot(read)).await?))
 }
 
 #[derive(Deserialize, IntoParams)]

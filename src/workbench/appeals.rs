@@ -78,10 +78,10 @@ pub fn page(db: &mut Db, only: &Appealed, after: Option<AppealId>, limit: i64) -
     store::appeal_page(db, only, after, limit)
 }
 
-/// The cases whose being late is not held against the unit.
+/// Those of the cases whose being late is not held against the unit.
 ///
 /// # Errors
 /// The engine's own.
-pub fn exempt(db: &mut Db) -> Result<HashSet<CaseId>> {
-    store::exempt(db)
+pub fn exempt(db: &mut Db, cases: &[CaseId]) -> Result<HashSet<CaseId>> {
+    store::exempt(db, cases)
 }

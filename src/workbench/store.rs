@@ -282,10 +282,13 @@ pub struct Appealed {
     pub open: Option<bool>,
 }
 
-/// The cases whose appeal was upheld.
-pub(super) fn exempt(db: &mut Db) -> Result<HashSet<CaseId>> {
-    let ids: Vec<CaseId> =
-        case_appeals::table.filter(case_appeals::exempt.eq(true)).select(case_appeals::case_id).load(db)?;
+/// Those of the cases whose appeal was upheld.
+pub(super) fn exempt(db: &mut Db, cases: &[CaseId]) -> Result<HashSet<CaseId>> {
+    let ids: Vec<CaseId> = case_appeals::table
+        .filter(case_appeals::exempt.eq(true))
+        .filter(case_appeals::case_id.eq_any(cases))
+        .select(case_appeals::case_id)
+        .load(db)?;
     Ok(ids.into_iter().collect())
 }
 

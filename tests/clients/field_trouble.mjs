@@ -90,8 +90,8 @@ async function unlock(name, pin) {
   await page.getByRole('button', { name: '解锁' }).click()
 }
 
-/** With `handled`, the reporter has put it right at once, and shows how it looks afterwards. */
-async function report(text, handled = null) {
+/** With `handled`, the reporter has put it right at once, and shows how it looks afterwards; `filmed`, with a clip. */
+async function report(text, handled = null, filmed = false) {
   await page.getByTestId('report').click()
   await shoot(page, 1)
   await page.getByTestId('fill').click()
@@ -104,9 +104,22 @@ async function report(text, handled = null) {
     await shoot(page, 2, 1)
     await page.getByTestId('fill').click()
   }
+  if (filmed) {
+    await film()
+    await look('film')
+  }
   await page.getByTestId('submit').click()
   await page.getByTestId('saved').waitFor()
   await tab('任务')
+}
+
+/** A film of a second, by the browser's own recorder. */
+async function film() {
+  await page.getByTestId('clip-open').click()
+  await page.getByTestId('clip-start').click()
+  await page.getByTestId('clip-stop').getByText(/[1-9]\d* \/ 30/).waitFor()
+  await page.getByTestId('clip-stop').click()
+  await page.getByTestId('clip').waitFor()
 }
 
 /** Words, and nothing else, to the first case. */
@@ -139,11 +152,23 @@ try {
   await api('PUT', '/grids/map', 'admin', { type: 'FeatureCollection', features }, 'application/geo+json')
   await open()
   await page.evaluate(() => navigator.serviceWorker.ready)
-  await page.locator('[name=code]').fill(job.code)
+  // As the QR code on the computer's screen says, and the page is open already.
+  await page.goto(`${origin}/field/#enrol/${job.code}`)
   await page.getByRole('button', { name: '登记' }).click()
   await login('zhang', '402816')
-  await report('占道经营')
+  await tab('我的')
+  await page.getByTestId('language-en').click()
+  await page.getByRole('heading', { name: 'Me / Sync' }).waitFor()
+  await page.reload()
+  await page.getByRole('button', { name: 'Sync now' }).waitFor()
+  said.language = await page.evaluate(() => document.documentElement.lang)
+  await look('english')
+  await page.getByTestId('language-zh').click()
+  await report('占道经营', null, true)
   await strip('全部已上传')
+  const clip = (await rows(page, 'media')).media.find(({ mime }) => mime === 'video/mp4')
+  const stored = (await api('GET', '/evidence?limit=10', 'chen')).items.find(({ media_type }) => media_type === 'video/mp4')
+  said.film = { here: [clip.sha256, clip.size], there: [stored.sha256, stored.size] }
   const first = (await kept(page)).reports[0].id
   await api('POST', `/cases/${first}/commands`, 'chen', {
     type: 'dispatch', args: { unit_id: job.unit, limit: { kind: 'natural_day', value: 3 } },
@@ -197,13 +222,13 @@ try {
   said.rows_of_the_other = await page.locator('.rows .row').count()
   await report('井盖移位', '已复位')
   await handOver()
-  await context.close()
-  await open()
-  await page.getByTestId('person').first().waitFor()
   const ops = await waiting()
   said.actors_waiting = ops.map(({ actor }) => actor)
   said.self_handled = ops[1].target.id
-  // A locked device sends what waits.
+  // A locked device sends what waits, also when it was shut down in between.
+  await context.close()
+  await open()
+  await page.getByTestId('person').first().waitFor()
   await tab('我的')
   await page.getByTestId('count-records').getByText('0', { exact: true }).waitFor()
   await strip('全部已上传')

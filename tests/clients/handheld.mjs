@@ -27,7 +27,7 @@ export async function open(job, origin, begin = null) {
   const page = context.pages()[0] ?? (await context.newPage())
   page.on('pageerror', error => console.error(String(error)))
   page.on('console', message => {
-    if (message.type() === 'error' && !message.text().includes('ERR_')) console.error(message.text())
+    if (message.type() === 'error' && !message.text().includes('ERR_')) console.error(message.text(), message.location().url)
   })
   await page.goto(`${origin}/field/`)
   await page.getByTestId('strip').waitFor()
@@ -102,12 +102,13 @@ export const rows = (page, ...stores) =>
 /** What the person saved on the device, answered or not. */
 export async function kept(page) {
   const { outbox, sent, media, captures } = await rows(page, 'outbox', 'sent', 'media', 'captures')
+  const ops = [...outbox, ...sent].map(({ target_id, raw }) => {
+    const { type, args, evidence = [] } = JSON.parse(raw)
+    return { type, id: target_id, args, photos: evidence.map(({ sha256 }) => sha256) }
+  })
   return {
-    reports: [...outbox, ...sent].map(({ target_id, raw }) => ({
-      id: target_id,
-      description: JSON.parse(raw).args.description,
-      photos: JSON.parse(raw).evidence.map(({ sha256 }) => sha256),
-    })),
+    reports: ops.filter(({ type }) => type === 'case.report').map(({ id, args, photos }) => ({ id, description: args.description, photos })),
+    checks: ops.filter(({ type }) => type === 'spot_check.record'),
     statuses: sent.map(({ status }) => status),
     photos: media.map(({ sha256, state, size }) => ({ sha256, state, size })),
     captures_waiting: captures.filter(({ answered_at }) => answered_at === '').length,

@@ -32,18 +32,18 @@ on_both_engines!(
     a_quarter_is_the_mean_of_its_published_months,
 );
 
-fn at(text: &str) -> DateTime<Utc> {
+pub fn at(text: &str) -> DateTime<Utc> {
     read(&json!(text))
 }
 
 /// The people of a month: tokens last a quarter of an hour, months do not.
-struct Office<'w> {
+pub struct Office<'w> {
     world: &'w World,
     names: Vec<(Role, String)>,
 }
 
 impl<'w> Office<'w> {
-    fn new(world: &'w World) -> Office<'w> {
+    pub fn new(world: &'w World) -> Office<'w> {
         Office { world, names: Vec::new() }
     }
 
@@ -54,36 +54,36 @@ impl<'w> Office<'w> {
     }
 
     /// The nth person of a role, signed in anew.
-    fn person(&self, role: Role, n: usize) -> Person {
+    pub fn person(&self, role: Role, n: usize) -> Person {
         let name = self.names.iter().filter(|(own, _)| *own == role).nth(n).expect("somebody of this role");
         self.world.sign_in(&name.1, None)
     }
 
-    fn get(&self, by: &Person, path: &str) -> Reply {
+    pub fn get(&self, by: &Person, path: &str) -> Reply {
         self.world.get(&format!("/api/v1/assessment{path}")).by(&by.token).send()
     }
 
-    fn post(&self, by: &Person, path: &str, body: &Value) -> Reply {
+    pub fn post(&self, by: &Person, path: &str, body: &Value) -> Reply {
         self.world.post(&format!("/api/v1/assessment{path}")).by(&by.token).json(body).send()
     }
 
-    fn step(&self, by: &Person, path: &str) -> Reply {
+    pub fn step(&self, by: &Person, path: &str) -> Reply {
         self.world.post(&format!("/api/v1/assessment/months/2026-11{path}")).by(&by.token).send()
     }
 
-    fn lines(&self, by: &Person, unit: &str) -> Vec<Value> {
+    pub fn lines(&self, by: &Person, unit: &str) -> Vec<Value> {
         let path = format!("/months/2026-11/lines?unit_id={unit}&limit=200");
         read(&self.get(by, &path).expect(200)["items"])
     }
 }
 
-fn score<'a>(month: &'a Value, unit: &str) -> &'a Value {
+pub fn score<'a>(month: &'a Value, unit: &str) -> &'a Value {
     let units = month["units"].as_array().unwrap();
     units.iter().find(|one| one["unit_id"] == unit).expect("each unit has a total")
 }
 
 /// Two units' November: one has a timely case, one late and one unsolved; the other a timely one and a bad visit.
-fn november(world: &World) -> (Office<'_>, Person, Person, Vec<CaseId>) {
+pub fn november(world: &World) -> (Office<'_>, Person, Person, Vec<CaseId>) {
     let mut office = Office::new(world);
     let (dispatcher, liaison, other) =
         (office.add(Role::Dispatcher), office.add(Role::Liaison), office.add(Role::Liaison));
@@ -111,7 +111,7 @@ fn november(world: &World) -> (Office<'_>, Person, Person, Vec<CaseId>) {
     (office, liaison, other, all)
 }
 
-fn opened(office: &Office) -> Value {
+pub fn opened(office: &Office) -> Value {
     until(office.world, at("2026-12-01T09:00:00+08:00"));
     let dispatcher = office.person(Role::Dispatcher, 0);
     office.step(&dispatcher, "/run").expect(200);

@@ -20,7 +20,7 @@ use chengguan::{
         tokens::{fresh_pkcs8, hex, public_key, sha256},
     },
     proof::{
-        bundle::{Fault, MANIFEST},
+        bundle::{BundleFault, MANIFEST},
         export::export,
         verify::verify,
     },
@@ -580,8 +580,8 @@ fn a_bundle_holds_what_devices_signed_and_is_checked_without_us(world: &World) {
     assert!(manifest.contains(&old));
     fs::write(to.join(MANIFEST), manifest.replace(&old, &new)).unwrap();
     fs::write(&raw, forged).unwrap();
-    let faults: Vec<Fault> = verify(&to, Some(log)).findings.into_iter().map(|finding| finding.fault).collect();
-    assert_eq!(faults, [Fault::ManifestChanged, Fault::CaptureInvalid]);
+    let faults: Vec<BundleFault> = verify(&to, Some(log)).findings.into_iter().map(|finding| finding.fault).collect();
+    assert_eq!(faults, [BundleFault::ManifestChanged, BundleFault::CaptureInvalid]);
 }
 
 /// A file's line in a manifest.

@@ -5,6 +5,7 @@ use crate::support::{
     world::{Engine, Options, World},
 };
 use chengguan::{
+    assessment::gather,
     client::http::Api,
     env::Env,
     sim::{
@@ -14,6 +15,7 @@ use chengguan::{
         handheld::PATIENCE,
         office::Desk,
     },
+    spotchecks::rules::week_of,
 };
 use std::{
     fs,
@@ -39,6 +41,11 @@ fn a_small_county_loses_nothing_and_the_check_sees_a_broken_file() {
         let report = fleet::run(&plan, world.address, &county, &Silent).unwrap();
         assert!(report.good(), "{report}");
         assert_eq!((report.devices_home, report.docked), (10, 1));
+        // Every unit's nine sites were judged by the checklist, next week's are drawn, and the month is on trial.
+        let judged = &report.judged;
+        let counts = gather::weeks(judged.month.parse().unwrap()).contains(&week_of(Env::system().now()));
+        assert_eq!((judged.drawn, judged.visits, judged.units), (32, 288, 32), "{report}");
+        assert_eq!((judged.rechecks, judged.checks), (0, if counts { 288 } else { 0 }), "one team alone: {report}");
         let found = &report.found;
         // Where the people of the demonstration stand is one place, for what they do and what they photograph.
         assert!(found.noted.values().all(|notes| !notes.contains("position_differs")), "{:?}", found.noted);

@@ -15,7 +15,7 @@ use chengguan::{
     dock::{
         Event, Voice,
         config::Config,
-        ledger::{Ledger, State},
+        ledger::{Ledger, LedgerState},
         receipt::{self, ReceiptFile, lists},
         work::{self, Settings, Summary, database, receipts},
     },
@@ -173,7 +173,7 @@ fn a_dock_killed_in_mid_upload_goes_on_where_the_server_stands() {
     rig.link.plug(false);
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(rig.states(), [State::Uploading.as_str()]);
+    assert_eq!(rig.states(), [LedgerState::Uploading.as_str()]);
     assert!(rig.safe().is_empty());
     rig.link.plug(true);
     let summary = rig.run().unwrap();
@@ -240,7 +240,7 @@ fn a_wrong_code_and_a_revoked_dock_say_what_to_do() {
     rig.record("B.mp4", 9, 50_000);
     let revoked = rig.run().unwrap_err().to_string();
     assert!(revoked.contains("revoked"), "{revoked}");
-    assert_eq!(rig.states(), [State::Receipted.as_str(), State::Hashed.as_str()]);
+    assert_eq!(rig.states(), [LedgerState::Receipted.as_str(), LedgerState::Hashed.as_str()]);
 }
 
 #[test]

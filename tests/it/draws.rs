@@ -198,6 +198,7 @@ fn a_week_is_framed_committed_to_sealed_and_drawn_and_anybody_can_compute_it_aga
     world.wait(TimeDelta::days(14));
     assert_eq!(week.get(&week.liaison, "/pack").expect(200), pack);
     assert_eq!(week.picks(&week.liaison).len(), drawn["picks"].as_array().map_or(0, Vec::len));
+    named_on_the_answer(world, &drawn, &pack);
     let pack: Pack = read(&pack);
     let outcome = draw::verify(&pack).unwrap();
     assert_eq!(pack.frame_sha256, again["frame_sha256"].as_str().unwrap());
@@ -206,6 +207,20 @@ fn a_week_is_framed_committed_to_sealed_and_drawn_and_anybody_can_compute_it_aga
     assert!(sixth.kind == SiteKind::Market && sixth.site.contains("-other-"), "{sixth:?}");
     let listed = world.get("/api/v1/draws").by(&week.token(&week.liaison)).send().expect(200);
     assert_eq!(listed["items"][0]["result_sha256"], pack.result_sha256.as_str());
+}
+
+/// The verifier that the answer names, downloaded without a token, agrees with the pack, by the command that it names.
+fn named_on_the_answer(world: &World, draw: &Value, pack: &Value) {
+    let verifier = world.get(draw["verify"]["verifier"].as_str().unwrap()).send();
+    assert!(verifier.header("content-type").is_some_and(|kind| kind.starts_with("text/x-python")));
+    assert_eq!(verifier.bytes, fs::read(api_spec("draw-verify.py")).unwrap());
+    let folder = Folder::new("verifier");
+    fs::write(folder.path().join("draw-verify.py"), verifier.bytes).unwrap();
+    let command: String = read(&draw["verify"]["commands"][0]);
+    let words: Vec<&str> = command.split(' ').collect();
+    fs::write(folder.path().join(words.last().unwrap()), pack.to_string()).unwrap();
+    let told = Command::new(words[0]).args(&words[1..]).current_dir(folder.path()).output().unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stdout));
 }
 
 /// A file that comes with an operation.
@@ -251,6 +266,12 @@ fn visits_are_seen_when_they_may_be_and_a_site_out_of_reach_gives_way_to_the_nex
     let today = week.picks(checker);
     assert!(today.iter().all(|pick| pick["team"] == first["team"] && pick["day"] == first["day"]), "{today:?}");
     assert_eq!(today.iter().filter(own).count(), 9);
+    // A handheld takes along where they are, and where it goes when one can't be reached.
+    let sites = |by: &Person| week.get(by, "").expect(200)["sites"].as_array().cloned().unwrap();
+    let along: BTreeSet<String> = sites(checker).iter().map(|site| read(&site["code"])).collect();
+    let due = today.iter().flat_map(|pick| pick["substitutes"].as_array().unwrap().iter().chain([&pick["site_code"]]));
+    assert_eq!(along, due.map(read).collect());
+    assert_eq!(sites(&week.dispatcher), Vec::<Value>::new());
     let with =
         |code: Code, op: &Value, field: &Field| assert_eq!(field.result(op, "rejected")["code"], code.as_str(), "{op}");
     let other = &week.checkers[usize::from(first["team"] == "T1")];

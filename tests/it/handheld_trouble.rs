@@ -60,6 +60,8 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     assert!(second.contains("1 operations: known") && second.contains("1 photos stored"), "{second}");
     assert_eq!(answer["findings"], json!([]), "nothing on the screens hinders anybody");
     let said = &answer["said"];
+    assert_eq!(said["language"], "en", "the choice outlives the page");
+    assert_eq!(said["film"]["here"], said["film"]["there"], "a clip arrives as it was taken");
     assert_eq!(said["rows_of_the_other"], 0, "what was read for one is not the next one's to see");
     assert_eq!(said["actors_waiting"], json!([li, zhang]), "each in their own name");
     assert_eq!((&said["kept_over_the_update"], &said["duplicate"]), (&json!(true), &json!(true)));

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on should panic where it stands")]
 
 mod assessment;
+mod assessment_editions;
 mod assessment_year;
 mod authorisation;
 mod bad_input;
+mod basemap;
 mod blobs;
 mod calendar;
 mod capture_vectors;

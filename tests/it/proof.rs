@@ -15,7 +15,7 @@ use chengguan::{
     error::{Code, Result},
     identity::{rules::Role, tokens::sha256},
     proof::{
-        bundle::{Fault, MANIFEST, PROOFS},
+        bundle::{BundleFault, MANIFEST, PROOFS},
         check::{self, Checked},
         export::{self, Exported},
         verify::{Report, verify},
@@ -90,7 +90,7 @@ fn name(folder: &Path, file: &Path) -> String {
     file.strip_prefix(folder).unwrap().to_str().unwrap().to_owned()
 }
 
-fn faults(report: &Report) -> Vec<(Fault, &str)> {
+fn faults(report: &Report) -> Vec<(BundleFault, &str)> {
     report.findings.iter().map(|finding| (finding.fault, finding.path.as_str())).collect()
 }
 
@@ -109,8 +109,8 @@ fn a_bundle_holds_in_another_folder_and_with_no_database(world: &World) {
     assert!(trusting.findings.is_empty() && !trusting.key_compared);
     let other = LogKey::load(&LogKey::fresh().unwrap()).unwrap();
     let foreign = verify(&elsewhere, Some(other.name()));
-    assert!(faults(&foreign).contains(&(Fault::LogKeyForeign, MANIFEST)), "{foreign:?}");
-    assert!(faults(&foreign).contains(&(Fault::CheckpointInvalid, PROOFS)), "{foreign:?}");
+    assert!(faults(&foreign).contains(&(BundleFault::LogKeyForeign, MANIFEST)), "{foreign:?}");
+    assert!(faults(&foreign).contains(&(BundleFault::CheckpointInvalid, PROOFS)), "{foreign:?}");
     let page = fs::read_to_string(elsewhere.join("index.html")).unwrap();
     assert!(page.contains("井盖破损") && page.contains(&exported.log) && !page.contains("http"), "{page}");
 
@@ -162,7 +162,7 @@ fn files_that_were_added_removed_or_exchanged_are_named(world: &World) {
     let folder = scene.export(world, "c");
     let find = |kind: &str| files(&folder).into_iter().find(|file| name(&folder, file).starts_with(kind)).unwrap();
     fs::write(folder.join("originals/more.jpg"), "x").unwrap();
-    assert_eq!(faults(&verify(&folder, None)), [(Fault::FileUnlisted, "originals/more.jpg")]);
+    assert_eq!(faults(&verify(&folder, None)), [(BundleFault::FileUnlisted, "originals/more.jpg")]);
     fs::remove_file(folder.join("originals/more.jpg")).unwrap();
 
     let original = find("originals/");
@@ -170,8 +170,8 @@ fn files_that_were_added_removed_or_exchanged_are_named(world: &World) {
     fs::rename(&original, &moved).unwrap();
     let report = verify(&folder, None);
     let expected = BTreeSet::from([
-        (Fault::FileMissing.as_str(), name(&folder, &original)),
-        (Fault::FileUnlisted.as_str(), "aside".to_owned()),
+        (BundleFault::FileMissing.as_str(), name(&folder, &original)),
+        (BundleFault::FileUnlisted.as_str(), "aside".to_owned()),
     ]);
     let found: BTreeSet<_> = report.findings.iter().map(|f| (f.fault.as_str(), f.path.clone())).collect();
     assert_eq!(found, expected);
@@ -181,11 +181,11 @@ fn files_that_were_added_removed_or_exchanged_are_named(world: &World) {
     world.wait(TimeDelta::seconds(1));
     let other = scene.export(world, "d");
     fs::copy(other.join(MANIFEST), folder.join(MANIFEST)).unwrap();
-    assert!(faults(&verify(&folder, None)).contains(&(Fault::ManifestChanged, MANIFEST)));
+    assert!(faults(&verify(&folder, None)).contains(&(BundleFault::ManifestChanged, MANIFEST)));
     fs::remove_file(folder.join(PROOFS)).unwrap();
-    assert!(faults(&verify(&folder, None)).contains(&(Fault::Unreadable, PROOFS)));
+    assert!(faults(&verify(&folder, None)).contains(&(BundleFault::Unreadable, PROOFS)));
     let nothing = verify(&folder.join("nowhere"), None);
-    assert!(faults(&nothing).contains(&(Fault::Unreadable, MANIFEST)));
+    assert!(faults(&nothing).contains(&(BundleFault::Unreadable, MANIFEST)));
 }
 
 fn a_bundle_is_for_those_who_may_see_the_case_and_overwrites_nothing(world: &World) {

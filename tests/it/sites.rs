@@ -3,10 +3,13 @@
 use crate::support::{
     http::Reply,
     on_both_engines,
+    process::chengguan,
+    scratch::Folder,
     world::{Person, World},
 };
 use chengguan::{error::Code, identity::rules::Role};
 use serde_json::{Value, json};
+use std::fs;
 
 on_both_engines!(
     a_unit_has_any_number_of_sites_of_a_kind_each_with_its_code_and_every_change_leaves_a_version,
@@ -113,9 +116,32 @@ fn a_file_is_imported_whole_or_not_at_all_and_an_exported_one_changes_nothing(wo
     let sites = page();
     let street = sites["items"].as_array().unwrap().iter().find(|site| site["kind"] == "back_street").unwrap();
     assert_eq!((&street["lat"], street["geometry"].as_str().is_some()), (&json!(27.41), true));
+    on_the_command_line(world, name);
     import(world, "", "text/csv", "名称\n").refused(Code::TableInvalid);
     import(world, "", "application/geo+json", "{}").refused(Code::TableInvalid);
     import(world, "", "text/plain", "x").refused(Code::MediaTypeUnsupported);
+}
+
+/// The same file by `chengguan sites import`.
+fn on_the_command_line(world: &World, unit: &str) {
+    let folder = Folder::new("sites");
+    let cli = |args: &[&str]| {
+        let mut command = chengguan(folder.path());
+        command.args(["sites", "import"]).args(args).args(["--database-url", &world.app.config.database_url]);
+        let output = command.output().unwrap();
+        let told = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.success(), String::from_utf8(told).unwrap())
+    };
+    let file = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    file("a.csv", &format!("责任单位,类别,名称\n{unit},公厕,人民路公厕\n{unit},工地,城南工地\n"));
+    assert_eq!(cli(&["a.csv", "--dry-run"]), (true, "1 sites would be entered, 1 corrected, 0 unchanged\n".into()));
+    assert_eq!(cli(&["a.csv"]), (true, "1 sites entered, 1 corrected, 0 unchanged\n".into()));
+    assert_eq!(cli(&["a.csv"]), (true, "0 sites entered, 0 corrected, 2 unchanged\n".into()));
+    file("b.csv", &format!("责任单位,类别,名称\n{unit},公厕,新公厕\n无此单位,公厕,x\n"));
+    let (good, told) = cli(&["b.csv"]);
+    assert!(!good && told.contains("第 3 行 责任单位"), "{told}");
+    file("c.txt", "x");
+    assert!(!cli(&["c.txt"]).0 && !cli(&["d.csv"]).0);
 }
 
 fn which_kinds_stand_in_is_a_document_in_versions(world: &World) {

@@ -17,7 +17,7 @@ const ORDER: &[&[&str]] = &[
     &["catalogue"],
     &["tlog"],
     &["evidence"],
-    &["grids"],
+    &["grids", "basemap"],
     &["captures"],
     &["cases"],
     &["city"],
@@ -356,6 +356,42 @@ fn nothing_unfinished_or_switched_off_stays_behind() {
         );
     }
     none(wrong);
+}
+
+/// The names that a source's types bear in the OpenAPI document.
+fn schemas(source: &Source) -> Vec<String> {
+    let code = source.code();
+    let (mut found, mut waits, mut renamed) = (Vec::new(), false, None);
+    let word = |text: &str| text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
+    for line in code.lines().map(str::trim) {
+        if line.starts_with("#[derive(") || line.ends_with("ToSchema,") {
+            (waits, renamed) = (line.contains("ToSchema"), None);
+        } else if waits && let Some((_, name)) = line.split_once("#[schema(as = ") {
+            renamed = Some(word(name));
+        } else if waits && let Some((_, name)) = line.split_once("struct ").or_else(|| line.split_once("enum ")) {
+            // What a macro names is named where it is used.
+            found.extend(Some(renamed.take().unwrap_or_else(|| word(name))).filter(|name| !name.is_empty()));
+            waits = false;
+        }
+    }
+    for (at, _) in code.match_indices("text_enum! {\n") {
+        found.extend(code[at..].lines().skip(1).find(|line| !line.trim().is_empty()).map(|line| word(line.trim())));
+    }
+    found
+}
+
+#[test]
+fn no_two_types_bear_one_name_in_the_interface() {
+    // utoipa keeps one of them without a word, and every reference to the other then means the wrong one.
+    let mut owners = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for source in sources(&["src"], &["rs"]) {
+        for name in schemas(&source) {
+            owners.entry(name).or_default().push(source.path.clone());
+        }
+    }
+    assert!(owners.len() > 350, "{} types were found", owners.len());
+    let twice = owners.into_iter().filter(|(_, paths)| paths.len() > 1);
+    none(twice.map(|(name, paths)| format!("{name}: {}", paths.join(", "))).collect());
 }
 
 #[test]

@@ -369,3 +369,28 @@ fn rules_that_cannot_be_computed_with_are_refused() {
         assert!(rules.check().is_err(), "{rules:?}");
     }
 }
+
+/// What other implementations are held to (`api-spec/assessment.md`): each pack is equal, each change is told as written.
+#[test]
+fn the_published_vectors_hold() {
+    let text = include_str!("../../../api-spec/assessment-vectors.json");
+    let vectors: serde_json::Value = serde_json::from_str(text).unwrap();
+    let (packs, changes) = (vectors["packs"].as_array().unwrap(), vectors["changes"].as_array().unwrap());
+    assert!(packs.len() >= 3 && changes.len() >= 7);
+    for pack in packs {
+        let replayed = replay(pack["text"].as_str().unwrap()).unwrap();
+        assert_eq!(replayed.differences, [""; 0], "{}", pack["name"]);
+        assert_eq!(replayed.sha256, pack["sha256"], "{}", pack["name"]);
+    }
+    for change in changes {
+        let pack = packs[change["pack"].as_u64().unwrap() as usize]["text"].as_str().unwrap();
+        let changed = pack.replacen(change["from"].as_str().unwrap(), change["to"].as_str().unwrap(), 1);
+        assert_ne!(changed, pack, "{}", change["name"]);
+        assert_eq!(
+            serde_json::json!(replay(&changed).unwrap().differences),
+            change["differences"],
+            "{}",
+            change["name"]
+        );
+    }
+}

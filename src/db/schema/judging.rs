@@ -24,6 +24,22 @@ tables! {
         objections_until -> Nullable<Utc>,
         published_by -> Nullable<Uid>,
         published_at -> Nullable<Utc>,
+        pack_sha256 -> Nullable<Text>,
+        edition -> Nullable<Integer>,
+        correction -> Nullable<Text>,
+    }
+    score_editions (id) {
+        id -> Uid,
+        month -> Text,
+        edition -> Nullable<Integer>,
+        reason -> Text,
+        counters -> Doc,
+        opened_by -> Uid,
+        opened_at -> Utc,
+        verdict -> Nullable<Text>,
+        words -> Nullable<Text>,
+        decided_by -> Nullable<Uid>,
+        decided_at -> Nullable<Utc>,
         pack -> Nullable<Text>,
         pack_sha256 -> Nullable<Text>,
     }

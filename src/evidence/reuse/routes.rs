@@ -89,7 +89,7 @@ impl Match {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum QueueState {
+enum ReuseQueueState {
     Open,
     Decided,
 }
@@ -99,7 +99,7 @@ enum QueueState {
 struct Filter {
     /// `open`, the default, or `decided`.
     #[param(inline)]
-    state: Option<QueueState>,
+    state: Option<ReuseQueueState>,
     /// 1–200, 50 by default.
     limit: Option<i64>,
     /// `next` of the page before.
@@ -124,7 +124,7 @@ async fn reuse_list(app: web::Data<App>, caller: Caller, filter: web::Query<Filt
     if !(1..=200).contains(&limit) {
         return Err(Code::ParameterInvalid.with("limit: 1–200"));
     }
-    let page = MatchPage { open: state != Some(QueueState::Decided), after: cursor, limit };
+    let page = MatchPage { open: state != Some(ReuseQueueState::Decided), after: cursor, limit };
     let found = app.db.read(move |db| db.snapshot(|db| actions::page(db, &page))).await?;
     let full = i64::try_from(found.len()).unwrap_or(0) >= limit;
     let next = found.last().filter(|_| full).map(|last| last.row.id);

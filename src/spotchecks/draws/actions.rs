@@ -6,6 +6,7 @@ use super::{
     store::{self, CommitmentRow, DrawRow, PickRow, TeamMemberRow},
 };
 use crate::{
+    calendar,
     canonical::canonical,
     db::{
         Db, Tx,
@@ -87,7 +88,7 @@ pub(super) fn outcome_of(row: &DrawRow) -> Result<Option<Outcome>> {
 /// # Errors
 /// `value_invalid`, also without teams or sites; `due_at_invalid`; `draw_stage_forbids`.
 pub fn frame(tx: &mut Tx, by: UserId, new: NewFrame) -> Result<DrawRow> {
-    let new = new.checked(tx.now)?;
+    let new = new.checked(tx.now, &calendar::actions::calendar(tx.db)?)?;
     let before = store::draw_locked(tx.db, &new.week)?;
     if let Some(before) = &before
         && (before.state != DrawState::Framed.as_str()

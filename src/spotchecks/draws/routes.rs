@@ -21,17 +21,21 @@ use crate::{
         table::Routes,
     },
     identity::rules::{Actor, Role},
-    spotchecks::{library, rules::SiteKind},
+    spotchecks::{
+        library::{self, routes::Site},
+        rules::SiteKind,
+    },
 };
-use actix_web::{HttpResponse, get, post, put, web};
+use actix_web::{HttpResponse, get, http::header, post, put, web};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use utoipa::{IntoParams, ToSchema};
 
 /// Mounts the draws under `/api/v1`.
 pub fn routes(cfg: &mut Routes) {
-    cfg.service(draw_list)
+    cfg.service(draw_verifier)
+        .service(draw_list)
         .service(draw_get)
         .service(draw_pack)
         .service(draw_frame)
@@ -77,9 +81,32 @@ struct Draw {
     drawn_at: Option<DateTime<Utc>>,
     /// From when on everybody sees everything.
     open_from: DateTime<Utc>,
+    /// How anybody computes it again from the pack.
+    verify: DrawVerification,
     /// The visits that the caller may see: the Centre all; a team those of the day; a unit those that were made; from
     /// `open_from` on everybody all.
     picks: Vec<DrawPick>,
+    /// Where these visits and their substitutes are, by code: what a handheld takes along. Only for who goes there.
+    sites: Vec<Site>,
+}
+
+/// How anybody computes a draw again.
+#[derive(Serialize, ToSchema)]
+struct DrawVerification {
+    /// Where the short verifier in Python is; it takes no token.
+    verifier: String,
+    /// What is typed beside the downloaded pack: by the verifier, and by this program.
+    commands: Vec<String>,
+}
+
+impl DrawVerification {
+    fn of(week: &str) -> DrawVerification {
+        let pack = format!("draw-{week}.json");
+        DrawVerification {
+            verifier: format!("/api/v1/{VERIFIER}"),
+            commands: vec![format!("python3 {VERIFIER} {pack}"), format!("chengguan draw verify {pack}")],
+        }
+    }
 }
 
 /// A unit's part of the seed.
@@ -133,10 +160,13 @@ fn view(db: &mut Db, who: &Actor, row: DrawRow, now: DateTime<Utc>) -> Result<Dr
         nonce: one.nonce.filter(|_| all),
     });
     let sources = row.sources.map(|sources| serde_json::from_value(sources.0)).transpose();
+    let picks = picks(db, who, rows)?;
     Ok(Draw {
         commitments: commitments.collect(),
-        picks: picks(db, who, rows)?,
+        sites: if goes(who) { sites_of(db, &picks)? } else { Vec::new() },
+        picks,
         open_from: over_at(&row.week)?,
+        verify: DrawVerification::of(&row.week),
         week: row.week,
         state: row.state.parse()?,
         frame: serde_json::from_str(&row.frame).map_err(Error::internal)?,
@@ -156,11 +186,23 @@ fn view(db: &mut Db, who: &Actor, row: DrawRow, now: DateTime<Utc>) -> Result<Dr
     })
 }
 
+/// Who visits sites.
+const fn goes(who: &Actor) -> bool {
+    matches!(who.role, Role::SpotChecker | Role::Inspector)
+}
+
+fn sites_of(db: &mut Db, picks: &[DrawPick]) -> Result<Vec<Site>> {
+    let codes: BTreeSet<&String> =
+        picks.iter().flat_map(|pick| pick.substitutes.iter().chain([&pick.site_code])).collect();
+    let codes: Vec<String> = codes.into_iter().cloned().collect();
+    Ok(library::actions::sites_by_code(db, &codes)?.into_iter().map(Site::from).collect())
+}
+
 fn picks(db: &mut Db, who: &Actor, rows: Vec<PickRow>) -> Result<Vec<DrawPick>> {
     let ids: Vec<SiteId> = rows.iter().map(|row| row.site_id).collect();
     let sites: HashMap<SiteId, (String, String)> =
         library::actions::sites_by_id(db, &ids)?.into_iter().map(|site| (site.id, (site.code, site.name))).collect();
-    let goes = matches!(who.role, Role::SpotChecker | Role::Inspector);
+    let goes = goes(who);
     let pick = |row: PickRow| {
         let substitutes = if goes { visits::substitutes(db, &row)? } else { Vec::new() };
         let (site_code, site_name) = sites.get(&row.site_id).cloned().unwrap_or_default();
@@ -261,6 +303,19 @@ async fn draw_get(app: web::Data<App>, caller: Caller, week: web::Path<String>) 
     Ok(web::Json(draw))
 }
 
+/// The verifier's file name.
+const VERIFIER: &str = "draw-verify.py";
+
+/// The short verifier in Python, as `api-spec/draw.md` describes it: for whoever wants to check a pack, also from outside.
+#[utoipa::path(tag = "draws", responses((status = 200, content_type = "text/x-python", body = String)))]
+#[get("/draw-verify.py")]
+async fn draw_verifier() -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/x-python; charset=utf-8")
+        .insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{VERIFIER}\"")))
+        .body(include_str!("../../../api-spec/draw-verify.py"))
+}
+
 /// All that a verifier needs, in one file: for the Centre once drawn, for everybody once the week is over.
 #[utoipa::path(
     tag = "draws",
@@ -268,10 +323,12 @@ async fn draw_get(app: web::Data<App>, caller: Caller, week: web::Path<String>) 
     responses((status = 200, body = Pack))
 )]
 #[get("/draws/{week}/pack")]
-async fn draw_pack(app: web::Data<App>, caller: Caller, week: web::Path<String>) -> Result<web::Json<Pack>> {
+async fn draw_pack(app: web::Data<App>, caller: Caller, week: web::Path<String>) -> Result<HttpResponse> {
     let (who, now) = (caller.user()?, app.env.now());
     over_at(&week)?;
-    Ok(web::Json(app.db.read(move |db| actions::pack(db, &who, &week, now)).await?))
+    let name = format!("attachment; filename=\"draw-{week}.json\"");
+    let pack = app.db.read(move |db| actions::pack(db, &who, &week, now)).await?;
+    Ok(HttpResponse::Ok().insert_header((header::CONTENT_DISPOSITION, name)).json(pack))
 }
 
 /// What a frame is made with; the units, sites, teams and rules of substitution are those of this moment.
@@ -284,7 +341,7 @@ struct FrameToMake {
     lottery_at: DateTime<Utc>,
     /// 双色球 with the seven digits of its draw, and 福彩3D after it if wanted; or 骰子 with the week.
     sources: Vec<SourceName>,
-    /// Monday to Friday when none are named.
+    /// The week's working days by the calendar, make-up days among them and holidays not, when none are named.
     #[serde(default)]
     days: Vec<NaiveDate>,
     /// Such as `09:00-11:30`; a morning and an afternoon when none are named.

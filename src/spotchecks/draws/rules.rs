@@ -2,6 +2,7 @@
 
 use super::draw::{Source, SourceName};
 use crate::{
+    calendar::rules::Calendar,
     error::{Code, Result},
     identity::rules::{text, text_enum},
     spotchecks::rules::week,
@@ -87,7 +88,7 @@ pub struct NewFrame {
     pub lottery_at: DateTime<Utc>,
     /// Which event.
     pub sources: Vec<SourceName>,
-    /// The days of the visits; Monday to Friday when none are named.
+    /// The days of the visits; the working days of the week when none are named.
     pub days: Vec<NaiveDate>,
     /// The time bands; a morning and an afternoon when none are named.
     pub bands: Vec<String>,
@@ -99,11 +100,15 @@ impl NewFrame {
     /// Checks it and fills in the usual days and bands.
     ///
     /// # Errors
-    /// `value_invalid`, `due_at_invalid` when the moments are not in order.
-    pub fn checked(mut self, now: DateTime<Utc>) -> Result<NewFrame> {
+    /// `value_invalid`, also when nobody works in the week and no days are named; `due_at_invalid` when the moments are
+    /// not in order.
+    pub fn checked(mut self, now: DateTime<Utc>, calendar: &Calendar) -> Result<NewFrame> {
         let monday = monday(&self.week)?;
         if self.days.is_empty() {
-            self.days = (0..5).map(|n| monday + Days::new(n)).collect();
+            self.days = (0..7).map(|n| monday + Days::new(n)).filter(|day| calendar.works(*day)).collect();
+        }
+        if self.days.is_empty() {
+            return Err(Code::ValueInvalid.with("days: the week has no working day; name the days"));
         }
         if self.bands.is_empty() {
             self.bands = vec!["09:00-11:30".to_owned(), "14:30-17:00".to_owned()];
@@ -229,6 +234,7 @@ pub fn team(code: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::national;
 
     fn names(of: &[(&str, &str)]) -> Vec<SourceName> {
         of.iter().map(|(name, issue)| SourceName { name: (*name).into(), issue: (*issue).into() }).collect()
@@ -250,7 +256,7 @@ mod tests {
     #[test]
     fn a_seed_comes_from_the_large_lottery_or_dice_never_from_a_thousand_outcomes() {
         let now = DateTime::parse_from_rfc3339("2026-11-20T10:00:00Z").unwrap().to_utc();
-        let good = |sources: &[(&str, &str)]| frame(sources).checked(now).is_ok();
+        let good = |sources: &[(&str, &str)]| frame(sources).checked(now, &Calendar::default()).is_ok();
         assert!(
             good(&[(SSQ, "2026134")]) && good(&[(SSQ, "2026134"), (FC3D, "2026312")]) && good(&[(DICE, "2026-W48")])
         );
@@ -270,12 +276,12 @@ mod tests {
     fn commitments_end_before_the_event_and_the_event_comes_before_the_visits() {
         let now = DateTime::parse_from_rfc3339("2026-11-20T10:00:00Z").unwrap().to_utc();
         let dice = || frame(&[(DICE, "2026-W48")]);
-        let made = dice().checked(now).unwrap();
+        let made = dice().checked(now, &Calendar::default()).unwrap();
         assert_eq!((made.days.len(), made.days[0].to_string(), made.bands.len()), (5, "2026-11-23".to_owned(), 2));
         let wrong = |change: fn(&mut NewFrame)| {
             let mut frame = dice();
             change(&mut frame);
-            assert!(frame.checked(now).is_err());
+            assert!(frame.checked(now, &Calendar::default()).is_err());
         };
         wrong(|frame| frame.lottery_at = frame.commit_until);
         wrong(|frame| frame.lottery_at += chrono::TimeDelta::hours(3));
@@ -284,6 +290,26 @@ mod tests {
         wrong(|frame| frame.bands = vec!["9:00-10:00".into()]);
         wrong(|frame| frame.bands = vec!["11:00-10:00".into()]);
         wrong(|frame| frame.double_after_weeks = Some(0));
+    }
+
+    #[test]
+    fn days_that_nobody_names_are_those_on_which_is_worked() {
+        let calendar = Calendar::new(vec![], national::days_2026(), national::SEEDED);
+        let days = |week: &str, named: &[NaiveDate]| {
+            let first = monday(week).unwrap() - Days::new(2);
+            let at = |hour: u32| first.and_hms_opt(hour, 0, 0).unwrap().and_utc();
+            let mut new = frame(&[(DICE, week)]);
+            (new.week, new.days) = (week.into(), named.to_vec());
+            (new.commit_until, new.lottery_at) = (at(3), at(5));
+            new.checked(at(1), &calendar).map(|new| new.days.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        // Three days before the National Day; after it Thursday, Friday and the Saturday that makes up for it.
+        assert_eq!(days("2026-W40", &[]).unwrap(), ["2026-09-28", "2026-09-29", "2026-09-30"]);
+        assert_eq!(days("2026-W41", &[]).unwrap(), ["2026-10-08", "2026-10-09", "2026-10-10"]);
+        // The Spring Festival takes the whole week; who wants visits then names the days.
+        assert!(days("2026-W08", &[]).is_err());
+        let named = NaiveDate::from_ymd_opt(2026, 2, 17).unwrap();
+        assert_eq!(days("2026-W08", &[named]).unwrap(), ["2026-02-17"]);
     }
 
     #[test]

@@ -94,6 +94,14 @@ pub fn site_by_code(db: &mut Db, code: &str) -> Result<SiteRow> {
     store::site_by_code(db, code)?.ok_or_else(|| Error::not_found("site"))
 }
 
+/// Sites by their codes, in the order of these.
+///
+/// # Errors
+/// The engine's own.
+pub fn sites_by_code(db: &mut Db, codes: &[String]) -> Result<Vec<SiteRow>> {
+    store::sites_by_code(db, codes)
+}
+
 /// The units that have sites.
 ///
 /// # Errors

@@ -146,6 +146,11 @@ pub(super) fn sites_by_id(db: &mut Db, ids: &[SiteId]) -> Result<Vec<SiteRow>> {
     Ok(spot_sites::table.filter(spot_sites::id.eq_any(ids)).select(SiteRow::as_select()).load(db)?)
 }
 
+pub(super) fn sites_by_code(db: &mut Db, codes: &[String]) -> Result<Vec<SiteRow>> {
+    let query = spot_sites::table.filter(spot_sites::code.eq_any(codes)).order(spot_sites::code);
+    Ok(query.select(SiteRow::as_select()).load(db)?)
+}
+
 /// How many sites of a kind a unit ever had.
 pub(super) fn site_count(db: &mut Db, unit: UnitId, kind: &str) -> Result<i64> {
     let query = spot_sites::table.filter(spot_sites::unit_id.eq(unit)).filter(spot_sites::kind.eq(kind));

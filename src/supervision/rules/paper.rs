@@ -4,8 +4,6 @@ use super::{LetterKind, LetterStage};
 use crate::document::{Align, Block, Cell, Column, Document, Orientation, Paragraph, Table};
 use chrono::{DateTime, NaiveDate, Utc};
 use chrono_tz::Asia::Shanghai;
-use serde::Serialize;
-use utoipa::ToSchema;
 
 /// What is printed.
 #[derive(Debug, Clone)]
@@ -35,7 +33,7 @@ pub struct Facts<'a> {
 }
 
 /// A line of the letter's table.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PaperItem {
     /// The case's number; for a spot 问题点位.
     pub number: String,
@@ -48,7 +46,7 @@ pub struct PaperItem {
 }
 
 /// A letter, ready to be laid out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LetterPaper {
     /// 督办函, of a draft 督办函（草稿）.
     pub title: String,

@@ -323,6 +323,12 @@ impl World {
         Opened { app: block_on(App::open(config, env)).expect("the data can be opened again") }
     }
 
+    /// Stops the server and leaves what it wrote, for a real program to go on with: started in this folder, it finds its
+    /// data where it looks for it.
+    pub fn left_behind(mut self) -> Folder {
+        std::mem::replace(&mut self._folder, Folder::new("left"))
+    }
+
     /// A second server on the same data, as another process would be.
     pub fn beside(&self) -> Beside {
         let (_, handle, address, thread) = serve(self.app.config.clone(), self.app.env.clone());
@@ -423,6 +429,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         city: None,
         open311_keys: chengguan::config::open311::Open311Keys::default(),
         letters: chengguan::config::letters::Letters::default(),
+        basemap: None,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

@@ -1,6 +1,9 @@
 import { expect, it, vi } from 'vitest'
-import type { AssessmentMonth, MonthResult, RuleSet, ScoreLine, ScoreObjection, UnitScore } from '../lib/assessment'
+import type { AssessmentMonth, MonthResult, RuleSet, ScoreEdition, ScoreLine, ScoreObjection, UnitScore } from '../lib/assessment'
 import { draftOf, monthBefore, points, rulesOf, signed, thousandths } from '../lib/assessmentWords'
+import { canonical, type Json } from '../lib/capture'
+import { sha256 } from '../lib/draw'
+import { reckon } from '../lib/replay'
 import { go, onPage, parseRoute } from './route'
 import { all, answers, choose, fakeServer, one, openAs, openPage, problem, sessionOf, text, write } from './testPage'
 
@@ -23,6 +26,8 @@ const aMonth = (change: Partial<AssessmentMonth> = {}): AssessmentMonth => ({
   objections_until: null,
   published_at: null,
   pack_sha256: null,
+  edition: null,
+  correction: null,
   ...change,
 })
 
@@ -86,8 +91,56 @@ const anObjection = (change: Partial<ScoreObjection> = {}): ScoreObjection => ({
   ...change,
 })
 
+const FIRST: ScoreEdition = {
+  id: 'd1',
+  month: '2026-10',
+  edition: 1,
+  reason: '',
+  counters: [],
+  opened_by: 'u5',
+  opened_at: '2026-11-02T01:00:00Z',
+  verdict: 'upheld',
+  words: null,
+  decided_by: 'u6',
+  decided_at: '2026-11-09T01:00:00Z',
+  pack_sha256: 'ff0d71',
+}
+
+const SECOND: ScoreEdition = {
+  ...FIRST,
+  id: 'd2',
+  edition: 2,
+  reason: '抽检记录张冠李戴',
+  counters: [{ line: 3, delta: 1_500, why: '扣分记错单位' }],
+  words: '已核对原始记录',
+  decided_at: '2026-11-20T01:00:00Z',
+  pack_sha256: 'ee0d72',
+}
+
+const WAITING: ScoreEdition = { ...SECOND, edition: null, verdict: null, words: null, decided_by: null, decided_at: null, pack_sha256: null }
+
+const published = (change: Partial<AssessmentMonth> = {}): AssessmentMonth =>
+  aMonth({ phase: 'published', published_at: '2026-11-09T01:00:00Z', pack_sha256: 'ff0d71', edition: 1, ...change })
+
+const CORRECTED = { edition: 2, correction: SECOND.reason, pack_sha256: 'ee0d72' }
+
+/** A month of one unit with a case and a visit, computed as the server does. */
+function aPack(score: number): { text: string; sha256: string } {
+  const inputs = {
+    units: [{ id: 'n1', code: 'A01', name: '县水利局', class: 'A' as const, filed: 1, filed_year_before: 2 }],
+    cases: [{ id: 'c1', number: '431221-1', unit_id: 'n1', outcome: 'late' as const, exempt: false }],
+    checks: [{ id: 's1', unit_id: 'n1', week: '2026-W41', site: '芙蓉路', score }],
+    letters: [],
+    merits: [],
+    counters: [],
+  }
+  const pack = { format: 'chengguan-assessment/1', month: '2026-10', as_of: '2026-11-01T00:00:00Z', rules_version: 0, rules: RULES, inputs, ...reckon(RULES, inputs) }
+  const text = canonical(pack as unknown as Json)
+  return { text, sha256: sha256(text) }
+}
+
 let month = aMonth()
-const result = (): MonthResult => ({ ...month, rules: RULES, units: UNITS })
+const result = (): MonthResult => ({ ...month, rules: RULES, replay: null, units: UNITS })
 
 fakeServer(() => {
   month = aMonth()
@@ -98,6 +151,7 @@ fakeServer(() => {
     '/catalogue/classes': () => Response.json({ items: [], next: null }),
     '/assessment/months': () => Response.json({ items: [month], next: null }),
     '/assessment/months/2026-10': () => Response.json(result()),
+    '/assessment/months/2026-10/editions': () => Response.json({ items: [FIRST] }),
     '/assessment/months/2026-10/objections': () => Response.json({ items: [] }),
     '/assessment/months/2026-10/lines': ({ query }) =>
       Response.json(query.get('cursor') === null ? { items: LINES.slice(0, 2), next: 2 } : { items: LINES.slice(2), next: null }),
@@ -128,6 +182,7 @@ function sent(path: string, answer: unknown): unknown[] {
 it('the classes stand apart with places, bands, intervals and what changed, and those without a case last', async () => {
   answers['/assessment/months/2026-09'] = () =>
     Response.json({ ...result(), month: '2026-09', units: [aUnit(1, { total: 97_000, rank: 3 }), aUnit(3, { class: 'B', rank: null })] })
+  answers['/assessment/months'] = () => Response.json({ items: [month, aMonth({ month: '2026-09' })], next: null })
   begin()
   openAs('supervisor')
   await vi.waitFor(() => expect(all('score-row')).toHaveLength(3))
@@ -222,7 +277,7 @@ it('another month is run by its name, and a refusal is shown', async () => {
 
 it('the inspectorate publishes, and a published month has its bulletins and its pack with the hash', async () => {
   month = aMonth({ phase: 'open' })
-  const published = sent('/assessment/months/2026-10/publish', result())
+  const steps = sent('/assessment/months/2026-10/publish', result())
   begin()
   openAs('supervisor')
   await vi.waitFor(() => expect(one('publish')).not.toBeNull())
@@ -231,7 +286,7 @@ it('the inspectorate publishes, and a published month has its bulletins and its 
   month = aMonth({ phase: 'published', published_at: '2026-11-09T01:00:00Z', pack_sha256: 'ff0d71' })
   click('publish-sure')
   await vi.waitFor(() => expect(text('pack-hash')).toContain('ff0d71'))
-  expect(published).toHaveLength(1)
+  expect(steps).toHaveLength(1)
   const formats: (string | null)[] = []
   answers['/assessment/months/2026-10/bulletin'] = ({ query }) => {
     formats.push(query.get('format'))
@@ -241,6 +296,139 @@ it('the inspectorate publishes, and a published month has its bulletins and its 
   all('download')[0]?.click()
   await vi.waitFor(() => expect(formats).toEqual(['pdf']))
   await vi.waitFor(() => expect(document.body.textContent).toContain('已下载'))
+})
+
+it('a published month is computed again in the page, and a pack that was changed shows where', async () => {
+  const pack = aPack(95_000)
+  month = aMonth({ phase: 'published', published_at: '2026-11-09T01:00:00Z', pack_sha256: pack.sha256 })
+  let served = pack.text
+  answers['/assessment/months/2026-10/pack'] = () => new Response(served)
+  begin()
+  openAs('verifier')
+  await vi.waitFor(() => expect(one('replay')).not.toBeNull())
+  click('replay')
+  await vi.waitFor(() => expect(text('verdict')).toContain('一致：重算结果和摘要都与公布的相同'))
+  served = served.replace('"late_percent":55', '"late_percent":60')
+  click('replay')
+  await vi.waitFor(() => expect(text('verdict')).toBe('重算结果与包内成绩不一致'))
+  expect(text('differences')).toContain('包内 县水利局 33 分（案件 431221-1 超期结案，计 55%，占 1 件之一）；重算 县水利局 36 分')
+  const give = (file: string) => {
+    Object.defineProperty(one('pack-file'), 'files', { value: [new File([file], 'pack.json')], configurable: true })
+    one('pack-file')?.dispatchEvent(new Event('change'))
+  }
+  give(aPack(90_000).text)
+  await vi.waitFor(() => expect(text('verdict')).toContain('不是公布的那一份'))
+  give('{}')
+  await vi.waitFor(() => expect(text('verdict')).toBe('不是成绩包，或已损坏'))
+})
+
+it('a corrected month shows why and by whom, and an earlier edition as it was, with its own lines, pack and bulletin', async () => {
+  month = published(CORRECTED)
+  const asked: string[] = []
+  const at = (query: URLSearchParams) => (query.get('edition') === '1' ? published() : month)
+  answers['/assessment/months/2026-10'] = ({ query }) => {
+    const of = at(query)
+    return Response.json({ ...result(), ...of, replay: `chengguan replay assessment-2026-10.json --sha256 ${of.pack_sha256}` })
+  }
+  for (const what of ['pack', 'bulletin']) {
+    answers[`/assessment/months/2026-10/${what}`] = ({ query }) => {
+      asked.push(`${what} ${query.get('edition')}`)
+      return new Response('{}')
+    }
+  }
+  answers['/assessment/months/2026-10/editions'] = () => Response.json({ items: [FIRST, SECOND] })
+  const correction = aLine(5, { part: 'spot_checks', item: 'correction', record_kind: 'correction', record_id: 'd2', delta: 1_500, why: '扣分记错单位', counters: 3 })
+  answers['/assessment/months/2026-10/lines'] = () => Response.json({ items: [...LINES, correction], next: null })
+  begin()
+  openAs('verifier')
+  await vi.waitFor(() => expect(all('edition')).toHaveLength(2))
+  expect(text('month-steps')).toContain('第 2 版，发布于')
+  expect(text('correction')).toBe('更正：抽检记录张冠李戴')
+  expect(all('edition').map((item) => item.textContent)).toEqual([
+    expect.stringContaining('第 1 版已更正'),
+    expect.stringMatching(/第 2 版现行.*提出：王芳.*批准发布：.*抽检记录张冠李戴更正第 3 条：\+1.5 分（扣分记错单位）意见：已核对原始记录/),
+  ])
+  expect(one('begin-edition')).toBeNull()
+  all('edition-link')[0]?.click()
+  await vi.waitFor(() => expect(text('pack-hash')).toContain('ff0d71'))
+  expect(text('replay-command')).toBe('chengguan replay assessment-2026-10.json --sha256 ff0d71')
+  expect([parseRoute(location.hash).edition, one('correction')]).toEqual(['1', null])
+  click('replay')
+  all('download')[0]?.click()
+  await vi.waitFor(() => expect(asked.sort()).toEqual(['bulletin 1', 'pack 1']))
+  go({ panel: 'lines', unit_id: 'n1' })
+  await vi.waitFor(() => expect(text('line-sum')).toContain('4 条合计与表中所列一致'))
+  all('edition-link')[1]?.click()
+  await vi.waitFor(() => expect(text('pack-hash')).toContain('ee0d72'))
+  expect(parseRoute(location.hash).edition).toBe('')
+})
+
+it('a correction is opened with lines of the units, and waits for a second person; whoever opened it takes it back', async () => {
+  month = published()
+  let items = [FIRST]
+  const opened: unknown[] = []
+  answers['/assessment/months/2026-10/editions'] = ({ method, body }) => {
+    if (method === 'POST') {
+      opened.push(body)
+      items = [FIRST, { ...WAITING, opened_by: 'u1' }]
+    }
+    return method === 'POST' ? Response.json(WAITING, { status: 201 }) : Response.json({ items })
+  }
+  const decided = sent('/assessment/editions/d2/decision', WAITING)
+  const send = () => one('edition-form')?.dispatchEvent(new Event('submit'))
+  begin()
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(one('begin-edition')).not.toBeNull())
+  click('begin-edition')
+  await vi.waitFor(() => expect(one('edition-form')).not.toBeNull())
+  write('edition-reason', ' 抽检记录张冠李戴 ')
+  choose('edition-unit', 'n1')
+  await vi.waitFor(() => expect(text('edition-line')).toContain('3. 抽检记录 +18.5（抽检“迎丰路”得 92.5 分）'))
+  choose('edition-line', '3')
+  write('edition-amount', '100.001')
+  write('edition-why', '扣分记错单位')
+  send()
+  await vi.waitFor(() => expect(text('edition-form')).toContain('更正分值应为 ±0.001 至 ±100'))
+  write('edition-amount', '+1.5')
+  send()
+  await vi.waitFor(() => expect(one('dismissed')).not.toBeNull())
+  expect(opened).toEqual([{ reason: '抽检记录张冠李戴', counters: SECOND.counters }])
+  expect([one('upheld'), one('begin-edition'), one('edition-form')]).toEqual([null, null, null])
+  write('reason', '重复')
+  click('dismissed')
+  await vi.waitFor(() => expect(decided).toEqual([{ verdict: 'dismissed', words: '重复' }]))
+})
+
+it('another one of the inspectorate approves a correction, and the month becomes its second edition', async () => {
+  month = published()
+  let items = [FIRST, WAITING]
+  answers['/assessment/months/2026-10/editions'] = () => Response.json({ items })
+  const decided: unknown[] = []
+  answers['/assessment/editions/d2/decision'] = ({ body }) => {
+    decided.push(body)
+    month = published(CORRECTED)
+    items = [FIRST, SECOND]
+    return Response.json(SECOND)
+  }
+  begin()
+  openAs('supervisor')
+  await vi.waitFor(() => expect(one('upheld')).not.toBeNull())
+  click('upheld')
+  await vi.waitFor(() => expect(text('editions')).toContain('请写明意见'))
+  write('reason', '已核对原始记录')
+  click('upheld')
+  await vi.waitFor(() => expect(text('correction')).toContain('抽检记录张冠李戴'))
+  await vi.waitFor(() => expect(text('editions')).toContain('第 2 版现行'))
+  expect(decided).toEqual([{ verdict: 'upheld', words: '已核对原始记录' }])
+})
+
+it('the office sees a correction of somebody else, and leaves the decision to the inspectorate', async () => {
+  month = published()
+  answers['/assessment/months/2026-10/editions'] = () => Response.json({ items: [FIRST, WAITING] })
+  begin()
+  openAs('admin')
+  await vi.waitFor(() => expect(text('editions')).toContain('待批准'))
+  expect([one('upheld'), one('dismissed'), one('begin-edition')]).toEqual([null, null, null])
 })
 
 it('a liaison objects to a line of the own unit only, once', async () => {

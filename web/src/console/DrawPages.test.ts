@@ -1,7 +1,8 @@
 import { afterEach, expect, it, vi } from 'vitest'
+import { nextTick } from 'vue'
 import { canonical, type Json } from '../lib/capture'
 import { draw as drawn, sha256, type Frame, type Pack } from '../lib/draw'
-import { frameAgrees, newNonce, weekOf } from '../lib/drawWords'
+import { daysOf, frameAgrees, isBand, newNonce, weekOf } from '../lib/drawWords'
 import type { Draw, DrawPick } from '../lib/spotchecks'
 import { go, onPage, route } from './route'
 import { all, answers, choose, fakeServer, one, openAs, openPage, problem, sessionOf, text, write } from './testPage'
@@ -87,7 +88,9 @@ const aDraw = (change: Partial<Draw> = {}): Draw => ({
   seed: null,
   result_entry: null,
   open_from: '2026-11-29T16:00:00Z',
+  verify: { verifier: '/api/v1/draw-verify.py', commands: ['python3 draw-verify.py draw-2026-W48.json', 'chengguan draw verify draw-2026-W48.json'] },
   picks: [],
+  sites: [],
   ...change,
 })
 
@@ -152,6 +155,8 @@ it('the draw is computed again here, and a changed byte is seen', async () => {
   await vi.waitFor(() => expect(text('recompute')).toContain('在本机重算'))
   click('recompute')
   await vi.waitFor(() => expect(text('verdict')).toBe('重算结果与公布的逐字节相同'))
+  expect(one('verifier')?.getAttribute('href')).toBe('/api/v1/draw-verify.py')
+  expect(text('verify-offline')).toContain('python3 draw-verify.py draw-2026-W48.json，或 chengguan draw verify draw-2026-W48.json')
   answers['/draws/2026-W48/pack'] = () => Response.json({ ...PACK, seed: SEED.replace('+07', '+08') })
   click('recompute')
   await vi.waitFor(() => expect(text('verdict')).toContain('种子不是由开奖结果'))
@@ -268,6 +273,16 @@ it('a frame is published with events that are no choice', async () => {
   write('frame-ssq', '2026134')
   write('frame-fc3d', '2026312')
   write('frame-weeks', '8')
+  write('frame-bands', '9点到11点')
+  submit('frame-form')
+  await vi.waitFor(() => expect(text('frame-form')).toContain('时段最多 8 个'))
+  write('frame-bands', '09:00-11:30，14:30-17:00')
+  for (const day of [0, 3]) {
+    const box = all('frame-day')[day] as HTMLInputElement
+    box.checked = true
+    box.dispatchEvent(new Event('change'))
+    await nextTick()
+  }
   submit('frame-form')
   await vi.waitFor(() => expect(one('frame-form')).toBeNull())
   expect(sent).toEqual([
@@ -275,10 +290,15 @@ it('a frame is published with events that are no choice', async () => {
       commit_until: '2026-11-22T10:00:00.000Z',
       lottery_at: '2026-11-22T13:15:00.000Z',
       sources: [{ name: '双色球', issue: '2026134' }, { name: '福彩3D', issue: '2026312' }],
+      days: ['2026-11-23', '2026-11-26'],
+      bands: ['09:00-11:30', '14:30-17:00'],
       double_after_weeks: 8,
     },
   ])
   expect([weekOf('2026-11-29'), weekOf('2027-01-01'), weekOf('2024-12-30')]).toEqual(['2026-W48', '2026-W53', '2025-W01'])
+  expect(daysOf('2026-W53').at(-1)).toBe('2027-01-03')
+  expect([daysOf('2026-W54'), daysOf('x')]).toEqual([[], []])
+  expect(['09:00-11:30', '11:30-09:00', '24:00-25:00', '9:00-10:00'].map(isBand)).toEqual([true, false, false, false])
   expect(newNonce()).toMatch(/^[0-9a-f]{64}$/)
 })
 

@@ -162,6 +162,41 @@ it('a letter is drafted with its score effect told, a limit or a day, and what i
   ])
 })
 
+it('the grounds of a letter are picked from the unit’s cases, found by number or words, and from recurring spots', async () => {
+  const asked: string[] = []
+  const aCase = (id: string, number: string) => ({ id, number, title: '占道经营', address: '迎丰路', state: 'dispatched', due_at: '2026-11-20T01:00:00Z', overdue: true })
+  const aSpot = (id: string) => ({ id, class_code: '0101', address: '迎丰路 8 号', grid_code: null, case_count: 3, recurrence_count: 2, last_seen_at: '2026-11-20T01:00:00Z' })
+  answers['/cases'] = ({ query }) => {
+    asked.push(String(query))
+    return Response.json({ items: [aCase('c1', '431221202611270001'), aCase('c2', '431221202611270002')], next: null })
+  }
+  answers['/cases/c1'] = () => Response.json(aCase('c1', '431221202611270001'))
+  answers['/spots/top'] = () => Response.json({ items: [{ spot: aSpot('p1') }], next: null })
+  answers['/spots'] = () => Response.json({ items: [aSpot('p1'), aSpot('p2')], next: null })
+  const sent = commands({})
+  go(onPage('letters', { letter: 'l1' }))
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(one('revise')).not.toBeNull())
+  click('revise')
+  await vi.waitFor(() => expect(text('ground')).toContain('431221202611270001 占道经营'))
+  await vi.waitFor(() => expect(all('ground-case')).toHaveLength(2))
+  expect(asked.at(-1)).toBe('unit_id=n1&queue=overdue&limit=50')
+  write('ground-words', '270002')
+  click('ground-find')
+  await vi.waitFor(() => expect(all('ground-case')).toHaveLength(1))
+  expect(asked.at(-1)).toBe('unit_id=n1&queue=overdue&limit=200')
+  one('ground-case')?.dispatchEvent(new Event('change'))
+  await vi.waitFor(() => expect(all('ground')).toHaveLength(2))
+  click('ground-spots')
+  await vi.waitFor(() => expect(all('ground-spot')).toHaveLength(2))
+  all('ground-spot')[1]?.dispatchEvent(new Event('change'))
+  await vi.waitFor(() => expect(all('ground')).toHaveLength(3))
+  all('ground')[0]?.querySelector('button')?.click()
+  await vi.waitFor(() => expect(all('ground')).toHaveLength(2))
+  submit('letter-form')
+  await vi.waitFor(() => expect(sent).toMatchObject([{ type: 'revise', args: { case_ids: ['c2'], spot_ids: ['p2'] } }]))
+})
+
 it('a dispatcher revises a draft but does not issue it; the inspectorate issues it after being asked', async () => {
   go(onPage('letters', { letter: 'l1' }))
   openAs('dispatcher')

@@ -1,5 +1,6 @@
 import { expect, it, vi } from 'vitest'
-import { amountOf, complete, type SelfEvaluation, type SelfEvaluationVersion } from '../lib/selfeval'
+import { amountOf, type SelfEvaluation, type SelfEvaluationVersion } from '../lib/selfeval'
+import { blankForm, faultOf, nextYear } from '../lib/selfevalForm'
 import { go, onPage } from './route'
 import { all, answers, choose, fakeServer, one, openAs, problem, text, write } from './testPage'
 
@@ -60,6 +61,7 @@ it('the tables show their sums, what the rules give, and what is wrong where it 
   expect(one('budget')?.className).toBe('wrong')
   expect(all('indicator').map((row) => row.className)).toEqual(['', 'doubtful'])
   expect(all('indicator')[0]?.textContent).toContain('60万元30万元10810经费不足')
+  expect(all('found').map((words) => words.textContent)).toEqual(['提升市容没有定档'])
   expect([one('edit-tables'), one('submit-selfeval')]).toEqual([null, null])
   const asked: string[] = []
   answers['/self-evaluations/2020/document'] = ({ query }) => {
@@ -113,7 +115,7 @@ it('the tables are changed into a new version, with the rates of the year at han
   write('indicator-score', '7,5')
   await vi.waitFor(() => expect(one('indicator-score')?.getAttribute('aria-invalid')).toBe('true'))
   one('selfeval-form')?.dispatchEvent(new Event('submit'))
-  await vi.waitFor(() => expect(text('selfeval-form')).toContain('数字最多三位小数'))
+  await vi.waitFor(() => expect(text('selfeval-form')).toContain('附件 1 第 1 行“预算经费”：分值和得分应为数字'))
   write('indicator-score', '7.5')
   write('actual-value', '45')
   one('selfeval-form')?.dispatchEvent(new Event('submit'))
@@ -122,6 +124,87 @@ it('the tables are changed into a new version, with the rates of the year at han
   await vi.waitFor(() => expect(one<HTMLSelectElement>('selfeval-version')?.value).toBe('2020.3'))
   choose('selfeval-version', '2020.1')
   await vi.waitFor(() => expect(one('edit-tables')).toBeNull())
+})
+
+it('the first version of a year is written from the empty form, row by row, and says what is missing', async () => {
+  const sent: { base: number; tables: SelfEvaluation }[] = []
+  versions = []
+  answers['/self-evaluations/2026'] = ({ method, body }) => {
+    if (method === 'PUT') {
+      sent.push(body as (typeof sent)[number])
+      versions = [aVersion(1, { head: { ...aVersion(1).head, year: 2026 }, tables: (body as (typeof sent)[number]).tables })]
+    }
+    return Response.json(versions[0])
+  }
+  go(onPage('selfeval'))
+  openAs('admin')
+  await vi.waitFor(() => expect(text('empty')).toContain('还没有自评'))
+  click('new-year')
+  await vi.waitFor(() => expect(one('from-form')).not.toBeNull())
+  expect(one('from-last')).toBeNull()
+  click('from-form')
+  await vi.waitFor(() => expect(all('indicator')).toHaveLength(9))
+  expect(all('common-indicator')).toHaveLength(17)
+  expect([text('sums1'), text('sums2')].map((words) => words.trim())).toEqual(['合计：分值 100，得分 未填全', '合计：分值 100，得分 未填全'])
+  const save = () => one('selfeval-form')?.dispatchEvent(new Event('submit'))
+  write('selfeval-year', '2026')
+  save()
+  await vi.waitFor(() => expect(text('selfeval-form')).toContain('预算资金执行率的得分应为数字'))
+  write('budget-score', '10')
+  save()
+  await vi.waitFor(() => expect(text('selfeval-form')).toContain('附件 1 第 1 行：请填写三级指标'))
+  for (let left = 9; left > 2; left--) click('remove-indicator')
+  await vi.waitFor(() => expect(all('indicator')).toHaveLength(2))
+  click('restore-indicator')
+  await vi.waitFor(() => expect(all('indicator')).toHaveLength(3))
+  all('add-indicator')[2]?.click()
+  await vi.waitFor(() => expect(all('indicator')).toHaveLength(4))
+  for (let left = 17; left > 1; left--) click('remove-common')
+  await vi.waitFor(() => expect(all('common-indicator')).toHaveLength(1))
+  const fill = (name: string, words: string[]) =>
+    words.forEach((word, at) => {
+      const field = all(name)[at] as HTMLInputElement
+      field.value = word
+      field.dispatchEvent(new Event('input'))
+    })
+  fill('indicator-name', ['节约', '长效', '满意', '速度'])
+  fill('indicator-score', ['5', '9.5', '10', '1'])
+  fill('common-score', ['7'])
+  save()
+  await vi.waitFor(() => expect(text('selfeval-form')).toContain('附件 1 第 4 行“速度”：分值和得分应为数字'))
+  all('remove-indicator')[3]?.click()
+  await vi.waitFor(() => expect(text('sums1')).toContain('分值 35，得分 34.5'))
+  save()
+  await vi.waitFor(() => expect(one('selfeval-form')).toBeNull())
+  expect(sent).toMatchObject([
+    {
+      base: 0,
+      tables: {
+        budget_score: 10_000,
+        indicators: [{ level: 'benefit', aspect: '生态效益指标', name: '节约', points: 5_000, score: 5_000 }, { score: 9_500 }, { level: 'satisfaction', score: 10_000 }],
+        common_indicators: [{ name: '满意度', points: 8_000, score: 7_000 }],
+        printed_total: null,
+      },
+    },
+  ])
+  await vi.waitFor(() => expect(text('selfeval-version')).toContain('2026 年 第 1 版（草稿）'))
+})
+
+it('a new year takes the indicators of the last, and nothing that was done or scored', async () => {
+  go(onPage('selfeval'))
+  openAs('admin')
+  await vi.waitFor(() => expect(one('selfeval-head')).not.toBeNull())
+  click('new-year')
+  await vi.waitFor(() => expect(text('from-last')).toContain('沿用 2020 年'))
+  click('from-last')
+  await vi.waitFor(() => expect(one<HTMLInputElement>('selfeval-year')?.value).toBe('2021'))
+  expect(all('indicator-score').map((field) => (field as HTMLInputElement).value)).toEqual(['', ''])
+  expect(nextYear(TABLES)).toMatchObject({
+    project: TABLES.project,
+    printed_total: null,
+    indicators: [{ target: '60万元', target_value: 60_000, actual: '', actual_value: null, points: 10_000, score: Number.NaN }, {}],
+    funds: [{ fund: 'total', executed: null }, {}, {}, {}],
+  })
 })
 
 it('the city’s collector has no such page, and a year without one says so', async () => {
@@ -135,6 +218,12 @@ it('the city’s collector has no such page, and a year without one says so', as
 it('amounts are read without loss', () => {
   expect(['', '98', '214.71', '0.333'].map(amountOf)).toEqual([null, 98_000, 214_710, 333])
   expect(['-1', '1.2345', 'x'].map(amountOf)).toEqual([Number.NaN, Number.NaN, Number.NaN])
-  expect(complete(TABLES)).toBe(true)
-  expect(complete({ ...TABLES, budget_score: Number.NaN })).toBe(false)
+  expect(faultOf(TABLES)).toBe('')
+  expect(faultOf({ ...TABLES, project: ' ' })).toContain('项目名称')
+  expect(faultOf({ ...TABLES, indicators: [] })).toContain('附件 1 应有 1–100 行')
+  expect(faultOf({ ...TABLES, printed_total: Number.NaN })).toContain('印出的总分')
+  expect(faultOf({ ...TABLES, level_points: { ...TABLES.level_points, benefit: Number.NaN } })).toContain('各级指标')
+  expect(faultOf({ ...TABLES, funds: [{ fund: 'total', planned: Number.NaN, adjusted: null, executed: null }] })).toContain('项目资金')
+  const points = blankForm().common_indicators.reduce((sum, row) => sum + row.points, 0)
+  expect(points).toBe(100_000)
 })

@@ -1,4 +1,5 @@
 import { expect, it, vi } from 'vitest'
+import { qrOf } from '../lib/qr'
 import type { DeviceHealth, Sides, Waiting } from '../lib/sync'
 import type { Case } from '../lib/types'
 import { go, onPage, parseRoute, route } from './route'
@@ -216,4 +217,32 @@ it('a page keeps its own filters to itself', () => {
   go(onPage('devices', { device: 'd1' }))
   expect(route).toMatchObject({ page: 'devices', device: 'd1', state: '', case: '' })
   expect(parseRoute('#page=moon&status=full')).toMatchObject({ page: '', status: '' })
+})
+
+it('an administrator makes a code for a new handheld, as a QR code of the address that enrols it', async () => {
+  const asked: unknown[] = []
+  answers['/devices'] = ({ method, body }) => {
+    asked.push([method, body])
+    return Response.json({ device: { id: 'd9', name: '城管通-09' }, code: 'ab3d-ef7h' }, { status: 201 })
+  }
+  openAs('admin')
+  await vi.waitFor(() => expect(one('group-devices')).not.toBeNull())
+  one('group-devices')?.click()
+  await vi.waitFor(() => expect(one('enrol-device')).not.toBeNull())
+  one('enrol-device')?.click()
+  await vi.waitFor(() => expect(one('enrolment-name')).not.toBeNull())
+  write('enrolment-name', ' 城管通-09 ')
+  one('enrolment-make')?.click()
+  await vi.waitFor(() => expect(text('enrolment-code')).toBe('ab3d-ef7h'))
+  expect(asked).toEqual([['POST', { name: '城管通-09', kind: 'handheld' }]])
+  const drawn = one('enrolment')?.querySelector('svg.qr path')?.getAttribute('d')
+  expect(drawn).toBe(qrOf(`${location.origin}/field/#enrol/ab3d-ef7h`).path)
+})
+
+it('who is no administrator makes no codes', async () => {
+  openAs('dispatcher')
+  await vi.waitFor(() => expect(one('group-devices')).not.toBeNull())
+  one('group-devices')?.click()
+  await vi.waitFor(() => expect(all('device-row')).toHaveLength(3))
+  expect(one('enrol-device')).toBeNull()
 })

@@ -77,6 +77,8 @@ export interface Route {
   week: string
   /** Of the catalogue. */
   version: string
+  /** Of a published month; without one the newest. */
+  edition: string
   /** What the newer lists show; each page knows its own words. */
   filter: string
   /** What stands beside a list without being one of its rows. */
@@ -111,6 +113,7 @@ const BLANK: Route = {
   figure: '',
   week: '',
   version: '',
+  edition: '',
   filter: '',
   panel: '',
   evidence: '',
@@ -154,6 +157,7 @@ export function parseRoute(hash: string): Route {
     figure: one('figure', FIGURES),
     week: any('week'),
     version: any('version'),
+    edition: any('edition'),
     filter: any('filter'),
     panel: one('panel', PANELS),
     evidence: any('evidence'),

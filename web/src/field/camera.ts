@@ -1,13 +1,28 @@
 // Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere.
 
+import { phrases } from '../lib/language'
 import { withExif } from './exif'
 import type { Gps } from './sync/wire'
 
-export const SLOTS = [
-  { id: 'far', name: '远景' },
-  { id: 'near', name: '近景' },
-  { id: 'reference', name: '参照物' },
-] as const
+const say = phrases(
+  {
+    far: '远景', near: '近景', reference: '参照物', forbidden: '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。',
+    none: '没有找到相机。', taken: '相机正被别的应用占用。请关闭那个应用，再返回此页。', failed: '相机打不开。请返回后重试。',
+  },
+  {
+    far: 'Wide', near: 'Close', reference: 'Landmark',
+    forbidden: 'The camera is not allowed. Allow it in the browser’s site settings, then come back to this page.',
+    none: 'No camera was found.', taken: 'Another app is using the camera. Close it, then come back to this page.',
+    failed: 'The camera does not open. Go back and try again.',
+  },
+)
+
+export const SLOTS = (['far', 'near', 'reference'] as const).map((id) => ({
+  id,
+  get name() {
+    return say(id)
+  },
+}))
 
 export interface Photo {
   /** The place it fills. */
@@ -23,28 +38,53 @@ export function openCamera(): Promise<MediaStream> {
   return navigator.mediaDevices.getUserMedia({ audio: false, video })
 }
 
+/** With sound where the person allows it: a film without is worth more than none. */
+export async function openFilmCamera({ width, height }: { width: number; height: number }): Promise<MediaStream> {
+  const video = { facingMode: { ideal: 'environment' }, width: { ideal: width }, height: { ideal: height } }
+  const ask = (audio: boolean) => navigator.mediaDevices.getUserMedia({ audio, video })
+  return ask(true).catch(() => ask(false))
+}
+
+/** The lamp beside the camera; null when it has none, or the browser can't switch it. */
+export function torchOf(stream: MediaStream): ((on: boolean) => Promise<void>) | null {
+  const [track] = stream.getVideoTracks()
+  const able = (track?.getCapabilities?.() as { torch?: boolean } | undefined)?.torch === true
+  if (track === undefined || !able) return null
+  // No browser's types have it yet.
+  return (on) => track.applyConstraints({ advanced: [{ torch: on } as MediaTrackConstraintSet] })
+}
+
 /** Why there is no picture, and what to do. */
 export function cameraWords(error: unknown): string {
   const name = error instanceof DOMException ? error.name : ''
-  if (name === 'NotAllowedError') return '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。'
-  if (name === 'NotFoundError') return '没有找到相机。'
-  if (name === 'NotReadableError') return '相机正被别的应用占用。请关闭那个应用，再返回此页。'
-  return '相机打不开。请返回后重试。'
+  if (name === 'NotAllowedError') return say('forbidden')
+  if (name === 'NotFoundError') return say('none')
+  if (name === 'NotReadableError') return say('taken')
+  return say('failed')
 }
 
 /** What the viewfinder shows, as a JPEG that says when and where, and its hash. */
 export async function shoot(video: HTMLVideoElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
-  const at = Date.now()
   const canvas = document.createElement('canvas')
   canvas.width = video.videoWidth
   canvas.height = video.videoHeight
   canvas.getContext('2d')?.drawImage(video, 0, 0)
+  return pictureOf(canvas, gps)
+}
+
+/** What was drawn, as a JPEG that says when and where, and its hash. */
+export async function pictureOf(canvas: HTMLCanvasElement, gps: Gps | null): Promise<Omit<Photo, 'slot'>> {
+  const at = Date.now()
   const drawn = await new Promise<Blob | null>((resolve) => canvas.toBlob(resolve, 'image/jpeg', 0.88))
   if (drawn === null) throw new Error('the browser made no JPEG')
   const bytes = withExif(new Uint8Array(await drawn.arrayBuffer()), at, gps)
+  return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256: await hashOf(bytes), taken_at: new Date(at).toISOString(), gps }
+}
+
+/** SHA-256, lower-case hexadecimal. */
+export async function hashOf(bytes: BufferSource): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', bytes)
-  const sha256 = [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
-  return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256, taken_at: new Date(at).toISOString(), gps }
+  return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
 
 /** A photo as a file of an operation. */
@@ -62,7 +102,8 @@ export function fileOf({ blob, sha256, taken_at }: Photo, name: string, role: st
  */
 const STORAGE_FLOOR = 64 * 1024 * 1024
 
-export async function storageIsLow(): Promise<boolean> {
+/** Whether so many more bytes would leave less than that. */
+export async function storageIsLow(more = 0): Promise<boolean> {
   const { quota, usage } = await navigator.storage.estimate()
-  return quota !== undefined && usage !== undefined && quota - usage < STORAGE_FLOOR
+  return quota !== undefined && usage !== undefined && quota - usage < STORAGE_FLOOR + more
 }

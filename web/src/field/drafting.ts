@@ -3,12 +3,14 @@
 
 import { type Ref, type ShallowRef, computed, ref, shallowRef } from 'vue'
 import { type Photo, storageIsLow } from './camera'
+import type { Clip } from './clip'
 import { client, signal } from './field'
-import { FULL, saveWords } from './words'
+import { clipWords, full, isFull, saveWords } from './words'
 
 export interface Drafting<T> {
   draft: ShallowRef<T>
   photos: ShallowRef<Photo[]>
+  clip: ShallowRef<Clip | null>
   /** Something was there from before. */
   restored: Ref<boolean>
   trouble: Ref<string>
@@ -17,6 +19,8 @@ export interface Drafting<T> {
   keep(change: Partial<T>): Promise<void>
   /** Keeps a photo; false when it could not be kept, and `trouble` says why. */
   take(photo: Photo): Promise<boolean>
+  /** Keeps a clip, in the place of the one before, or none; false when that failed, and `trouble` says why. */
+  setClip(clip: Clip | null): Promise<boolean>
   clear(): Promise<void>
   /** Its entries, for `ends` of an operation. */
   entries: string[]
@@ -26,8 +30,11 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
   const words = `${person}/${name}`
   // The photos apart, so that a word that is typed writes no megabytes.
   const pictures = `${person}/${name}/photos`
+  // Apart again: a photo more must not write the clip anew.
+  const film = `${person}/${name}/clip`
   const draft: ShallowRef<T> = shallowRef(fresh()) as ShallowRef<T>
   const photos = shallowRef<Photo[]>([])
+  const clip = shallowRef<Clip | null>(null)
   const restored = ref(false)
   const trouble = ref('')
   const bySlot = computed(() => new Map(photos.value.map((photo) => [photo.slot, photo])))
@@ -35,16 +42,18 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
   return {
     draft,
     photos,
+    clip,
     restored,
     trouble,
-    entries: [words, pictures],
+    entries: [words, pictures, film],
     taken: (slot) => bySlot.value.get(slot),
     async load() {
       const { store } = client()
       const [kept, taken] = [await store.draft<T>(words), await store.draft<Photo[]>(pictures)]
       draft.value = kept ?? fresh()
       photos.value = taken ?? []
-      restored.value = kept !== null || photos.value.length > 0
+      clip.value = await store.draft<Clip>(film)
+      restored.value = kept !== null || photos.value.length > 0 || clip.value !== null
     },
     async keep(change) {
       draft.value = { ...draft.value, ...change }
@@ -57,7 +66,7 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
       trouble.value = ''
       try {
         if (await storageIsLow()) {
-          trouble.value = FULL
+          trouble.value = full()
           return false
         }
         const all = [...photos.value.filter((one) => one.slot !== photo.slot), photo]
@@ -71,11 +80,29 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
         return false
       }
     },
+    async setClip(wanted) {
+      trouble.value = ''
+      try {
+        // Saving the work writes the bytes once more before the draft's are let go.
+        if (wanted !== null && (await storageIsLow(2 * wanted.blob.size))) {
+          trouble.value = clipWords()
+          return false
+        }
+        await client().store.setDraft(film, wanted)
+        clip.value = wanted
+        return true
+      } catch (error) {
+        console.error(error)
+        trouble.value = isFull(error) ? clipWords() : saveWords(error)
+        return false
+      }
+    },
     async clear() {
       draft.value = fresh()
       photos.value = []
+      clip.value = null
       restored.value = false
-      for (const entry of [words, pictures]) await client().store.setDraft(entry, null)
+      for (const entry of [words, pictures, film]) await client().store.setDraft(entry, null)
     },
   }
 }

@@ -1,15 +1,19 @@
 // The state of the page: what the store holds and how the sync stands, read anew whenever either says that it changed.
 
 import { computed, reactive, shallowRef } from 'vue'
+import { type Language, language, locale, phrases } from '../lib/language'
 import { localTime } from '../lib/time'
 import { type Signal, play } from './signals'
 import { type Classes, Client, type Standing } from './sync/client'
 import { openDb } from './sync/db'
 import type { PersonRow } from './sync/pin'
 import type { ClockOffset } from './sync/rules'
-import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store } from './sync/store'
+import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store, isClip } from './sync/store'
 import { type CaseView, casesOf } from './sync/view'
+import { type Visits, visitsOf } from './sync/visits'
 import type { Gps } from './sync/wire'
+
+const say = phrases({ title: '智慧城管通' }, { title: 'Urban Management' })
 
 /** What the server's `min_app` is compared with. */
 export const APP = 'pwa/0.1.0'
@@ -25,6 +29,7 @@ export interface Settings {
   sound: boolean
   /** `auto` goes by the system. */
   theme: 'auto' | 'light' | 'dark'
+  language: Language
 }
 
 export const ready = shallowRef(false)
@@ -33,7 +38,7 @@ export const session = shallowRef<FieldSession | null>(null)
 export const cases = shallowRef<CaseView[]>([])
 /** Those who can unlock this device with their digits. */
 export const persons = shallowRef<PersonRow[]>([])
-export const settings = shallowRef<Settings>({ large: false, sound: true, theme: 'auto' })
+export const settings = shallowRef<Settings>({ large: false, sound: true, theme: 'auto', language: 'zh' })
 export const wlanOnly = shallowRef(false)
 /** How wrong the device's clock is, as last measured. */
 export const clockOffset = shallowRef<ClockOffset | null>(null)
@@ -41,6 +46,8 @@ export const outbox = shallowRef<OutboxRow[]>([])
 export const sent = shallowRef<SentRow[]>([])
 export const media = shallowRef<MediaRow[]>([])
 export const classes = shallowRef<Classes | null>(null)
+/** What the person took along to check on the spot. */
+export const visits = shallowRef<Visits | null>(null)
 export const standing = shallowRef<Standing | null>(null)
 export const persisted = shallowRef<boolean | null>(null)
 export const online = shallowRef(navigator.onLine)
@@ -51,8 +58,10 @@ export const readAt = shallowRef<number | null>(null)
 export const now = shallowRef(Date.now())
 
 export const isOnline = computed(() => online.value && standing.value?.reached !== false)
-export const waitingPhotos = computed(() => media.value.filter(({ state }) => state === 'waiting'))
-export const waitingBytes = computed(() => waitingPhotos.value.reduce((sum, { size }) => sum + size, 0))
+const waitingMedia = computed(() => media.value.filter(({ state }) => state === 'waiting'))
+export const waitingPhotos = computed(() => waitingMedia.value.filter((row) => !isClip(row)))
+export const waitingClips = computed(() => waitingMedia.value.filter(isClip))
+export const waitingBytes = computed(() => waitingMedia.value.reduce((sum, { size }) => sum + size, 0))
 export const dataFrom = computed(() => (readAt.value === null ? null : localTime(new Date(readAt.value).toISOString())))
 
 let made: Client | null = null
@@ -89,11 +98,19 @@ function wear(wanted: Settings): void {
   settings.value = wanted
   document.documentElement.dataset.text = wanted.large ? 'large' : 'normal'
   document.documentElement.dataset.theme = wanted.theme
+  language.value = wanted.language
+  document.documentElement.lang = locale()
+  document.title = say('title')
 }
 
 export async function change(some: Partial<Settings>): Promise<void> {
-  wear({ ...settings.value, ...some })
-  await client().store.setMeta('settings', settings.value)
+  const wanted = { ...settings.value, ...some }
+  try {
+    await client().store.setMeta('settings', wanted)
+  } finally {
+    // Shown once it is kept, so that a page that is closed right then opens as it was; a full store must not forbid it.
+    wear(wanted)
+  }
 }
 
 export async function setWlanOnly(only: boolean): Promise<void> {
@@ -159,6 +176,7 @@ async function refresh(): Promise<void> {
   // What was read for one person is not the next one's to see; their own work is.
   const who = session.value?.user.id ?? null
   const theirs = [null, who].includes(await store.meta<string>('read_as'))
+  visits.value = who === null ? null : await visitsOf(store, who)
   const unseen = await store.unseen()
   cases.value = casesOf(theirs ? await store.records('case') : [], unseen.filter(({ op }) => op.actor === who))
 }

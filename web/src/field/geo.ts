@@ -1,5 +1,6 @@
 // The map's arithmetic: datums, and from degrees to pixels. Pure. A county is small enough to be flat.
 
+import { phrases } from '../lib/language'
 import type { Position } from '../lib/types'
 
 /** Longitude and latitude, degrees, WGS-84. */
@@ -46,9 +47,11 @@ export function distance([lon1, lat1]: Point, [lon2, lat2]: Point): number {
   return Math.hypot(east, (lat2 - lat1) * METRES_PER_DEGREE)
 }
 
+const say = phrases({ m: '{n} 米', km: '{n} 公里' }, { m: '{n} m', km: '{n} km' })
+
 /** 850 米, 2.4 公里. */
 export const distanceText = (metres: number): string =>
-  metres < 1000 ? `${Math.round(metres / 10) * 10} 米` : `${(metres / 1000).toFixed(1)} 公里`
+  metres < 1000 ? say('m', { n: Math.round(metres / 10) * 10 }) : say('km', { n: (metres / 1000).toFixed(1) })
 
 /** A position in WGS-84, whatever datum it was measured in; CGCS2000 differs by centimetres. */
 export function wgs84({ lon, lat, datum }: Position): Point {

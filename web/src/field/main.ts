@@ -3,6 +3,7 @@ import App from './App.vue'
 import { keepPage } from './field'
 import './styles/base.css'
 import './styles/pages.css'
+import './styles/spots.css'
 
 createApp(App).mount('#app')
 void keepPage()

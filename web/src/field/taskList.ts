@@ -1,18 +1,21 @@
 // Which tasks are shown, in the list and on the map alike; the choice lasts as long as the page.
 
 import { computed, ref } from 'vue'
+import { phrases } from '../lib/language'
 import { deadline } from '../lib/time'
 import { cases, now, session } from './field'
 import type { CaseView } from './sync/view'
 
-export const FILTERS = [
-  { id: 'open', name: '未结' },
-  { id: 'rework', name: '返工' },
-  { id: 'pending', name: '待传' },
-  { id: 'all', name: '全部' },
-] as const
+const say = phrases(
+  { open: '未结', rework: '返工', pending: '待传', all: '全部', turn: '待我单位办理', soon: '即将或已超期' },
+  { open: 'Open', rework: 'Rework', pending: 'To upload', all: 'All', turn: 'My unit’s turn', soon: 'Due soon or overdue' },
+)
 
-export type Filter = (typeof FILTERS)[number]['id']
+export const FILTERS = ['open', 'rework', 'pending', 'all'] as const
+
+export type Filter = (typeof FILTERS)[number]
+
+export const filterName = (one: Filter): string => say(one)
 
 export const filter = ref<Filter>('open')
 export const order = ref<'urgent' | 'newest'>('urgent')
@@ -54,10 +57,10 @@ export const today = computed(() => {
   const soon = (one: CaseView): boolean => ['soon', 'overdue'].includes(deadline(one, now.value).tone)
   return {
     counters: [
-      { name: '待我单位办理', count: session.value?.user.unit_id == null ? open.length : open.filter(turn).length, filter: 'open' },
-      { name: '即将或已超期', count: open.filter(soon).length, filter: 'open' },
-      { name: '返工', count: cases.value.filter((one) => matches(one, 'rework')).length, filter: 'rework' },
-      { name: '待传', count: cases.value.filter((one) => matches(one, 'pending')).length, filter: 'pending' },
+      { name: say('turn'), count: session.value?.user.unit_id == null ? open.length : open.filter(turn).length, filter: 'open' },
+      { name: say('soon'), count: open.filter(soon).length, filter: 'open' },
+      { name: say('rework'), count: cases.value.filter((one) => matches(one, 'rework')).length, filter: 'rework' },
+      { name: say('pending'), count: cases.value.filter((one) => matches(one, 'pending')).length, filter: 'pending' },
     ] satisfies { name: string; count: number; filter: Filter }[],
     urgent: byUrgency(open.filter(({ due_at }) => due_at !== null)).slice(0, 3),
   }

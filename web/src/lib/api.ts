@@ -10,7 +10,7 @@ import { lettersCalls } from './lettersApi'
 import { loopCalls } from './loopApi'
 import { ApiError, isAbort, networkError, problemOf, timeoutError } from './problem'
 import type { SessionStore } from './session'
-import type { DeviceHealth, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
+import type { DeviceHealth, EnrolmentCode, Losses, RawBytes, ReviewQuery, Sides, SignedReceipt, Waiting } from './sync'
 import type { Case, CaseQuery, Page, Paging, Session, TimelineEntry, Unit, User } from './types'
 import { selfevalCalls } from './selfeval'
 import { spotchecksCalls } from './spotchecksApi'
@@ -233,6 +233,9 @@ export function createApi({ store, onExpired, fetch: send = (...args) => fetch(.
 
     deviceHealth: async (signal?: AbortSignal): Promise<DeviceHealth[]> =>
       (await json<{ items: DeviceHealth[] }>('/sync/health', { signal })).items,
+
+    /** Adds a device, or gives an existing one a new code. */
+    addDevice: (name: string, kind: string): Promise<EnrolmentCode> => json('/devices', { method: 'POST', body: { name, kind } }),
 
     losses: async (deviceId: string, signal?: AbortSignal): Promise<Losses[]> =>
       (await json<{ items: Losses[] }>(`/sync/health/${encodeURIComponent(deviceId)}/losses`, { signal })).items,

@@ -46,6 +46,10 @@ export interface AssessmentMonth {
   objections_until: string | null
   published_at: string | null
   pack_sha256: string | null
+  /** The newest one, from 1, or the one that was asked for. */
+  edition: number | null
+  /** Why there is a second edition, or a later one. */
+  correction: string | null
 }
 
 export interface UnitScore {
@@ -71,10 +75,12 @@ export interface UnitScore {
 
 export interface MonthResult extends AssessmentMonth {
   rules: RuleSet
+  /** What is typed beside the downloaded pack, once there is one. */
+  replay: string | null
   units: UnitScore[]
 }
 
-export type RecordKind = 'case' | 'spot_check' | 'letter' | 'merit' | 'objection'
+export type RecordKind = 'case' | 'spot_check' | 'letter' | 'merit' | 'objection' | 'correction'
 
 export interface ScoreLine {
   n: number
@@ -189,8 +195,44 @@ export interface ObjectionRecord {
   steps: Finding[]
 }
 
+/** A counter-line of an edition. */
+export interface EditionCounter {
+  line: number
+  delta: number
+  why: string
+}
+
+export interface CorrectionRecord {
+  kind: 'correction'
+  edition: number | null
+  reason: string
+  counters: EditionCounter[]
+  opened_at: string
+  words: string | null
+  published_at: string | null
+  pack_sha256: string | null
+}
+
 /** What judged the unit, without the people in it. */
-export type ScoreRecord = CaseRecord | VisitRecord | LetterRecord | MeritRecord | ObjectionRecord
+export type ScoreRecord = CaseRecord | VisitRecord | LetterRecord | MeritRecord | ObjectionRecord | CorrectionRecord
+
+export interface ScoreEdition {
+  id: string
+  month: string
+  /** From 1; null before it is published. */
+  edition: number | null
+  /** Empty for the first. */
+  reason: string
+  counters: EditionCounter[]
+  opened_by: string
+  opened_at: string
+  /** Null while it waits for a second person. */
+  verdict: Verdict | null
+  words: string | null
+  decided_by: string | null
+  decided_at: string | null
+  pack_sha256: string | null
+}
 
 export interface ScoreObjection {
   id: string

@@ -4,9 +4,11 @@ import type { Wire } from './api'
 import type {
   AssessmentMonth,
   BulletinFormat,
+  EditionCounter,
   MonthResult,
   Rules,
   RuleSet,
+  ScoreEdition,
   ScoreLine,
   ScoreObjection,
   ScoreRecord,
@@ -34,16 +36,26 @@ export function assessmentCalls({ json, page, blob, query }: Wire) {
     assessmentMonths: (asked: Paging, signal?: AbortSignal): Promise<Page<AssessmentMonth>> =>
       page(`/assessment/months${query({ ...asked })}`, signal),
 
-    assessmentMonth: (of: string, signal?: AbortSignal): Promise<MonthResult> => json(month(of), { signal }),
+    /** As it stands, or one of its editions. */
+    assessmentMonth: (of: string, signal?: AbortSignal, edition?: string): Promise<MonthResult> => json(month(of, query({ edition })), { signal }),
 
     stepMonth: (of: string, step: 'run' | 'open' | 'publish'): Promise<MonthResult> => json(month(of, `/${step}`), { method: 'POST' }),
 
     whatIf: async (of: string, rules: RuleSet): Promise<UnitScore[]> =>
       (await json<{ units: UnitScore[] }>(month(of, '/what-if'), { method: 'POST', body: rules })).units,
 
-    monthPack: (of: string): Promise<Blob> => blob(month(of, '/pack')),
+    monthPack: (of: string, edition?: number): Promise<Blob> => blob(month(of, `/pack${query({ edition })}`)),
 
-    bulletin: (of: string, format: BulletinFormat): Promise<Blob> => blob(month(of, `/bulletin${query({ format })}`)),
+    bulletin: (of: string, format: BulletinFormat, edition?: number): Promise<Blob> =>
+      blob(month(of, `/bulletin${query({ format, edition })}`)),
+
+    editions: (of: string, signal?: AbortSignal): Promise<ScoreEdition[]> => items(month(of, '/editions'), signal),
+
+    openEdition: (of: string, body: { reason: string; counters: EditionCounter[] }): Promise<ScoreEdition> =>
+      json(month(of, '/editions'), { method: 'POST', body }),
+
+    decideEdition: (editionId: string, body: { verdict: Verdict; words: string }): Promise<ScoreEdition> =>
+      json(`/assessment/editions/${id(editionId)}/decision`, { method: 'POST', body }),
 
     /** All of a unit, since only all of them add up to its total. */
     async scoreLines(of: string, unitId: string, signal?: AbortSignal): Promise<ScoreLine[]> {

@@ -1,6 +1,6 @@
 // The assessment as people read and write it.
 
-import type { BulletinFormat, Phase, RuleSet, ScorePart, UnitScore, Verdict, WhenNone } from './assessment'
+import type { BulletinFormat, Phase, RuleSet, ScoreEdition, ScorePart, UnitScore, Verdict, WhenNone } from './assessment'
 
 /** A number of thousandths without needless zeros, `58.5`, as the server writes it in the reasons. */
 export function points(thousandths: number): string {
@@ -48,6 +48,7 @@ const ITEMS: Record<string, string> = {
   cap: '加减分上限',
   veto: '一票否决',
   counter: '申诉更正',
+  correction: '发布后更正',
 }
 
 export const scoreItemLabel = (item: string): string => ITEMS[item] ?? item
@@ -64,6 +65,20 @@ export const phaseTone = (phase: string): string => PHASES[phase as Phase]?.[1] 
 const VERDICTS: Record<Verdict, string> = { upheld: '成立', dismissed: '不成立' }
 
 export const verdictLabel = (verdict: string): string => VERDICTS[verdict as Verdict] ?? verdict
+
+/** What became of an edition: `现行` is the newest that is published. */
+export function editionLabel({ edition, verdict, opened_by, decided_by }: ScoreEdition, newest: number | null): string {
+  if (edition !== null) return edition === newest ? '现行' : '已更正'
+  if (verdict === null) return '待批准'
+  return opened_by === decided_by ? '已收回' : '未批准'
+}
+
+export const editionTone = ({ edition, verdict }: ScoreEdition, newest: number | null): string =>
+  edition !== null && edition === newest ? 'unit' : verdict === null ? 'warn' : 'ended'
+
+/** What a pack's file is called, as the command beside it names it. */
+export const packName = (month: string, edition: number | null): string =>
+  edition === null || edition < 2 ? `assessment-${month}.json` : `assessment-${month}-edition-${edition}.json`
 
 export const OBJECTION_STEPS = ['初核', '复核', '终审']
 

@@ -2,7 +2,8 @@
 
 import { canonical, type Json } from './capture'
 import { mismatch, sha256, type Frame, type Mismatch, type Pack } from './draw'
-import { SITE_KINDS, SLOTS, type DrawPick, type DrawState } from './spotchecks'
+import { siteKindLabel } from './recordWords'
+import { SITE_KINDS, SLOTS, type DrawPick, type DrawState, type KindList } from './spotchecks'
 
 const STATES: Record<DrawState, [word: string, tone: string]> = {
   framed: ['已公布抽样框', 'centre'],
@@ -82,4 +83,38 @@ export function weekOf(day: string): string {
   at.setUTCDate(at.getUTCDate() + 4 - (at.getUTCDay() || 7))
   const first = Date.UTC(at.getUTCFullYear(), 0, 1)
   return `${at.getUTCFullYear()}-W${String(Math.ceil(((at.getTime() - first) / 86_400_000 + 1) / 7)).padStart(2, '0')}`
+}
+
+/** The seven days of an ISO week, Monday first; none for what is no week. */
+export function daysOf(week: string): string[] {
+  const [, year, n] = /^(\d{4})-W(\d{2})$/.exec(week) ?? []
+  if (year === undefined) return []
+  // The fourth of January is always in the first week.
+  const fourth = new Date(Date.UTC(Number(year), 0, 4))
+  const monday = fourth.getTime() + ((Number(n) - 1) * 7 - ((fourth.getUTCDay() || 7) - 1)) * 86_400_000
+  const days = Array.from({ length: 7 }, (_, at) => new Date(monday + at * 86_400_000).toISOString().slice(0, 10))
+  return days.every((day) => weekOf(day) === week) ? days : []
+}
+
+/** Whether it is a time band such as `09:00-11:30`. */
+export function isBand(text: string): boolean {
+  const [, from = '', until = ''] = /^((?:[01]\d|2[0-3]):[0-5]\d)-((?:[01]\d|2[0-3]):[0-5]\d)$/.exec(text) ?? []
+  return from < until
+}
+
+/** What keeps a checklist from being put in force, in words; empty when nothing does. */
+export function faultOfChecklist(kinds: KindList[], source: string): string {
+  const codes = new Set<string>()
+  for (const { kind, items } of kinds) {
+    const where = siteKindLabel(kind)
+    if (items.length < 1 || items.length > 30) return `${where}：应有 1–30 个检查项。`
+    for (const { code, name, rule, points, step } of items) {
+      const of = `${where}“${name || code}”`
+      if (code.trim() === '' || name.trim() === '' || rule.trim() === '') return `${of}：编号、名称和扣分规则都要填。`
+      if (codes.has(code.trim())) return `${of}：编号 ${code} 重复，整张表内不能重复。`
+      codes.add(code.trim())
+      if (!(points >= 1 && points <= 100_000 && step >= 1 && step <= points)) return `${of}：分值为 0.001–100，每处扣分不超过分值，最多三位小数。`
+    }
+  }
+  return source.trim() === '' ? '请写明依据，如会议或文件。' : ''
 }

@@ -1,8 +1,9 @@
 // The words people see. One set everywhere, after the county's own process documents.
 
+import { phrases, terms } from './language'
 import type { CaseState, Role } from './types'
 
-const STATES: Record<CaseState, string> = {
+const STATES = terms<CaseState>({
   reported: '待派遣',
   dispatched: '待处置',
   handled: '已处置待申请',
@@ -12,9 +13,19 @@ const STATES: Record<CaseState, string> = {
   closed: '已结案',
   void: '作废',
   returned: '已退回待重派',
-}
+}, {
+  reported: 'To be dispatched',
+  dispatched: 'To be handled',
+  handled: 'Handled, closing not applied for',
+  closing_applied: 'Closing under review',
+  verifying: 'Being verified by the city',
+  verified: 'Closing to be confirmed',
+  closed: 'Closed',
+  void: 'Void',
+  returned: 'Returned, to be dispatched anew',
+})
 
-const ROLES: Record<Role, string> = {
+const ROLES = terms<Role>({
   inspector: '信息采集员',
   officer: '执法队员',
   spot_checker: '抽检人员',
@@ -23,10 +34,19 @@ const ROLES: Record<Role, string> = {
   verifier: '市采集员',
   supervisor: '督查室',
   admin: '系统管理员',
-}
+}, {
+  inspector: 'Inspector',
+  officer: 'Enforcement officer',
+  spot_checker: 'Spot checker',
+  liaison: 'Unit liaison',
+  dispatcher: 'Dispatcher',
+  verifier: 'City verifier',
+  supervisor: 'Supervisor',
+  admin: 'Administrator',
+})
 
 // The commands of src/cases/rules.rs.
-const COMMANDS: Record<string, string> = {
+const COMMANDS = terms({
   report: '上报',
   dispatch: '派遣',
   handle: '处置',
@@ -46,16 +66,42 @@ const COMMANDS: Record<string, string> = {
   void: '作废',
   note: '备注',
   edit: '更正内容',
-}
+}, {
+  report: 'Report',
+  dispatch: 'Dispatch',
+  handle: 'Handle',
+  apply_closing: 'Apply for closing',
+  refuse_closing: 'Refuse the closing',
+  request_verification: 'Ask the city to verify',
+  verify: 'City verification',
+  notify_closing: 'Closing notice',
+  confirm_closing: 'Confirm the closing',
+  return: 'Return',
+  request_extension: 'Ask for an extension',
+  decide_extension: 'Decide on the extension',
+  request_hold: 'Ask for a hold',
+  decide_hold: 'Decide on the hold',
+  reopen: 'Reopen',
+  resume: 'Resume the clock',
+  void: 'Void',
+  note: 'Note',
+  edit: 'Correct',
+})
 
 // What a case consists of, as its report and its corrections name it.
-const FIELDS: Record<string, string> = {
+const FIELDS = terms({
   title: '标题',
   description: '描述',
   class_code: '问题类别',
   address: '地址',
   position: '坐标',
-}
+}, {
+  title: 'Title',
+  description: 'Description',
+  class_code: 'Class',
+  address: 'Address',
+  position: 'Position',
+})
 
 const DATUMS: Record<string, string> = {
   wgs84: 'WGS-84',
@@ -67,34 +113,45 @@ const DATUMS: Record<string, string> = {
 /** Those who work at the Smart Centre; the server's own list is in src/identity/rules.rs. */
 const CENTRE: Role[] = ['dispatcher', 'verifier', 'supervisor', 'admin']
 
-const PRIORITIES = ['普通', '紧急', '特急']
+const PRIORITIES = terms({ 0: '普通', 1: '紧急', 2: '特急' }, { 0: 'Normal', 1: 'Urgent', 2: 'Very urgent' })
 
-const EVIDENCE_ROLES: Record<string, string> = {
+const EVIDENCE_ROLES = terms({
   scene: '现场',
   before: '处置前',
   after: '处置后',
   attachment: '附件',
   redacted: '打码件',
   recording: '执法录像',
-}
+}, {
+  scene: 'Scene',
+  before: 'Before',
+  after: 'After',
+  attachment: 'Attachment',
+  redacted: 'Redacted copy',
+  recording: 'Enforcement video',
+})
 
-// A newer server may know words that this page does not: the raw word is better than nothing.
-export const stateLabel = (state: string): string => STATES[state as CaseState] ?? state
-export const roleLabel = (role: string): string => ROLES[role as Role] ?? role
-export const evidenceRoleLabel = (role: string | null): string =>
-  role === null ? '' : (EVIDENCE_ROLES[role] ?? role)
+const say = phrases(
+  { spot_check: '抽检记录', observe: '补拍', no_fix: '无定位', no_datum: '坐标系未注明', at: '{place}（{datum}）' },
+  { spot_check: 'Spot check', observe: 'Seen again', no_fix: 'No position', no_datum: 'datum not given', at: '{place} ({datum})' },
+)
 
-export const priorityLabel = (priority: number): string => PRIORITIES[priority] ?? String(priority)
+export const stateLabel = (state: string): string => STATES(state)
+export const roleLabel = (role: string): string => ROLES(role)
+export const evidenceRoleLabel = (role: string | null): string => (role === null ? '' : EVIDENCE_ROLES(role))
 
-export const commandLabel = (command: string): string => COMMANDS[command] ?? command
+export const priorityLabel = (priority: number): string => PRIORITIES(String(priority))
 
-export const fieldLabel = (field: string): string => FIELDS[field] ?? field
+export const commandLabel = (command: string): string => COMMANDS(command)
+
+export const fieldLabel = (field: string): string => FIELDS(field)
 
 export const isCentre = (role: Role | undefined): boolean => role !== undefined && CENTRE.includes(role)
 
 /** `case.handle` → 处置. */
 export function opLabel(type: string): string {
-  if (type === 'spot_check.record') return '抽检记录'
+  if (type === 'spot_check.record') return say('spot_check')
+  if (type === 'spot.observe') return say('observe')
   // The name that the first handhelds had for it.
   if (type === 'case.feedback') return commandLabel('handle')
   return type.startsWith('case.') ? commandLabel(type.slice('case.'.length)) : type
@@ -103,9 +160,9 @@ export function opLabel(type: string): string {
 export const datumLabel = (datum: string): string => DATUMS[datum.toLowerCase().replace(/[-_]/g, '')] ?? datum
 
 export function positionText(position: { lat: number; lon: number; datum: string | null } | null): string {
-  if (position === null) return '无定位'
-  const datum = position.datum === null ? '坐标系未注明' : datumLabel(position.datum)
-  return `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}（${datum}）`
+  if (position === null) return say('no_fix')
+  const datum = position.datum === null ? say('no_datum') : datumLabel(position.datum)
+  return say('at', { place: `${position.lat.toFixed(6)}, ${position.lon.toFixed(6)}`, datum })
 }
 
 /** How the page groups states by colour: whose turn it is. */

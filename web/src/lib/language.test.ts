@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest'
-import { language, phrases } from './language'
+import { language, locale, phrases, terms } from './language'
 
 afterEach(() => {
   language.value = 'zh'
@@ -14,4 +14,11 @@ it('says a phrase in the language that a person chose, with its values', () => {
 
 it('leaves a place without a value as it is written', () => {
   expect(phrases({ a: '{n} 个' }, { a: '{n}' })('a')).toBe('{n} 个')
+})
+
+it('shows what it has no word for as it came', () => {
+  const say = terms({ a: '甲' }, { a: 'A' })
+  expect([say('a'), say('new')]).toEqual(['甲', 'new'])
+  language.value = 'en'
+  expect([say('a'), say('new'), locale()]).toEqual(['A', 'new', 'en'])
 })

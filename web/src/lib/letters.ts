@@ -94,6 +94,18 @@ export interface LetterDraft {
   due_at?: string
 }
 
+/** A place of a problem that comes back. */
+export interface RecurringSpot {
+  id: string
+  class_code: string
+  address: string | null
+  grid_code: string | null
+  case_count: number
+  /** How often it came back within 90 days after it was solved. */
+  recurrence_count: number
+  last_seen_at: string
+}
+
 export type LetterCommand =
   | { type: 'receive' | 'issue'; args: Record<string, never> }
   | { type: 'reply'; args: { words: string; evidence: string[] } }

@@ -12,6 +12,7 @@ import type {
   Merit,
   MeritQuery,
   NewMerit,
+  RecurringSpot,
 } from './letters'
 import type { Page, Paging } from './types'
 
@@ -35,6 +36,15 @@ export function lettersCalls({ json, page, blob, query }: Wire) {
       json(`/letters/${id(letterId)}/commands`, { method: 'POST', body: { ...command, base_ver } }),
 
     letterDocument: (letterId: string, format: LetterFormat): Promise<Blob> => blob(`/letters/${id(letterId)}/document${query({ format })}`),
+
+    /** Those with the greatest index of this month first. */
+    topSpots: async (limit: number, signal?: AbortSignal): Promise<RecurringSpot[]> =>
+      (await json<{ items: { spot: RecurringSpot }[] }>(`/spots/top${query({ limit })}`, { signal })).items.map(({ spot }) => spot),
+
+    spotsOfCase: async (case_id: string, signal?: AbortSignal): Promise<RecurringSpot[]> =>
+      (await json<{ items: RecurringSpot[] }>(`/spots${query({ case_id })}`, { signal })).items,
+
+    spot: (spotId: string, signal?: AbortSignal): Promise<RecurringSpot> => json(`/spots/${id(spotId)}`, { signal }),
 
     merits: (asked: MeritQuery & Paging, signal?: AbortSignal): Promise<Page<Merit>> => page(`/merits${query({ ...asked })}`, signal),
 

@@ -1,21 +1,29 @@
 // Clocks, the catalogue, the map, the city's platform and statistics, as people read them.
 
 import type { ClassKind, Due, Figure, Interval, Scope, Standing, StageClock } from './loop'
+import { phrases, terms } from './language'
 import { duration } from './time'
 import type { Limit, LimitKind, SpecialDay } from './workTime'
 
-const LIMITS: Record<LimitKind, string> = {
+const LIMITS = terms<LimitKind>({
   urgent_hour: '紧急工作时',
   natural_day: '自然日',
   work_hour: '工作时',
   work_day: '工作日',
-}
+}, {
+  urgent_hour: 'urgent h',
+  natural_day: 'calendar days',
+  work_hour: 'working h',
+  work_day: 'working days',
+})
 
-export const limitKindLabel = (kind: LimitKind): string => LIMITS[kind]
+const say = phrases({ no_limit: '未定' }, { no_limit: 'not set' })
+
+export const limitKindLabel = (kind: LimitKind): string => LIMITS(kind)
 
 /** `2 紧急工作时`, as src/calendar/words.rs writes it. */
 export const limitText = (limit: Limit | null | undefined): string =>
-  limit == null ? '未定' : `${limit.value} ${LIMITS[limit.kind] ?? limit.kind}`
+  limit == null ? say('no_limit') : `${limit.value} ${LIMITS(limit.kind)}`
 
 export const isWorkTime = (limit: Limit): boolean => limit.kind === 'work_hour' || limit.kind === 'work_day'
 

@@ -1,5 +1,6 @@
 // What a person on the street did, as the office reads it.
 
+import { phrases } from './language'
 import { fieldLabel, positionText, priorityLabel } from './labels'
 import { localTime } from './time'
 import type { Case, Position } from './types'
@@ -18,6 +19,17 @@ const ARGS: Record<string, string> = {
   week: '周次',
   items: '发现的问题',
 }
+
+const say = phrases(
+  {
+    empty: '（空）', passed: '通过', failed: '未通过', granted: '同意', refused: '不同意', none: '无',
+    finding: '{code} {text}（扣 {points} 分）',
+  },
+  {
+    empty: '(empty)', passed: 'Passed', failed: 'Failed', granted: 'Granted', refused: 'Refused', none: 'None',
+    finding: '{code} {text} (−{points} points)',
+  },
+)
 
 /** What was filled in, line by line; corrections are told by `corrections`. */
 export function filledIn(args: Record<string, unknown>, unitNames: Map<string, string>): [label: string, value: string][] {
@@ -55,7 +67,7 @@ function isReplacement(value: unknown): value is { old: unknown; new: unknown } 
 }
 
 function valueText(name: string, value: unknown, unitNames: Map<string, string>): string {
-  if (value === null || value === undefined || value === '') return '（空）'
+  if (value === null || value === undefined || value === '') return say('empty')
   switch (name) {
     case 'unit_id':
       return unitNames.get(String(value)) ?? String(value)
@@ -65,13 +77,13 @@ function valueText(name: string, value: unknown, unitNames: Map<string, string>)
     case 'priority':
       return priorityLabel(Number(value))
     case 'passed':
-      return value === true ? '通过' : '未通过'
+      return say(value === true ? 'passed' : 'failed')
     case 'granted':
-      return value === true ? '同意' : '不同意'
+      return say(value === true ? 'granted' : 'refused')
     case 'position':
       return positionText(value as Position)
     case 'items':
-      return Array.isArray(value) && value.length === 0 ? '无' : (findings(value) ?? JSON.stringify(value))
+      return Array.isArray(value) && value.length === 0 ? say('none') : (findings(value) ?? JSON.stringify(value))
     default:
       return typeof value === 'object' ? JSON.stringify(value) : String(value)
   }
@@ -81,7 +93,7 @@ function valueText(name: string, value: unknown, unitNames: Map<string, string>)
 function findings(value: unknown): string | null {
   if (!Array.isArray(value)) return null
   const lines = (value as { code?: unknown; text?: unknown; deduction?: unknown }[]).map(({ code, text, deduction }) =>
-    typeof text === 'string' && typeof deduction === 'number' ? `${String(code)} ${text}（扣 ${deduction / 1000} 分）` : null,
+    typeof text === 'string' && typeof deduction === 'number' ? say('finding', { code: String(code), text, points: deduction / 1000 }) : null,
   )
   return lines.includes(null) ? null : lines.join('；')
 }

@@ -1,6 +1,22 @@
 // Every failure of a call becomes one ApiError that a page can show as it is: what happened, and the
 // request id that lets an administrator find the call in the server's log.
 
+import { phrases } from './language'
+
+const say = phrases(
+  {
+    strange: '服务器应答异常（HTTP {status}）', strange_why: '应答不是本系统的格式，可能来自中间的代理。请稍后重试。',
+    failed: '请求未成功（HTTP {status}）', network: '无法连接服务器', network_why: '请检查网络后重试。',
+    timeout: '服务器没有及时应答', timeout_why: '等待超过 {seconds} 秒，请重试。', page: '页面出错',
+  },
+  {
+    strange: 'The server gave a strange answer (HTTP {status})',
+    strange_why: 'It is not in this system’s format and may come from a proxy on the way. Try again later.',
+    failed: 'The request failed (HTTP {status})', network: 'No connection to the server', network_why: 'Check the network and try again.',
+    timeout: 'The server did not answer in time', timeout_why: 'Waited more than {seconds} s. Try again.', page: 'Error in the page',
+  },
+)
+
 /** Something that is wrong with an imported file. */
 export interface Fault {
   /** Of a workbook with several. */
@@ -57,8 +73,8 @@ export async function problemOf(response: Response): Promise<ApiError> {
   if (typeof body !== 'object' || body === null) {
     return new ApiError({
       status: response.status,
-      title: `服务器应答异常（HTTP ${response.status}）`,
-      detail: '应答不是本系统的格式，可能来自中间的代理。请稍后重试。',
+      title: say('strange', { status: response.status }),
+      detail: say('strange_why'),
       code: 'unreadable',
       requestId,
     })
@@ -69,7 +85,7 @@ export async function problemOf(response: Response): Promise<ApiError> {
   }
   return new ApiError({
     status: response.status,
-    title: field('title') ?? `请求未成功（HTTP ${response.status}）`,
+    title: field('title') ?? say('failed', { status: response.status }),
     detail: field('detail'),
     code: field('code') ?? 'unknown',
     requestId: field('request_id') ?? requestId,
@@ -80,8 +96,8 @@ export async function problemOf(response: Response): Promise<ApiError> {
 export function networkError(): ApiError {
   return new ApiError({
     status: 0,
-    title: '无法连接服务器',
-    detail: '请检查网络后重试。',
+    title: say('network'),
+    detail: say('network_why'),
     code: 'network',
   })
 }
@@ -89,8 +105,8 @@ export function networkError(): ApiError {
 export function timeoutError(seconds: number): ApiError {
   return new ApiError({
     status: 0,
-    title: '服务器没有及时应答',
-    detail: `等待超过 ${seconds} 秒，请重试。`,
+    title: say('timeout'),
+    detail: say('timeout_why', { seconds }),
     code: 'timeout',
   })
 }
@@ -104,5 +120,5 @@ export function isAbort(error: unknown): boolean {
 export function shown(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   console.error(error)
-  return new ApiError({ status: 0, title: '页面出错', detail: String(error), code: 'page' })
+  return new ApiError({ status: 0, title: say('page'), detail: String(error), code: 'page' })
 }

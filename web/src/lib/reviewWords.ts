@@ -1,5 +1,6 @@
 // Why an operation waits, in words that lead to a decision.
 
+import { terms } from './language'
 import { fieldLabel, opLabel, stateLabel } from './labels'
 import type { Confidence, OpResult, OpStatus, Waiting } from './sync'
 
@@ -12,7 +13,7 @@ export interface Reason {
   hint: string
 }
 
-const STATUSES: Record<OpStatus, string> = {
+const STATUSES = terms<OpStatus>({
   conflict: '冲突',
   held: '等待中',
   quarantined: '已隔离',
@@ -20,11 +21,19 @@ const STATUSES: Record<OpStatus, string> = {
   merged: '已合并生效',
   superseded: '他人已完成',
   rejected: '未生效',
-}
+}, {
+  conflict: 'Conflict',
+  held: 'Waiting',
+  quarantined: 'Set apart',
+  applied: 'In effect',
+  merged: 'Merged, in effect',
+  superseded: 'Done by somebody else',
+  rejected: 'Not in effect',
+})
 
 const TONES: Partial<Record<OpStatus, string>> = { conflict: 'bad', held: 'warn', quarantined: 'city' }
 
-export const statusLabel = (status: string): string => STATUSES[status as OpStatus] ?? status
+export const statusLabel = (status: string): string => STATUSES(status)
 export const statusTone = (status: string): string => TONES[status as OpStatus] ?? 'ended'
 
 export const isOpen = (result: OpResult): boolean => ['conflict', 'held', 'quarantined'].includes(result.status)

@@ -5,7 +5,11 @@ import type { Wire } from './api'
 import type { BulletinFormat } from './assessment'
 import type { Page, Paging } from './types'
 
-export type IndicatorKind = 'positive' | 'negative' | 'qualitative'
+export const INDICATOR_LEVELS = ['output', 'benefit', 'satisfaction'] as const
+
+export const INDICATOR_KINDS = ['positive', 'negative', 'qualitative'] as const
+
+export type IndicatorKind = (typeof INDICATOR_KINDS)[number]
 
 export const INDICATOR_GRADES = ['reached', 'partly', 'missed'] as const
 
@@ -19,7 +23,7 @@ export interface FundRow {
 }
 
 export interface Indicator {
-  level: 'output' | 'benefit' | 'satisfaction'
+  level: (typeof INDICATOR_LEVELS)[number]
   aspect: string
   name: string
   kind: IndicatorKind
@@ -160,16 +164,4 @@ export function amountOf(text: string): number | null {
   const typed = text.trim()
   if (typed === '') return null
   return /^\d{1,9}(\.\d{1,3})?$/.test(typed) ? Math.round(Number(typed) * 1000) : Number.NaN
-}
-
-/** Whether every number of the tables is one. */
-export const complete = (tables: SelfEvaluation): boolean => {
-  const numbers = [
-    tables.budget_score,
-    ...tables.funds.flatMap((row) => [row.planned, row.adjusted, row.executed]),
-    ...tables.indicators.flatMap((row) => [row.target_value, row.actual_value, row.points, row.score]),
-    ...tables.common_indicators.flatMap((row) => [row.points, row.score]),
-  ]
-  const needed = [tables.budget_score, ...[...tables.indicators, ...tables.common_indicators].flatMap((row) => [row.points, row.score])]
-  return !numbers.some(Number.isNaN) && needed.every((value) => value !== null)
 }

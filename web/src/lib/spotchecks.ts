@@ -67,13 +67,20 @@ export interface Draw extends DrawLine {
   result_entry: string | null
   /** From when on everybody sees everything. */
   open_from: string
+  /** How anybody computes it again from the pack. */
+  verify: { verifier: string; commands: string[] }
   picks: DrawPick[]
+  /** Where these visits and their substitutes are; only for who goes there. */
+  sites: Site[]
 }
 
 export interface NewFrame {
   commit_until: string
   lottery_at: string
   sources: SourceName[]
+  /** The usual ones where none are named. */
+  days?: string[]
+  bands?: string[]
   double_after_weeks?: number
 }
 
@@ -118,4 +125,36 @@ export interface Agreement {
   items: { item: string; answered: number; same: number }[]
   /** By how many thousandths of a point a checker is milder than who came after. */
   checkers: { user_id: string; pairs: number; mean_difference: number }[]
+}
+
+/** One thing to look at; points and what one finding costs are thousandths. */
+export interface CheckItem {
+  code: string
+  name: string
+  rule: string
+  points: number
+  step: number
+}
+
+export interface KindList {
+  kind: SiteKind
+  items: CheckItem[]
+}
+
+export interface ChecklistInForce {
+  /** 1 came with the program. */
+  checklist: { version: number; kinds: KindList[] }
+  /** Where it was decided. */
+  source: string
+}
+
+export interface TeamMember {
+  user_id: string
+  team: string
+}
+
+export interface SubstitutionInForce {
+  /** By kind, those that stand in for it, in order; version 0 came with the program. */
+  substitution: { version: number; stand_ins: Partial<Record<SiteKind, SiteKind[]>> }
+  source: string
 }

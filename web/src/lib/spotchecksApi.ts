@@ -2,7 +2,20 @@
 
 import type { Wire } from './api'
 import type { Pack, Source } from './draw'
-import type { Agreement, Draw, DrawLine, NewFrame, Site, SiteFormat, SiteQuery, SitesImported } from './spotchecks'
+import type {
+  Agreement,
+  ChecklistInForce,
+  Draw,
+  DrawLine,
+  KindList,
+  NewFrame,
+  Site,
+  SiteFormat,
+  SiteQuery,
+  SitesImported,
+  SubstitutionInForce,
+  TeamMember,
+} from './spotchecks'
 import type { Page, Paging } from './types'
 
 const id = encodeURIComponent
@@ -42,6 +55,22 @@ export function spotchecksCalls({ read, json, page, blob, query }: Wire) {
       json(`/sites/${id(siteId)}/reinstate`, { method: 'POST', body: { reason } }),
 
     importSites: (file: Blob): Promise<SitesImported> => json('/sites/import', { method: 'POST', file, unhurried: true }),
+
+    /** The one in force unless a version is named. */
+    checklist: (version?: number, signal?: AbortSignal): Promise<ChecklistInForce> => json(`/spot-checklists${query({ version })}`, { signal }),
+
+    setChecklist: (kinds: KindList[], source: string): Promise<ChecklistInForce> =>
+      json('/spot-checklists', { method: 'PUT', body: { kinds, source } }),
+
+    spotTeams: async (signal?: AbortSignal): Promise<TeamMember[]> => (await json<{ members: TeamMember[] }>('/spot-teams', { signal })).members,
+
+    setSpotTeams: async (members: TeamMember[]): Promise<TeamMember[]> =>
+      (await json<{ members: TeamMember[] }>('/spot-teams', { method: 'PUT', body: { members } })).members,
+
+    substitution: (signal?: AbortSignal): Promise<SubstitutionInForce> => json('/site-substitutions', { signal }),
+
+    setSubstitution: (stand_ins: SubstitutionInForce['substitution']['stand_ins'], source: string): Promise<SubstitutionInForce> =>
+      json('/site-substitutions', { method: 'PUT', body: { stand_ins, source } }),
 
     exportSites: (format: SiteFormat, unit_id: string): Promise<Blob> => blob(`/sites/export${query({ format, unit_id })}`),
   }

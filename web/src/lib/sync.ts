@@ -85,6 +85,13 @@ export interface RawBytes {
   text: string | null
 }
 
+/** What a new device enrols with. */
+export interface EnrolmentCode {
+  device: { id: string; name: string }
+  /** Works once, for 7 days. */
+  code: string
+}
+
 export interface DeviceHealth {
   device_id: string
   name: string

@@ -1,6 +1,20 @@
 // Times arrive as RFC 3339 in UTC and are read by people in Huaihua: always Asia/Shanghai, whatever
 // the zone of the computer is.
 
+import { phrases } from './language'
+
+const say = phrases(
+  {
+    days: '{d} 天', days_hours: '{d} 天 {h} 时', hours: '{h} 时', hours_minutes: '{h} 时 {m} 分', minutes: '{m} 分', moment: '不到 1 分',
+    held: '挂账，停止计时', closed_late: '超期办结', overdue: '已超期', overdue_by: '已超期 {time}', due: '已到时限', left: '剩 {time}',
+  },
+  {
+    days: '{d} d', days_hours: '{d} d {h} h', hours: '{h} h', hours_minutes: '{h} h {m} min', minutes: '{m} min', moment: 'under 1 min',
+    held: 'On hold, clock stopped', closed_late: 'Closed late', overdue: 'Overdue', overdue_by: 'Overdue by {time}',
+    due: 'Due now', left: '{time} left',
+  },
+)
+
 const parts = new Intl.DateTimeFormat('en-GB', {
   timeZone: 'Asia/Shanghai',
   year: 'numeric',
@@ -27,9 +41,9 @@ export function duration(milliseconds: number): string {
   const days = Math.floor(minutes / 1440)
   const hours = Math.floor((minutes % 1440) / 60)
   const rest = minutes % 60
-  if (days > 0) return hours > 0 ? `${days} 天 ${hours} 时` : `${days} 天`
-  if (hours > 0) return rest > 0 ? `${hours} 时 ${rest} 分` : `${hours} 时`
-  return rest > 0 ? `${rest} 分` : '不到 1 分'
+  if (days > 0) return say(hours > 0 ? 'days_hours' : 'days', { d: days, h: hours })
+  if (hours > 0) return say(rest > 0 ? 'hours_minutes' : 'hours', { h: hours, m: rest })
+  return say(rest > 0 ? 'minutes' : 'moment', { m: rest })
 }
 
 export type DeadlineTone = 'none' | 'calm' | 'soon' | 'overdue'
@@ -51,16 +65,16 @@ export function deadline(
   now: number,
 ): Deadline {
   const { due_at, overdue, state } = subject
-  if (subject.on_hold) return { text: '挂账，停止计时', tone: 'calm' }
+  if (subject.on_hold) return { text: say('held'), tone: 'calm' }
   const due = due_at === null ? Number.NaN : Date.parse(due_at)
   const ended = state === 'closed' || state === 'void'
   if (overdue) {
-    if (ended) return { text: state === 'closed' ? '超期办结' : '已超期', tone: 'overdue' }
+    if (ended) return { text: say(state === 'closed' ? 'closed_late' : 'overdue'), tone: 'overdue' }
     const late = now - due
-    return { text: late >= 60_000 ? `已超期 ${duration(late)}` : '已超期', tone: 'overdue' }
+    return { text: late >= 60_000 ? say('overdue_by', { time: duration(late) }) : say('overdue'), tone: 'overdue' }
   }
   if (ended || Number.isNaN(due)) return { text: '', tone: 'none' }
   // Not overdue when the list was loaded, but the minutes went on.
-  if (due <= now) return { text: '已到时限', tone: 'soon' }
-  return { text: `剩 ${duration(due - now)}`, tone: due - now <= SOON ? 'soon' : 'calm' }
+  if (due <= now) return { text: say('due'), tone: 'soon' }
+  return { text: say('left', { time: duration(due - now) }), tone: due - now <= SOON ? 'soon' : 'calm' }
 }

@@ -1,19 +1,20 @@
 // A handheld at work: enrol, sign in, save, and three loops that send, read and upload, each going its own way so that
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
-import { networkError, problemOf } from '../../lib/problem'
+import { problemOf } from '../../lib/problem'
+import type { Spec } from '../../lib/spec'
 import type { TimelineEntry } from '../../lib/types'
 import type { Limit } from '../../lib/workTime'
-import type { Beacon } from './captures'
+import { ANSWER_WITHIN_MS, BASE, call, heardOf } from './calls'
 import { TOKEN_FOR_S, deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import { Persons, type Unlocked } from './pin'
-import { type Heard, type Need, PACE, measured, waitMs } from './rules'
-import type { Draft, FieldSession, Identity, Store } from './store'
+import { type Heard, type Need, PACE, clockRefused, measured, waitMs } from './rules'
+import { type Draft, type FieldSession, type Identity, type Store, isClip } from './store'
+import { renewVisits } from './visits'
 import { type Changes, type EpochResponse, type Op, PROTOCOL, type PushResponse, type RawResponse, type Snapshot } from './wire'
+import { say } from './words'
 
-const BASE = '/api/v1'
-const ANSWER_WITHIN_MS = 30_000
 /** A device that has nothing to send says so often that it lives. */
 const HEARTBEAT_MS = 300_000
 /** Records of one request; the server takes no more. */
@@ -35,7 +36,7 @@ export interface Standing {
   readAt: number | null
   /** What is being uploaded, 0…1. */
   upload: { sha256: string; share: number } | null
-  /** Photos wait for a WLAN, as the person wished. */
+  /** Photos and clips wait for a WLAN, as the person wished. */
   paused: boolean
   /** Why the last uploads did not end well. */
   uploadTrouble: Record<string, string>
@@ -120,12 +121,9 @@ export class Client {
     const body = { code: code.trim(), public_key: await publicJwk(key) }
     const answer = await call('POST', '/devices/enrol', null, JSON.stringify(body))
     if (!answer.ok) throw await problemOf(answer)
-    const enrolled = (await answer.json()) as {
-      device_id: string; name: string; kind: string; epoch: number; server_time: string
-    }
-    const { device_id: device, name, kind, epoch } = enrolled
+    const { device_id: device, name, kind, epoch, server_time } = (await answer.json()) as Spec['Enrolled']
     const identity = { device, name, kind, epoch }
-    await this.store.enrolled(identity, key, measured(Date.now(), enrolled.server_time))
+    await this.store.enrolled(identity, key, measured(Date.now(), server_time))
     this.standing.send = null
     this.ring()
     return identity
@@ -133,11 +131,23 @@ export class Client {
 
   /** Signs a person in on this device, so that what they do here without a network counts as theirs. */
   async login(username: string, password: string): Promise<void> {
-    const body = { username: username.trim(), password, device_token: await this.token() }
-    const answer = await call('POST', '/auth/login', null, JSON.stringify(body))
+    const ask = async () => {
+      const body = { username: username.trim(), password, device_token: await this.token() }
+      return call('POST', '/auth/login', null, JSON.stringify(body))
+    }
+    let answer = await ask()
+    if (await this.clockCorrected(answer.clone())) answer = await ask()
     if (!answer.ok) throw await problemOf(answer)
     await this.store.setSession((await answer.json()) as FieldSession)
     this.changedHands()
+  }
+
+  /** Whether the answer refused the device's token for its time, and the clock's error is known now. */
+  private async clockCorrected(answer: Response): Promise<boolean> {
+    const heard = await heardOf<unknown>(Promise.resolve(answer), () => ({ t: 'nothing' }))
+    const offset = clockRefused(heard, Date.now(), await this.store.offset())
+    if (offset !== null) await this.store.setOffset(offset)
+    return offset !== null
   }
 
   private hands = new AbortController()
@@ -146,7 +156,16 @@ export class Client {
   reconnected(): void {
     this.hands.abort()
     this.hands = new AbortController()
+    this.stopClip()
     this.ring()
+  }
+
+  private clip = new AbortController()
+
+  /** A clip that is on its way makes room; it goes on later from where it stopped. */
+  private stopClip(): void {
+    this.clip.abort()
+    this.clip = new AbortController()
   }
 
   /** Whoever works now must not wait until a question of the one before is answered. */
@@ -189,6 +208,7 @@ export class Client {
     const who = { actor: session.user.id, session: session.session_id }
     const when = { occurred_at: new Date(now).toISOString(), mono_ms: monoMs, boot }
     const op = await this.store.save({ op_id: uuidv7(now), ...who, ...when, ...draft })
+    this.stopClip()
     this.ring()
     return op
   }
@@ -201,7 +221,8 @@ export class Client {
   /** Works until the page is left. One tab of the device does; the next takes over when it closes. */
   run(): Promise<unknown> {
     return navigator.locks.request('chengguan-field-sync', async () => {
-      this.standing.settledAt = await this.store.meta<number>('settled_at')
+      // Not to be known is no reason not to begin.
+      this.standing.settledAt = await this.store.meta<number>('settled_at').catch(() => null)
       await Promise.all([
         this.loop(this.bells.send, () => this.send()),
         this.loop(this.bells.read, () => this.read()),
@@ -264,13 +285,12 @@ export class Client {
       const answer = await call('POST', '/captures', await this.token(), body).catch(() => null)
       if (answer === null) return
       if (!answer.ok) {
-        const { status } = answer
-        this.capturesRefused = status < 500 && ![401, 408, 425, 429].includes(status)
+        const { status, code } = await problemOf(answer)
+        // What a box on the way says is not the server's word.
+        this.capturesRefused = !['unreadable', 'unknown'].includes(code) && status < 500 && ![401, 408, 425, 429].includes(status)
         return
       }
-      const kept = (await answer.json()) as {
-        server_time: string; beacon?: Beacon | null; results: { sha256: string }[]
-      }
+      const kept = (await answer.json()) as Spec['CapturesResponse']
       await this.store.capturesAnswered(kept.results.map(({ sha256 }) => sha256), kept.server_time, kept.beacon ?? null)
       if (rows.length < MOST_CAPTURES) return
     }
@@ -296,6 +316,7 @@ export class Client {
       await this.store.setMeta('read_as', session.user.id)
       await this.refreshClasses()
       await this.refreshGrids()
+      await this.renewVisits()
     }
     return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
   }
@@ -324,19 +345,23 @@ export class Client {
     }
     const blob = await this.store.blob(row.sha256)
     if (blob === undefined) {
-      await this.store.changeMedia(row.sha256, { state: 'refused', reason: '本机已没有这张照片' })
+      await this.store.changeMedia(row.sha256, { state: 'refused', reason: say('photo_gone') })
       return 0
     }
     // Loaded when it is needed: to take a report needs none of it.
     const { upload } = await import('./uploads')
+    const { signal } = isClip(row) ? this.clip : this.hands
     const outcome = await upload(row, blob, {
       token: () => this.token(),
+      signal,
       moved: (url) => this.store.changeMedia(row.sha256, { upload_url: url }),
       progress: (sent) => {
         this.standing.upload = { sha256: row.sha256, share: sent / row.size }
         this.told()
       },
     })
+    // Stopped here: nothing is known of the file or of the way.
+    if (outcome.t === 'later' && signal.aborted) return 0
     const trouble = { ...this.standing.uploadTrouble }
     delete trouble[row.sha256]
     if (outcome.t === 'later') {
@@ -366,7 +391,10 @@ export class Client {
     if (reached && !this.standing.reached) this.ring()
     this.standing.reached = reached
     this.told()
-    return this.engine.heard(next.ask, heard, this.moment())
+    const step = await this.engine.heard(next.ask, heard, this.moment())
+    // What is not settled is asked for again when a snapshot has come.
+    if (next.ask.t === 'snapshot') this.bells.send.ring()
+    return step
   }
 
   private async ask(ask: Ask): Promise<Heard> {
@@ -452,6 +480,11 @@ export class Client {
     return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
   }
 
+  /** The visits of the day, when those that are here are older than so many milliseconds. */
+  renewVisits(olderThanMs?: number): Promise<void> {
+    return renewVisits(this.store, (path) => this.get(path), olderThanMs)
+  }
+
   /** Nor is the map of the grids. Without one on the server the list is empty. */
   private async refreshGrids(): Promise<void> {
     const known = await this.store.meta<{ at: number }>('grid_map')
@@ -518,76 +551,14 @@ export interface Classes {
   items: CaseClass[]
 }
 
-async function call(
-  method: string,
-  path: string,
-  token: string | null,
-  body: string | Blob | null,
-  withinMs = ANSWER_WITHIN_MS,
-  given?: AbortSignal,
-): Promise<Response> {
-  const headers: Record<string, string> = { Accept: 'application/json', 'Accept-Language': 'zh-CN' }
-  if (token !== null) headers['Authorization'] = `Bearer ${token}`
-  if (typeof body === 'string') headers['Content-Type'] = 'application/json'
-  const stop = new AbortController()
-  const deadline = setTimeout(() => stop.abort(), withinMs)
-  const giveUp = (): void => stop.abort()
-  given?.addEventListener('abort', giveUp)
-  try {
-    const answer = await fetch(BASE + path, { method, headers, body, cache: 'no-store', signal: stop.signal })
-    // Read to its end before the deadline is taken away: a connection may die in the middle.
-    const text = await answer.text()
-    return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers })
-  } catch {
-    throw networkError()
-  } finally {
-    clearTimeout(deadline)
-    given?.removeEventListener('abort', giveUp)
-  }
-}
-
-/** Reads an answer; a good one must be JSON: a captive portal answers 200 to everything. */
-async function heardOf<T>(asked: Promise<Response>, good: (body: T) => Heard): Promise<Heard> {
-  let answer: Response
-  let text: string
-  try {
-    answer = await asked
-    text = await answer.text()
-  } catch {
-    return { t: 'nothing' }
-  }
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch {
-    body = null
-  }
-  if (answer.ok) {
-    if (typeof body !== 'object' || body === null) return { t: 'strange', what: `HTTP ${answer.status}` }
-    return good(body as T)
-  }
-  const { code, detail } = (body ?? {}) as { code?: string; detail?: string | null }
-  const seconds = Number(answer.headers.get('Retry-After') ?? Number.NaN)
-  const date = Date.parse(answer.headers.get('Date') ?? '')
-  return {
-    t: 'problem',
-    status: answer.status,
-    code: code ?? '',
-    detail: detail ?? null,
-    retryAfterMs: Number.isFinite(seconds) ? seconds * 1000 : null,
-    date: Number.isNaN(date) ? null : date,
-  }
-}
-
 /** What a person reads about why nothing goes on. */
 export function needWords(need: Need): string {
   switch (need.t) {
     case 'enrol':
-      return '此设备需要用新的一次性代码重新登记；已保存的工作仍在本机，不会丢失'
+      return say('enrol')
     case 'sign_in':
-      return '登录已过期，请重新登录；已保存的工作仍会照常提交'
+      return say('sign_in')
     case 'look':
       return need.why
   }
 }
-

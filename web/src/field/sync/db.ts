@@ -8,7 +8,12 @@ const VERSION = 1
 export const STORES = ['meta', 'base', 'shadow', 'outbox', 'sent', 'media', 'blobs', 'drafts', 'captures'] as const
 export type StoreName = (typeof STORES)[number]
 
-export function openDb(name = NAME): Promise<Db> {
+export async function openDb(name = NAME): Promise<Db> {
+  const open = () => connect(name)
+  return new Db(await open(), open)
+}
+
+function connect(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const opening = indexedDB.open(name, VERSION)
     opening.onupgradeneeded = () => {
@@ -38,13 +43,18 @@ export function openDb(name = NAME): Promise<Db> {
     opening.onblocked = () => undefined
     opening.onsuccess = () => {
       opening.result.onversionchange = () => opening.result.close()
-      resolve(new Db(opening.result))
+      resolve(opening.result)
     }
   })
 }
 
 export class Db {
-  constructor(private readonly idb: IDBDatabase) {}
+  private opening: Promise<IDBDatabase> | null = null
+
+  constructor(
+    private idb: IDBDatabase,
+    private readonly open: () => Promise<IDBDatabase>,
+  ) {}
 
   read<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
     return this.run('readonly', work)
@@ -56,32 +66,52 @@ export class Db {
   }
 
   private run<T>(mode: IDBTransactionMode, work: (tx: Tx) => Promise<T>): Promise<T> {
-    const tx = this.idb.transaction(STORES, mode, { durability: 'strict' })
-    return new Promise<T>((resolve, reject) => {
-      let result: T
-      let failure: unknown = null
-      tx.oncomplete = () => resolve(result)
-      tx.onabort = () => reject(failure ?? tx.error ?? new Error('the transaction was given up'))
-      work(new Tx(tx)).then(
-        (value) => {
-          result = value
-        },
-        (error: unknown) => {
-          failure = error
-          try {
-            tx.abort()
-          } catch {
-            // It has ended already, by this very error.
-            reject(error)
-          }
-        },
-      )
-    })
+    let tx: IDBTransaction
+    try {
+      tx = this.begin(mode)
+    } catch (error) {
+      if ((error as Error).name !== 'InvalidStateError') return Promise.reject(error)
+      return this.reopen().then(() => within(this.begin(mode), work))
+    }
+    return within(tx, work)
+  }
+
+  private begin(mode: IDBTransactionMode): IDBTransaction {
+    return this.idb.transaction(STORES, mode, { durability: 'strict' })
+  }
+
+  /** The browser closes a store when it likes, such as after a fault of the disk; the page goes on with the next one. */
+  private async reopen(): Promise<void> {
+    this.opening ??= this.open().finally(() => (this.opening = null))
+    this.idb = await this.opening
   }
 
   close(): void {
     this.idb.close()
   }
+}
+
+function within<T>(tx: IDBTransaction, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    let result: T
+    let failure: unknown = null
+    tx.oncomplete = () => resolve(result)
+    tx.onabort = () => reject(failure ?? tx.error ?? new Error('the transaction was given up'))
+    work(new Tx(tx)).then(
+      (value) => {
+        result = value
+      },
+      (error: unknown) => {
+        failure = error
+        try {
+          tx.abort()
+        } catch {
+          // It has ended already, by this very error.
+          reject(error)
+        }
+      },
+    )
+  })
 }
 
 type Key = IDBValidKey | IDBKeyRange

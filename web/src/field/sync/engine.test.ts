@@ -69,7 +69,7 @@ const snapshot = (items: Change[], generation = 'g'): Heard => ({
 
 const changes = (prev: string, next: string, list: Change[], digest?: Record<string, string>): Heard => ({
   t: 'changes',
-  page: { generation: 'g', server_time: TIME, prev, next, seq: 20, has_more: false, changes: list, ...(digest ? { digest } : {}) },
+  page: { generation: 'g', server_time: TIME, prev, next, seq: 20, has_more: false, changes: list, floor: 0, next_poll_s: 60, ...(digest ? { digest } : {}) },
 })
 
 const waiting = async (): Promise<string[]> => (await store.waiting(300)).map(({ op_id }) => op_id)
@@ -201,6 +201,26 @@ describe('reading', () => {
     const digest = await store.digests(['user:a'])
     expect(await step(PULL, changes('c1', 'c2', [], digest))).toEqual({ t: 'idle' })
     expect(await store.digestCheck()).toMatchObject({ matched: true })
+  })
+
+  it('what is not settled is asked for again after a snapshot, which may have gone past the word about it', async () => {
+    await note('a')
+    await note('b')
+    await note('c')
+    await step(PUSH, answer([
+      result('a', 'held', { code: 'reauth' }), result('b', 'held', { code: 'reauth', duplicate: true }),
+      result('c', 'applied', { result_seq: 5 }),
+    ]))
+    await step(PULL, problem(409, 'scope_changed'))
+    await step(PULL, snapshot([upsert('x', 1)]))
+    expect(await waiting()).toEqual(['a', 'b'])
+    const words = ['a', 'b'].map((id) => result(id, 'applied', { duplicate: true, result_seq: 9 }))
+    await step(PUSH, answer(words))
+    expect([await statuses(), await store.unseen()]).toEqual([{ a: 'applied', b: 'applied', c: 'applied' }, []])
+    // The server had the first under its own number, and still would have to miss it.
+    await note('d')
+    await step(PUSH, answer([result('d', 'applied')], { missing: [1, 2] }))
+    expect(await waiting()).toEqual(['a'])
   })
 
   it('a later word about an operation comes with the feed', async () => {

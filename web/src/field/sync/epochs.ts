@@ -2,6 +2,7 @@
 
 import { doubtCaptures } from './captures'
 import type { Tx } from './db'
+import { again } from './feed'
 import { type Life, lifeOf, relabel, storedUnderItsNumber } from './keep'
 import type { Identity, MediaRow, OutboxRow, SentRow } from './store'
 
@@ -15,7 +16,7 @@ export async function enter(tx: Tx, identity: Identity, pushToken: string | null
   // A label of another device, or of none, tells this device's history nothing.
   const same = before?.device === identity.device
   let seq = 0
-  for (const row of await tx.all<OutboxRow>('outbox')) {
+  for (const { arrived: _arrived, ...row } of await tx.all<OutboxRow>('outbox')) {
     seq += 1
     const old = same && row.epoch > 0 ? { epoch: row.epoch, seq: row.seq } : null
     await tx.put('outbox', { ...row, epoch: identity.epoch, seq, raw: relabel(row.raw, seq, old) })
@@ -48,11 +49,4 @@ export async function doubt(tx: Tx, epoch: number, missing: number[]): Promise<v
       if (storedUnderItsNumber(row.result)) await again(tx, row)
     }
   }
-}
-
-/** Puts an answered operation at its old place in the queue. */
-async function again(tx: Tx, row: SentRow): Promise<void> {
-  const { answered_at: _at, status: _status, result: _result, ...queued } = row
-  await tx.put('outbox', queued satisfies OutboxRow)
-  await tx.delete('sent', row.op_id)
 }

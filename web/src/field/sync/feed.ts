@@ -1,10 +1,10 @@
 // What the server says: pages of the feed, snapshots, and the words about operations.
 
 import type { Tx } from './db'
-import type { Extent, Place } from './keep'
+import { type Extent, type Place, storedUnderItsNumber } from './keep'
 import { measured } from './rules'
 import type { BaseRow, MediaRow, OutboxRow, SentRow } from './store'
-import type { Change, Changes, OpResult, Snapshot } from './wire'
+import { type Change, type Changes, OPEN, type OpResult, type Snapshot } from './wire'
 
 type ShadowRow = Omit<BaseRow, 'gone'>
 
@@ -13,8 +13,17 @@ export async function settle(tx: Tx, opId: string, result: OpResult, at: string)
   const row = await tx.get<OutboxRow>('outbox', opId, 'op_id')
   if (row === undefined) return false
   await tx.delete('outbox', row.place)
-  await tx.put('sent', { ...row, answered_at: at, status: result.status, result } satisfies SentRow)
+  const { arrived, ...queued } = row
+  const word = arrived === true ? { ...result, duplicate: false } : result
+  await tx.put('sent', { ...queued, answered_at: at, status: result.status, result: word } satisfies SentRow)
   return true
+}
+
+/** Puts an answered operation at its old place in the queue. */
+export async function again(tx: Tx, row: SentRow, more: { arrived?: true } = {}): Promise<void> {
+  const { answered_at: _at, status: _status, result: _result, ...queued } = row
+  await tx.put('outbox', { ...queued, ...more } satisfies OutboxRow)
+  await tx.delete('sent', row.op_id)
 }
 
 /** Keeps a newer word about an operation that was answered before. */
@@ -99,6 +108,10 @@ export async function finishSnapshot(tx: Tx, last: Snapshot, extent: Extent, now
     if (!newer) await tx.put('base', { ...row, gone: 0 } satisfies BaseRow)
   }
   await tx.clear('shadow')
+  // A snapshot says nothing about operations, and its cursor may lie behind the word about one: the repeat brings it.
+  for (const row of await tx.all<SentRow>('sent')) {
+    if (OPEN.includes(row.status)) await again(tx, row, storedUnderItsNumber(row.result) ? { arrived: true } : {})
+  }
   await sweep(tx)
   const { generation, cursor, seq } = last
   await tx.put('meta', { generation, cursor, seq: seq ?? 0 } satisfies Place, 'place')

@@ -31,23 +31,32 @@ async function opened(file: Blob): Promise<Record<string, string>> {
   return files
 }
 
+const about = async (bytes: string) => ({
+  sha256: await sha256(bytes), size: bytes.length, mime: 'image/jpeg', role: 'scene', need: 'none' as const, captured_at: '2026-11-26T01:00:00Z',
+})
+
 describe('what has not arrived, as a file', () => {
-  it('holds the operations as they were saved, the photos by their hash, and numbers that nobody else uses', async () => {
+  it('holds the operations as they were saved, the photos and clips by their hash, and numbers that nobody else uses', async () => {
     const blob = new Blob(['photo'])
-    const evidence = { sha256: await sha256('photo'), size: 5, mime: 'image/jpeg', role: 'scene', need: 'none', captured_at: '2026-11-26T01:00:00Z' } as const
+    const film = { ...(await about('film')), mime: 'video/mp4' }
+    const evidence = await about('photo')
     await client.store.save({
       op_id: '01900000-0000-7000-8000-00000000000b', type: 'case.report', target: { kind: 'case', id: '01900000-0000-7000-8000-00000000000c' }, actor: 'u', session: 's', occurred_at: '2026-11-26T01:00:00Z',
-      mono_ms: 1, boot: 'b', args: { title: '占道' }, files: [{ evidence, filename: '远景.jpg', blob }],
+      mono_ms: 1, boot: 'b', args: { title: '占道' }, files: [{ evidence, filename: '远景.jpg', blob }, { evidence: film, filename: '录像.mp4', blob: new Blob(['film']) }],
     })
-    const { file, records, photos } = await parcel(client)
+    const { file, records, photos, clips } = await parcel(client)
     const files = await opened(file)
     const head = JSON.parse(files['outbox.json'] ?? '')
-    expect([records, photos]).toEqual([1, 1])
-    expect(head).toMatchObject({ v: 1, epoch: 3, attempts: [1], batches: [1], media: [{ sha256: evidence.sha256, size: 5 }] })
+    expect([records, photos, clips]).toEqual([1, 1, 1])
+    expect(head).toMatchObject({ v: 1, epoch: 3, attempts: [1], batches: [1], })
+    expect(head.media).toHaveLength(2)
+    expect(head.media).toContainEqual(expect.objectContaining({ sha256: evidence.sha256, size: 5, mime: 'image/jpeg' }))
+    expect(head.media).toContainEqual(expect.objectContaining({ sha256: film.sha256, size: 4, mime: 'video/mp4' }))
     expect(files['ops.jsonl']).toBe(`${(await client.store.outbox())[0]?.raw}\n`)
     expect(head.ops_sha256).toBe(await sha256(files['ops.jsonl'] ?? ''))
     expect(files['captures.jsonl']?.trim().split('\n').length).toBe(1)
     expect(files[`media/${evidence.sha256}.jpg`]).toBe('photo')
+    expect(files[`media/${film.sha256}.jpg`]).toBe('film')
     // The device itself goes on after the numbers that it gave away, and keeps everything.
     expect((await client.store.beginAttempt()).number).toBe(2)
     expect((await client.store.outbox()).length).toBe(1)

@@ -1,17 +1,19 @@
 // What has not arrived, as one file for the Centre (`chengguan import-outbox`), should the network or the browser's
 // store not be trusted any longer. A tar, so that anybody can open it: operations as they were saved, signed records,
-// photos under their hashes, and a token of the device for 24 hours. Nothing is removed here: what arrives twice is
+// photos and clips under their hashes, and a token of the device for 24 hours. Nothing is removed here: what arrives twice is
 // known by its `op_id` and its hash. The form is in api-spec/sync.md.
 
 import { sha256 } from '../../lib/capture'
 import type { Client } from './client'
 import { batch } from './rules'
+import { isClip } from './store'
 
 export interface Parcel {
   file: Blob
   name: string
   records: number
   photos: number
+  clips: number
 }
 
 export async function parcel(client: Client): Promise<Parcel> {
@@ -41,6 +43,7 @@ export async function parcel(client: Client): Promise<Parcel> {
     const blob = await store.blob(row.sha256)
     if (blob === undefined) continue
     photos.push({ sha256: row.sha256, size: row.size, mime: row.mime, filename: row.filename, captured_at: row.captured_at })
+    // Clips too are called so: it is where the importer of every version looks, and `mime` says what it is.
     files.push([`media/${row.sha256}.jpg`, blob])
   }
   const head = {
@@ -68,8 +71,9 @@ export async function parcel(client: Client): Promise<Parcel> {
     ['captures.jsonl', text(records)],
     ...files,
   ])
+  const clips = photos.filter(isClip).length
   const when = made_at.replace(/[-:]/g, '').slice(0, 13)
-  return { file, name: `outbox-${identity.device.slice(-8)}-${when}.tar`, records: outbox.length, photos: photos.length }
+  return { file, name: `outbox-${identity.device.slice(-8)}-${when}.tar`, records: outbox.length, photos: photos.length - clips, clips }
 }
 
 const BLOCK = 512

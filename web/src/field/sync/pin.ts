@@ -6,6 +6,7 @@
 import type { User } from '../../lib/types'
 import type { Tx } from './db'
 import type { FieldSession, Store } from './store'
+import { say } from './words'
 
 export const TRIES = 5
 const ROUNDS = 210_000
@@ -25,9 +26,9 @@ export type Unlocked = { t: 'open'; user: User } | { t: 'wrong'; left: number } 
 
 /** Six digits that are not the first anybody would try. */
 export function pinFault(pin: string): string | null {
-  if (!/^\d{6}$/.test(pin)) return '请输入 6 位数字'
+  if (!/^\d{6}$/.test(pin)) return say('six_digits')
   const steps = new Set([...pin].slice(1).map((digit, index) => Number(digit) - Number(pin[index])))
-  return steps.size === 1 && [0, 1, -1].includes([...steps][0] as number) ? '太容易被猜到，请换一个' : null
+  return steps.size === 1 && [0, 1, -1].includes([...steps][0] as number) ? say('too_easy') : null
 }
 
 export class Persons {

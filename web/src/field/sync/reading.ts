@@ -4,6 +4,7 @@ import type { Ask, Moment, NextAsk, Step } from './engine'
 import type { Extent, Keep } from './keep'
 import { type Heard, type Pace, readPull, waitMs, wordsOf } from './rules'
 import type { Changes, Snapshot } from './wire'
+import { say } from './words'
 
 /** Changes asked for at once. */
 const LIMIT = 500
@@ -99,7 +100,7 @@ export class Reading {
     const life = await this.keep.live(ask.generation, page.generation)
     if (life === 'new') return this.resync(whole(), at)
     if (life === 'over') return { t: 'moved' }
-    if (!(await this.keep.apply(page, at.now))) return this.later(at, null, '这一页与本机数据不衔接')
+    if (!(await this.keep.apply(page, at.now))) return this.later(at, null, say('gap'))
     this.failures = this.resyncs = 0
     this.renewed = false
     this.pages += 1
@@ -196,7 +197,7 @@ export class Reading {
     await this.begin(run)
     this.resyncs += 1
     if (this.resyncs === 1) return { t: 'moved' }
-    return { t: 'wait', ms: waitMs(this.pace, this.resyncs, at.dice), why: '重新读取全部数据' }
+    return { t: 'wait', ms: waitMs(this.pace, this.resyncs, at.dice), why: say('anew') }
   }
 
   private later(at: Moment, askedMs: number | null, why: string): Step {

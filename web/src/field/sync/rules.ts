@@ -3,6 +3,7 @@
 
 import type { Changes, EpochResponse, PushResponse, RawResponse, Snapshot } from './wire'
 import { MAX_OPS, MAX_PUSH_BYTES } from './wire'
+import { say } from './words'
 
 /** What came back from the server. */
 export type Heard =
@@ -29,17 +30,19 @@ export interface Refusal {
   date: number | null
 }
 
+const codeOf = ({ code, status }: { code: string; status: number }): string => code || `HTTP ${status}`
+
 /** What a person should read about an answer that does not fit. */
 export function wordsOf(heard: Heard): string {
   switch (heard.t) {
     case 'problem':
-      return `服务器拒绝：${heard.code || `HTTP ${heard.status}`}${heard.detail ? `（${heard.detail}）` : ''}`
+      return say('refused', { what: heard.detail ? say('because', { what: codeOf(heard), detail: heard.detail }) : codeOf(heard) })
     case 'nothing':
-      return '没有收到应答'
+      return say('nothing')
     case 'strange':
-      return `应答不是本系统发出的：${heard.what}`
+      return say('strange', { what: heard.what })
     default:
-      return '收到了另一问题的应答'
+      return say('crossed')
   }
 }
 
@@ -193,9 +196,6 @@ export type Pulled =
   | { t: 'revoked' }
   | { t: 'strange'; what: string }
 
-/** What a person reads when the server refuses this version of the app. */
-export const TOO_OLD = '应用版本过旧，无法读取最新数据，请升级；已保存的工作仍会照常提交'
-
 export function readPull(heard: Heard): Pulled {
   if (heard.t === 'nothing') return { t: 'again', askedMs: null }
   if (heard.t !== 'problem') return { t: 'strange', what: wordsOf(heard) }
@@ -206,7 +206,7 @@ export function readPull(heard: Heard): Pulled {
   if (status === 403 && code === 'device_revoked') return { t: 'revoked' }
   if (status === 401 || status === 403) return { t: 'sign_in' }
   if ([408, 425, 429].includes(status) || (status >= 500 && status <= 599)) return { t: 'again', askedMs: retryAfterMs }
-  return { t: 'strange', what: status === 426 ? TOO_OLD : wordsOf(heard) }
+  return { t: 'strange', what: status === 426 ? say('too_old') : wordsOf(heard) }
 }
 
 /** The device's clock minus the server's, milliseconds, and when that was measured by the device's. */

@@ -4,7 +4,8 @@ import type { About, Ask, Moment, NextAsk, Step } from './engine'
 import type { Attempt, Keep, Queued } from './keep'
 import { type Heard, type Next, type Pace, type Pushed, Sender, batch, clockRefused, readPush, wordsOf } from './rules'
 import { sha256 } from '../../lib/capture'
-import { MAX_OPS, PROTOCOL } from './wire'
+import { MAX_OPS, PROTOCOL, type PushRequest } from './wire'
+import { say } from './words'
 
 type PushAsk = Extract<Ask, { t: 'push' }>
 
@@ -105,7 +106,7 @@ export class Sending {
   private async sentRaw(op: Queued, heard: Heard, learnt: boolean, at: Moment): Promise<Step> {
     if (heard.t === 'raw') {
       if (heard.response.sha256.toLowerCase() !== (await sha256(op.raw))) {
-        return { t: 'stopped', need: { t: 'look', why: '服务器存下的内容与发出的不一致' } }
+        return { t: 'stopped', need: { t: 'look', why: say('changed') } }
       }
       await this.keep.acknowledgeRaw(op.op_id, at.now)
       this.raw = null
@@ -179,7 +180,7 @@ export class Sending {
         ...(place === null ? {} : { cursor: place.cursor }),
         ...(digest === null ? {} : { digest }),
       },
-    }
+    } satisfies Omit<PushRequest, 'ops'>
     return `${JSON.stringify(head).slice(0, -1)},"ops":[${ops.map(({ raw }) => raw).join(',')}]}`
   }
 }
@@ -189,7 +190,7 @@ const sizeOf = ({ raw }: Queued): number => new TextEncoder().encode(raw).length
 function stepOf(next: Next): Step {
   switch (next.t) {
     case 'wait':
-      return { t: 'wait', ms: next.ms, why: '稍后重试' }
+      return { t: 'wait', ms: next.ms, why: say('later') }
     case 'stop':
       return { t: 'stopped', need: next.need }
     default:

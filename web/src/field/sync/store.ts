@@ -1,5 +1,5 @@
 // What a handheld keeps: `outbox` holds what no answer has come for, `sent` what was answered, `base` what the server
-// last said, `media` the photos. After src/client/store; `feed.ts` and `epochs.ts` are its parts.
+// last said, `media` the photos and clips. After src/client/store; `feed.ts` and `epochs.ts` are its parts.
 
 import type { TimelineEntry, User } from '../../lib/types'
 import { type Beacon, type CaptureRow, type Head, append, signed } from './captures'
@@ -63,6 +63,8 @@ export interface OutboxRow {
   target_id: string
   made_at: string
   raw: string
+  /** The server has had it under this label: it is sent again only to hear what became of it. */
+  arrived?: true
 }
 
 export interface SentRow extends OutboxRow {
@@ -86,6 +88,9 @@ export interface MediaRow {
   /** Records it belongs to, as `case/<id>`. */
   of: string[]
 }
+
+/** A film and no photo: it goes last. */
+export const isClip = ({ mime }: { mime: string }): boolean => mime.startsWith('video/')
 
 /** What the feed says of a piece of evidence whose bytes the server has. */
 export interface EvidenceRecord {
@@ -321,10 +326,14 @@ export class Store implements Keep {
     })
   }
 
-  /** The oldest photo that waits for its upload. */
+  /** The oldest photo that waits for its upload; a clip when neither a record nor a photo waits any more. */
   async nextMedia(skip: Set<string>): Promise<MediaRow | null> {
-    const waiting = await this.db.read((tx) => tx.all<MediaRow>('media', 'waiting', 'state'))
-    const rows = waiting.filter(({ sha256 }) => !skip.has(sha256))
+    const { waiting, records } = await this.db.read(async (tx) => ({
+      waiting: await tx.all<MediaRow>('media', 'waiting', 'state'), records: await tx.count('outbox'),
+    }))
+    const photos = waiting.filter((row) => !isClip(row))
+    const turn = photos.length > 0 ? photos : records > 0 ? [] : waiting
+    const rows = turn.filter(({ sha256 }) => !skip.has(sha256))
     return rows.sort((a, b) => (a.added_at < b.added_at ? -1 : 1))[0] ?? null
   }
 
@@ -484,6 +493,7 @@ export class Store implements Keep {
     return this.write(async (tx) => {
       await tx.delete('meta', 'place')
       await tx.delete('meta', 'timelines')
+      await tx.delete('meta', 'visits')
       await tx.clear('base')
       await tx.clear('shadow')
     })

@@ -1,0 +1,147 @@
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { type Component, createSSRApp } from 'vue'
+import { renderToString } from 'vue/server-renderer'
+import { language } from '../lib/language'
+import { networkError } from '../lib/problem'
+import ClassPicker from './ClassPicker.vue'
+import ClipTaker from './ClipTaker.vue'
+import ConflictCard from './ConflictCard.vue'
+import EditPage from './EditPage.vue'
+import EnrolPage from './EnrolPage.vue'
+import LoginPage from './LoginPage.vue'
+import MapView from './MapView.vue'
+import PinPage from './PinPage.vue'
+import ReportPage from './ReportPage.vue'
+import StatusStrip from './StatusStrip.vue'
+import StepPage from './StepPage.vue'
+import SyncPage from './SyncPage.vue'
+import TaskDetail from './TaskDetail.vue'
+import TasksPage from './TasksPage.vue'
+import TodayPage from './TodayPage.vue'
+import Viewfinder from './Viewfinder.vue'
+import { cases, identity, media, outbox, sent, session } from './field'
+import type { MediaRow, OutboxRow, SentRow } from './sync/store'
+import type { CaseView } from './sync/view'
+
+const HAN = /\p{Script=Han}/u
+/** A language is called what it calls itself. */
+const OWN_NAME = "zh: '中文'"
+
+/** The text without comments and without the calls of `phrases` and `terms`; strings may hold brackets. */
+function bare(text: string): string {
+  const parts = /(\/\*[\s\S]*?\*\/|<!--[\s\S]*?-->|(?<!:)\/\/[^\n]*)|(\b(?:phrases|terms)(?:<\w+>)?\()/g
+  let out = ''
+  let from = 0
+  for (let found = parts.exec(text); found !== null; found = parts.exec(text)) {
+    out += text.slice(from, found.index)
+    from = found[2] === undefined ? parts.lastIndex : closing(text, parts.lastIndex)
+    parts.lastIndex = from
+  }
+  return out + text.slice(from)
+}
+
+/** Behind the bracket that closes the one before `at`. */
+function closing(text: string, at: number): number {
+  let depth = 1
+  let quote = ''
+  for (; depth > 0 && at < text.length; at += 1) {
+    const char = text[at] as string
+    if (quote !== '') {
+      if (char === '\\') at += 1
+      else if (char === quote) quote = ''
+    } else if (char === "'" || char === '`') quote = char
+    else if (char === '(') depth += 1
+    else if (char === ')') depth -= 1
+  }
+  return at
+}
+
+it('has every word of the handheld in both languages', () => {
+  // In the letters of the pinyin, Chinese is no word of a screen.
+  const field = import.meta.glob<string>(['./**/*.{ts,vue}', '!./**/*.test.ts', '!./pinyin.ts'], { query: '?raw', import: 'default', eager: true })
+  // Those parts of the library whose every word the handheld shows.
+  const shared = import.meta.glob<string>('../lib/{labels,time,problem}.ts', { query: '?raw', import: 'default', eager: true })
+  expect(Object.keys(field).length).toBeGreaterThan(30)
+  const stray = Object.entries({ ...field, ...shared }).flatMap(([name, text]) =>
+    bare(text.replace(OWN_NAME, ''))
+      .split('\n')
+      .filter((line) => HAN.test(line))
+      .map((line) => `${name}: ${line.trim()}`),
+  )
+  expect(stray).toEqual([])
+})
+
+it('finds a word outside of them', () => {
+  expect(bare("const say = phrases({ a: '甲)' }, { a: 'A' }) // 乙\nconst b = '丙'")).toMatch(/^const say = +\nconst b = '丙'$/)
+})
+
+const one: CaseView = {
+  id: 'c', number: '1', title: 'Cover', description: 'gone', address: null, class_code: null,
+  position: { lat: 27.9, lon: 109.6, datum: 'wgs84' }, unit_id: 'u', state: 'dispatched', reported_at: '2026-11-26T01:00:00Z',
+  due_at: '2026-11-26T05:00:00Z', overdue: true, on_hold: false, asked_extension: true, asked_hold: true, passed: false,
+  rework_count: 1, pending: [],
+}
+const raw = JSON.stringify({
+  op_id: 'o', type: 'case.edit', actor: 'p', occurred_at: one.reported_at, target: { kind: 'case', id: 'c' },
+  args: { title: { old: '', new: 'Lid' } },
+})
+const row: OutboxRow = {
+  place: 1, epoch: 1, seq: 1, op_id: 'o', chains: true, target_kind: 'case', target_id: 'c', made_at: one.reported_at, raw,
+}
+const conflict: SentRow = {
+  ...row, answered_at: one.reported_at, status: 'conflict',
+  result: { op_id: 'o', status: 'conflict', code: 'field_changed', detail: 'title' } as SentRow['result'],
+}
+const photo: MediaRow = {
+  sha256: 'a', size: 2_000, mime: 'image/jpeg', filename: 'far.jpg', captured_at: one.reported_at, added_at: one.reported_at,
+  state: 'waiting', upload_url: null, reason: null, of: ['case/c'],
+}
+
+beforeEach(() => {
+  language.value = 'en'
+  identity.value = { device: 'd', name: 'H-07', kind: 'handheld', epoch: 1 }
+  session.value = {
+    session_id: 's', access_token: '', refresh_token: '',
+    user: { id: 'p', username: 'lan', name: 'Lan', role: 'liaison', unit_id: 'u' },
+  } as typeof session.value
+  cases.value = [one]
+  outbox.value = [row]
+  sent.value = [conflict, { ...conflict, status: 'held' }]
+  media.value = [photo, { ...photo, sha256: 'b', mime: 'video/mp4', filename: 'film.mp4' }]
+})
+
+afterEach(() => {
+  language.value = 'zh'
+})
+
+const PAGES: [name: string, page: Component, props?: object][] = [
+  ['ClassPicker', ClassPicker, { chosen: null, condition: '' }],
+  ['ClipTaker', ClipTaker, { clip: null, keep: () => null, working: false }],
+  ['ClipTaker with a clip', ClipTaker, { clip: { blob: new Blob(['film']), sha256: 'b', taken_at: '', length_s: 7 }, keep: () => null, working: false }],
+  ['ConflictCard', ConflictCard, { row: conflict }],
+  ['EditPage', EditPage, { id: 'c' }],
+  ['EnrolPage', EnrolPage],
+  ['LoginPage', LoginPage],
+  ['MapView', MapView, { cases: [one] }],
+  ['PinPage', PinPage],
+  ['ReportPage', ReportPage],
+  ['StatusStrip', StatusStrip],
+  ['StepPage', StepPage, { id: 'c', stepId: 'request_extension' }],
+  ['SyncPage', SyncPage],
+  ['TaskDetail', TaskDetail, { id: 'c' }],
+  ['TasksPage', TasksPage, { map: false }],
+  ['TodayPage', TodayPage],
+  ['Viewfinder', Viewfinder, { photos: [], places: [{ id: 'far', name: 'Wide' }], slotId: 'far' }],
+]
+
+it.each(PAGES)('%s shows no Chinese to whoever chose English', async (_name, page, props = {}) => {
+  const html = await renderToString(createSSRApp(page, props as Record<string, unknown>))
+  const text = html.replace(/<!--.*?-->/g, '').replace('>中文<', '><')
+  expect(text.match(/.{0,20}\p{Script=Han}.{0,20}/gu)).toBeNull()
+  // The page has words at all.
+  expect(text).toMatch(/[A-Za-z]{3}/)
+})
+
+it('says in the chosen language what went wrong', () => {
+  expect(networkError().title).toBe('No connection to the server')
+})
