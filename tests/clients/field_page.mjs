@@ -149,6 +149,8 @@ export class Device {
   page = null
   /** What befalls a write: `{ after, what }`, at the so-manieth request from now; null for nothing. */
   luck = null
+  /** Who waits for the end of the page. */
+  #mourners = []
 
   constructor(name, network, parts) {
     this.name = name
@@ -164,6 +166,15 @@ export class Device {
     page.store = new Store(await openDb())
     page.client = new Client(page.store, { app: 'sim/1', storagePersisted: () => true, pace: { firstMs: 2_000, capMs: 20_000 } }, () => undefined)
     return page
+  }
+
+  /** Fails when the page dies: nothing that was asked of it is ever answered then. */
+  death() {
+    return new Promise((_, reject) => this.#mourners.push(reject))
+  }
+
+  died() {
+    for (const tell of this.#mourners.splice(0)) tell(new Error('the page died'))
   }
 
   grant(name) {
@@ -211,6 +222,7 @@ class Page {
       locks.set(name, queue.filter(({ page }) => page !== this))
       this.device.grant(name)
     }
+    this.device.died()
   }
 
   /** The browser closes the store, and says so only to whoever asks next. */

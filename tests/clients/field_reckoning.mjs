@@ -95,7 +95,7 @@ async function home(people, town, call, patienceMs) {
       must(effects.length === wanted, `${op_id} (${type}, ${status}) had ${effects.length} effects`)
       for (const sha256 of photos) {
         const found = cases.get(target).filter(piece => piece.sha256 === sha256)
-        must(found.length === 1 && found[0].state === 'stored', `${sha256} of ${op_id}: ${JSON.stringify(found)}`)
+        must(found.length === 1 && found[0].state === 'stored', `${sha256} of ${op_id} (${type}, ${status}): ${JSON.stringify(found)}`)
         const bytes = await bytesOf(person.device.network.origin, `/evidence/${found[0].id}/content`, town.admin)
         must(createHash('sha256').update(bytes).digest('hex') === sha256, `${sha256}: the server has other bytes`)
       }

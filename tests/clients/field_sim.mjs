@@ -146,11 +146,7 @@ class Person {
     while (!over()) {
       if (this.ended !== null) throw this.ended
       try {
-        const page = await this.ready()
-        if (this.roll() < 0.2) await this.mishap(page)
-        else if (this.roll() < 0.15) page.client.reconnected()
-        else if (this.roll() < 0.15) await reckon.seen(this, page)
-        else await this.act(page)
+        await Promise.race([this.turn(), this.device.death()])
       } catch (error) {
         // The page died, the store was full or the way was broken: whoever holds the device sees so and tries again.
         if (error instanceof reckon.Broken) throw error
@@ -158,6 +154,14 @@ class Person {
       await pause(this.roll() * 60)
     }
     this.device.luck = null
+  }
+
+  async turn() {
+    const page = await this.ready()
+    if (this.roll() < 0.2) await this.mishap(page)
+    else if (this.roll() < 0.15) page.client.reconnected()
+    else if (this.roll() < 0.15) await reckon.seen(this, page)
+    else await this.act(page)
   }
 
   async mishap(page) {
