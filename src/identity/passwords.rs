@@ -1,4 +1,5 @@
-//! argon2id, with the crate's defaults (19 MiB, 2 passes: OWASP's minimum), about 15 ms a hash.
+//! argon2id, with the crate's defaults (19 MiB, 2 passes: OWASP's minimum), about 15 ms a hash; at the least cost in a
+//! simulation.
 
 use crate::{
     env::Env,
