@@ -5,6 +5,7 @@ import './styles/base.css'
 import './styles/pages.css'
 import './styles/spots.css'
 import './styles/report.css'
+import './styles/mine.css'
 
 createApp(App).mount('#app')
 void keepPage()
