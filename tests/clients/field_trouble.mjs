@@ -4,6 +4,7 @@
 // Two people share the device: 张伟 (zhang, inspector) and 李强 (li, officer of the unit); 陈静 (chen) dispatches.
 // Between the page and the server stands a proxy that can refuse pushes and uploads, and serve the next version of the
 // page. The last line is one JSON object: what was found, for the test to compare with the server.
+import { createHash } from 'node:crypto'
 import { createServer, request } from 'node:http'
 import { kept, look as examine, open as launch, rows, shoot } from './handheld.mjs'
 
@@ -51,8 +52,8 @@ const origin = `http://127.0.0.1:${proxy.address().port}`
 let context
 let page
 
-async function open(begin = null) {
-  ;({ context, page } = await launch(job, origin, begin))
+async function open(begin = null, camera = true) {
+  ;({ context, page } = await launch(job, origin, begin, camera))
 }
 
 const look = async name => findings.push(...(await examine(page, job.shots, name)))
@@ -138,6 +139,16 @@ let began = performance.now()
 function mark(name) {
   marks.push([name, Math.round(performance.now() - began)])
   began = performance.now()
+}
+
+/** The report with these words, when it and all photos are on the server. */
+async function arrived(description) {
+  for (;;) {
+    const { sent, media } = await rows(page, 'sent', 'media')
+    const op = sent.map(({ raw }) => JSON.parse(raw)).find(({ args }) => args.description === description)
+    if (op !== undefined && media.every(({ state }) => state === 'stored')) return op
+    await page.waitForTimeout(100)
+  }
 }
 
 const waiting = async () => (await rows(page, 'outbox')).outbox.map(({ raw }) => JSON.parse(raw))
@@ -296,10 +307,52 @@ try {
   await page.getByText('本机时间比服务器快').waitFor()
   await strip('全部已上传')
   await context.close()
-  await open()
-  await unlock('李强', '775310')
 
   mark('clock')
+  // The page gets no camera: the phone's own takes the photo, and its bytes and its time are kept as they are.
+  await open(null, false)
+  await unlock('李强', '775310')
+  await page.getByTestId('report').click()
+  const photo = page.getByTestId('photo-file')
+  await photo.waitFor({ state: 'attached' })
+  await look('no-camera')
+  const files = { name: 'IMG_0001.jpg', mimeType: 'image/jpeg' }
+  await photo.setInputFiles({ ...files, buffer: Buffer.from('no photo') })
+  await page.getByText('不是能打开的 JPEG 照片').waitFor()
+  // What the camera's app wrote: a photo of this page with a byte more.
+  const shot = await page.evaluate(async () => {
+    const asked = request => new Promise(resolve => (request.onsuccess = () => resolve(request.result)))
+    const db = await asked(indexedDB.open('chengguan-field'))
+    const { sha256 } = (await asked(db.transaction('media').objectStore('media').getAll())).find(({ mime }) => mime === 'image/jpeg')
+    const blob = await asked(db.transaction('blobs').objectStore('blobs').get(sha256))
+    db.close()
+    return [...new Uint8Array(await blob.arrayBuffer())]
+  })
+  const bytes = Buffer.from([...shot, 0])
+  await photo.setInputFiles({ ...files, buffer: bytes })
+  await page.getByTestId('fill').getByText('已拍 1 张').click()
+  // The problem is across the street: the mark is put there, and both places are kept.
+  await page.locator('[name=description]').fill('手机相机拍的')
+  await page.getByTestId('place-correct').click()
+  for (let step = 0; step < 5; step += 1) await page.getByTestId('place-map').press('ArrowRight')
+  await page.getByTestId('place').getByText('向东').waitFor()
+  await look('place')
+  await page.getByTestId('place-done').click()
+  await page.getByTestId('submit').click()
+  await page.getByTestId('saved').waitFor()
+  const filed = await arrived('手机相机拍的')
+  const piece = (await api('GET', '/evidence?limit=200', 'chen')).items.find(({ sha256 }) => sha256 === filed.evidence[0].sha256)
+  const placed = await api('GET', `/cases/${filed.target.id}`, 'chen')
+  said.camera_app = {
+    same_bytes: createHash('sha256').update(bytes).digest('hex') === piece?.sha256,
+    same_time: Date.parse(filed.evidence[0].captured_at) === Date.parse(piece?.captured_at),
+    where_it_was_put: JSON.stringify(placed.position) === JSON.stringify(filed.args.position),
+    where_it_was_measured: piece?.gps?.lon === filed.gps.lon && filed.gps.lon < filed.args.position.lon,
+  }
+  await context.close()
+  await open()
+
+  mark('no camera')
   // The storage is full: what is there stays, and the person is told before anything is lost.
   await page.getByTestId('report').click()
   await page.locator('[data-testid=shoot]:not([disabled])').waitFor()

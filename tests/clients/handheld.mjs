@@ -3,23 +3,25 @@
 import axe from 'axe-core'
 import { chromium } from 'playwright-core'
 
-/** A browser on this profile, as after a restart of the device. `begin` is run in each page before its own scripts. */
-export async function open(job, origin, begin = null) {
+/**
+ * A browser on this profile, as after a restart of the device. `begin` is run in each page before its own scripts. Without
+ * `camera` the page gets none, as on a device that has none or whose person refuses.
+ */
+export async function open(job, origin, begin = null, camera = true) {
   const context = await chromium.launchPersistentContext(job.profile, {
     executablePath: job.chromium,
     args: [
       '--no-sandbox',
       '--disable-gpu',
       '--disable-dev-shm-usage',
-      '--use-fake-device-for-media-stream',
-      '--use-fake-ui-for-media-stream',
+      ...(camera ? ['--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'] : []),
       // As browsers did until lately: they tell how much storage there really is.
       '--disable-features=StaticStorageQuota',
     ],
     viewport: { width: 360, height: 640 },
     locale: 'zh-CN',
     acceptDownloads: true,
-    permissions: ['geolocation', 'camera'],
+    permissions: ['geolocation', ...(camera ? ['camera'] : [])],
     geolocation: { latitude: 27.440112, longitude: 109.945217, accuracy: 6 },
   })
   context.setDefaultTimeout(60_000)
@@ -83,6 +85,31 @@ export async function shoot(page, count, before = 0) {
     // The photo is kept before it is shown.
     if (taken < 3) await page.getByTestId('fill').getByText(`已拍 ${taken} 张`).waitFor()
   }
+}
+
+/**
+ * Counts from now on what a finger does on this page: taps, without those that release the shutter, which are photos, and
+ * what is typed. The answer, asked for when the work is done, stops the counting.
+ */
+export async function countTaps(page) {
+  await page.evaluate(() => {
+    const counted = { taps: 0, photos: 0, keys: 0, began: performance.now() }
+    const tapped = ({ isTrusted, target }) => {
+      // The click that the browser makes for a label's field is the same tap.
+      if (!isTrusted || (target instanceof HTMLInputElement && target.closest('label') !== null)) return
+      counted[target.closest?.('[data-testid=shoot]') ? 'photos' : 'taps'] += 1
+    }
+    const typed = ({ isTrusted }) => (counted.keys += isTrusted ? 1 : 0)
+    addEventListener('click', tapped, true)
+    addEventListener('keydown', typed, true)
+    globalThis.countedTaps = () => {
+      removeEventListener('click', tapped, true)
+      removeEventListener('keydown', typed, true)
+      const { began, ...counts } = counted
+      return { ...counts, ms: Math.round(performance.now() - began) }
+    }
+  })
+  return () => page.evaluate(() => globalThis.countedTaps())
 }
 
 /** What the page's own store holds: the rows of these stores, by their names. */

@@ -1,6 +1,6 @@
 //! The handheld's page when things go wrong, in a real Chromium against the real program: two people on one device, a
-//! session that ran out, a clock that is a day wrong, a storage that is full, an update with work that waits, a device
-//! that was revoked; and the file that brings home what the device itself can't.
+//! session that ran out, a clock that is a day wrong, a camera that is not there, a storage that is full, an update with
+//! work that waits, a device that was revoked; and the file that brings home what the device itself can't.
 
 use crate::{
     handheld::{Tools, play, tools},
@@ -62,6 +62,8 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     let said = &answer["said"];
     assert_eq!(said["language"], "en", "the choice outlives the page");
     assert_eq!(said["film"]["here"], said["film"]["there"], "a clip arrives as it was taken");
+    let kept = json!({"same_bytes": true, "same_time": true, "where_it_was_put": true, "where_it_was_measured": true});
+    assert_eq!(said["camera_app"], kept, "a photo of the phone's own camera, and a place that was put right by hand");
     assert_eq!(said["rows_of_the_other"], 0, "what was read for one is not the next one's to see");
     assert_eq!(said["actors_waiting"], json!([li, zhang]), "each in their own name");
     assert_eq!((&said["kept_over_the_update"], &said["duplicate"]), (&json!(true), &json!(true)));

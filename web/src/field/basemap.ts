@@ -40,6 +40,11 @@ export async function basemapSource(store: Store, online: boolean): Promise<Base
   return told
 }
 
+/** Tiles that are on the device. */
+export async function tilesKept(): Promise<number> {
+  return (await caches.has(CACHE)) ? (await (await caches.open(CACHE)).keys()).length : 0
+}
+
 async function bearer(store: Store): Promise<Record<string, string>> {
   return { Authorization: `Bearer ${(await store.session())?.access_token ?? ''}` }
 }

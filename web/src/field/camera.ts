@@ -1,19 +1,20 @@
-// Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere.
+// Photos are taken in the page: browsers on Android take the position out of any file that comes from elsewhere. Where the
+// page gets no camera, the device's own app takes them.
 
 import { phrases } from '../lib/language'
-import { withExif } from './exif'
+import { readExif, withExif } from './exif'
 import type { Gps } from './sync/wire'
 
 const say = phrases(
   {
     far: '远景', near: '近景', reference: '参照物', forbidden: '没有使用相机的权限。请在浏览器的网站设置中允许相机，再返回此页。',
-    none: '没有找到相机。', taken: '相机正被别的应用占用。请关闭那个应用，再返回此页。', failed: '相机打不开。请返回后重试。',
+    none: '没有找到相机。', absent: '此浏览器不能在页面里打开相机。', taken: '相机正被别的应用占用。请关闭那个应用，再返回此页。', failed: '相机打不开。', offsite: '{name}（非现场）',
   },
   {
     far: 'Wide', near: 'Close', reference: 'Landmark',
     forbidden: 'The camera is not allowed. Allow it in the browser’s site settings, then come back to this page.',
-    none: 'No camera was found.', taken: 'Another app is using the camera. Close it, then come back to this page.',
-    failed: 'The camera does not open. Go back and try again.',
+    none: 'No camera was found.', absent: 'This browser can’t open a camera in the page.', taken: 'Another app is using the camera. Close it, then come back to this page.',
+    failed: 'The camera does not open.', offsite: '{name} (not on site)',
   },
 )
 
@@ -31,6 +32,8 @@ export interface Photo {
   sha256: string
   taken_at: string
   gps: Gps | null
+  /** 非现场拍摄: it came as a file, and was taken a while before. */
+  offsite?: boolean
 }
 
 export function openCamera(): Promise<MediaStream> {
@@ -56,6 +59,7 @@ export function torchOf(stream: MediaStream): ((on: boolean) => Promise<void>) |
 
 /** Why there is no picture, and what to do. */
 export function cameraWords(error: unknown): string {
+  if (navigator.mediaDevices === undefined) return say('absent')
   const name = error instanceof DOMException ? error.name : ''
   if (name === 'NotAllowedError') return say('forbidden')
   if (name === 'NotFoundError') return say('none')
@@ -81,6 +85,27 @@ export async function pictureOf(canvas: HTMLCanvasElement, gps: Gps | null): Pro
   return { blob: new Blob([bytes], { type: 'image/jpeg' }), sha256: await hashOf(bytes), taken_at: new Date(at).toISOString(), gps }
 }
 
+/** A photo that is older when it is handed over was not taken for it, milliseconds. */
+const ON_SITE_MS = 10 * 60_000
+
+/**
+ * A photo that the device's own camera app took, its bytes as they came. `here` is where the device is: good for a photo
+ * of now. An older one is where it says itself; mostly it says nothing, since browsers take that out.
+ */
+export async function photoFrom(file: File, here: Gps | null): Promise<Omit<Photo, 'slot'>> {
+  const bytes = new Uint8Array(await file.arrayBuffer())
+  if (bytes[0] !== 0xff || bytes[1] !== 0xd8) throw new Error('no JPEG')
+  const { at: said, place } = readExif(bytes)
+  // A camera whose clock is ahead took it now at the latest.
+  const at = Math.min(said ?? file.lastModified, Date.now())
+  const offsite = Date.now() - at > ON_SITE_MS
+  const own: Gps | null = place === null ? null : { ...place, source: 'exif' }
+  return {
+    blob: new Blob([bytes], { type: 'image/jpeg' }), sha256: await hashOf(bytes), taken_at: new Date(at).toISOString(),
+    gps: offsite ? own : (here ?? own), ...(offsite ? { offsite } : {}),
+  }
+}
+
 /** SHA-256, lower-case hexadecimal. */
 export async function hashOf(bytes: BufferSource): Promise<string> {
   const hash = await crypto.subtle.digest('SHA-256', bytes)
@@ -88,10 +113,10 @@ export async function hashOf(bytes: BufferSource): Promise<string> {
 }
 
 /** A photo as a file of an operation. */
-export function fileOf({ blob, sha256, taken_at }: Photo, name: string, role: string, need: 'none' | 'before_close') {
+export function fileOf({ blob, sha256, taken_at, offsite }: Photo, name: string, role: string, need: 'none' | 'before_close') {
   return {
     blob,
-    filename: `${name}-${taken_at.replace(/[^0-9T]/g, '')}.jpg`,
+    filename: `${offsite ? say('offsite', { name }) : name}-${taken_at.replace(/[^0-9T]/g, '')}.jpg`,
     evidence: { sha256, size: blob.size, mime: 'image/jpeg', role, need, captured_at: taken_at },
   }
 }

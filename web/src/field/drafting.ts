@@ -19,6 +19,8 @@ export interface Drafting<T> {
   keep(change: Partial<T>): Promise<void>
   /** Keeps a photo; false when it could not be kept, and `trouble` says why. */
   take(photo: Photo): Promise<boolean>
+  /** Lets go of the photo of a place. */
+  drop(slot: string): Promise<void>
   /** Keeps a clip, in the place of the one before, or none; false when that failed, and `trouble` says why. */
   setClip(clip: Clip | null): Promise<boolean>
   clear(): Promise<void>
@@ -79,6 +81,11 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
         trouble.value = saveWords(error)
         return false
       }
+    },
+    async drop(slot) {
+      const rest = photos.value.filter((one) => one.slot !== slot)
+      await client().store.setDraft(pictures, rest)
+      photos.value = rest
     },
     async setClip(wanted) {
       trouble.value = ''

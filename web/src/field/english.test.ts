@@ -6,11 +6,17 @@ import { networkError } from '../lib/problem'
 import ClassPicker from './ClassPicker.vue'
 import ClipTaker from './ClipTaker.vue'
 import ConflictCard from './ConflictCard.vue'
+import DevicePage from './DevicePage.vue'
 import EditPage from './EditPage.vue'
 import EnrolPage from './EnrolPage.vue'
+import HelpPage from './HelpPage.vue'
+import HistoryPage from './HistoryPage.vue'
+import KeptPage from './KeptPage.vue'
 import LoginPage from './LoginPage.vue'
 import MapView from './MapView.vue'
+import PhotoLook from './PhotoLook.vue'
 import PinPage from './PinPage.vue'
+import PlacePicker from './PlacePicker.vue'
 import ReportPage from './ReportPage.vue'
 import StatusStrip from './StatusStrip.vue'
 import StepPage from './StepPage.vue'
@@ -114,16 +120,25 @@ afterEach(() => {
   language.value = 'zh'
 })
 
+const shot = { slot: 'far', blob: new Blob(['photo']), sha256: 'a', taken_at: one.reported_at, gps: { lat: 27.4, lon: 109.9, datum: 'wgs84', accuracy_m: 6 } }
+
 const PAGES: [name: string, page: Component, props?: object][] = [
   ['ClassPicker', ClassPicker, { chosen: null, condition: '' }],
   ['ClipTaker', ClipTaker, { clip: null, keep: () => null, working: false }],
   ['ClipTaker with a clip', ClipTaker, { clip: { blob: new Blob(['film']), sha256: 'b', taken_at: '', length_s: 7 }, keep: () => null, working: false }],
   ['ConflictCard', ConflictCard, { row: conflict }],
+  ['DevicePage', DevicePage],
   ['EditPage', EditPage, { id: 'c' }],
   ['EnrolPage', EnrolPage],
+  ['HelpPage', HelpPage],
+  ['HistoryPage', HistoryPage],
+  ['KeptPage', KeptPage],
   ['LoginPage', LoginPage],
   ['MapView', MapView, { cases: [one] }],
+  ['PhotoLook', PhotoLook, { photo: { ...shot, offsite: true }, name: 'Wide' }],
   ['PinPage', PinPage],
+  ['PlacePicker', PlacePicker, { measured: null, place: null }],
+  ['PlacePicker with both places', PlacePicker, { measured: shot.gps, place: { lat: 27.5, lon: 110 } }],
   ['ReportPage', ReportPage],
   ['StatusStrip', StatusStrip],
   ['StepPage', StepPage, { id: 'c', stepId: 'request_extension' }],

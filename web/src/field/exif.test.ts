@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { withExif } from './exif'
+import { readExif, withExif } from './exif'
 
 const JPEG = new Uint8Array([0xff, 0xd8, 0xff, 0xd9])
 
@@ -33,4 +33,49 @@ it('a photo says when and where it was taken, and stays the same picture', () =>
 it('a photo without a position names none', () => {
   const tiff = new DataView(withExif(JPEG, 0, null).buffer, 12)
   expect([...entries(tiff, 8).keys()]).toEqual([0x8769])
+})
+
+it('what was written into a photo is read from it again', () => {
+  const at = Date.parse('2026-11-23T01:02:03Z')
+  const { at: read, place } = readExif(withExif(JPEG, at, { lat: -27.440112, lon: 109.945217 }))
+  expect(read).toBe(at)
+  expect(place?.lat).toBeCloseTo(-27.440112, 7)
+  expect(place?.lon).toBeCloseTo(109.945217, 7)
+  expect(place?.datum).toBe('wgs84')
+})
+
+/** As the phones of the street write it: little-endian, behind another segment, the time without a zone. */
+function little(time: string, datum: string): Uint8Array {
+  const text = (words: string) => [...words].map((char) => char.charCodeAt(0)).concat(0)
+  const u16 = (value: number) => [value & 255, value >> 8]
+  const u32 = (value: number) => [...u16(value & 0xffff), ...u16(value >>> 16)]
+  const entry = (tag: number, type: number, count: number, value: number[]) => [...u16(tag), ...u16(type), ...u32(count), ...value]
+  const dms = (parts: number[]) => parts.flatMap((part) => [...u32(part), ...u32(1)])
+  // The root at 8, the photo's directory at 38, the place's at 56; what they point at follows.
+  const [takenAt, whereAt, free] = [38, 56, 122]
+  const head = [
+    0x49, 0x49, ...u16(42), ...u32(8),
+    ...u16(2), ...entry(0x8769, 4, 1, u32(takenAt)), ...entry(0x8825, 4, 1, u32(whereAt)), ...u32(0),
+    ...u16(1), ...entry(0x9003, 2, 20, u32(free)), ...u32(0),
+    ...u16(5), ...entry(1, 2, 2, [78, 0, 0, 0]), ...entry(2, 5, 3, u32(free + 20)), ...entry(3, 2, 2, [69, 0, 0, 0]),
+    ...entry(4, 5, 3, u32(free + 44)), ...entry(0x12, 2, datum.length + 1, u32(free + 68)), ...u32(0),
+  ]
+  const tiff = [...head, ...text(time), ...dms([27, 26, 24]), ...dms([109, 56, 42]), ...text(datum)]
+  const size = tiff.length + 8
+  return new Uint8Array([0xff, 0xd8, 0xff, 0xe0, 0, 4, 1, 2, 0xff, 0xe1, size >> 8, size & 255, ...text('Exif'), 0, ...tiff, 0xff, 0xd9])
+}
+
+it('reads what other cameras write', () => {
+  const { at, place } = readExif(little('2026:11:23 09:02:03', 'GCJ-02'))
+  expect(at).toBe(Date.parse('2026-11-23T01:02:03Z'))
+  expect(place).toEqual({ lat: 27.44, lon: expect.closeTo(109.945, 9) as number, datum: 'gcj02' })
+})
+
+it('knows nothing of a photo that says nothing, or was cut off anywhere', () => {
+  const nothing = { at: null, place: null }
+  const whole = little('2026:11:23 09:02:03', 'WGS-84')
+  for (const bytes of [JPEG, new Uint8Array(), new TextEncoder().encode('no photo at all'), little('    :  :     :  :  ', 'x').subarray(0, 40)]) {
+    expect(readExif(bytes)).toEqual(nothing)
+  }
+  for (let length = 0; length < whole.length; length += 1) expect(() => readExif(whole.subarray(0, length))).not.toThrow()
 })

@@ -4,6 +4,8 @@ import { keepPage } from './field'
 import './styles/base.css'
 import './styles/pages.css'
 import './styles/spots.css'
+import './styles/report.css'
+import './styles/mine.css'
 
 createApp(App).mount('#app')
 void keepPage()

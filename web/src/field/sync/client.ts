@@ -485,10 +485,16 @@ export class Client {
     return renewVisits(this.store, (path) => this.get(path), olderThanMs)
   }
 
+  /** Reads anew, now, what is kept beside the feed; what can't be had stays as it was. */
+  async renewKept(): Promise<void> {
+    this.bells.read.ring()
+    await Promise.all([this.refreshClasses(0), this.refreshGrids(0), this.renewVisits(0)])
+  }
+
   /** Nor is the map of the grids. Without one on the server the list is empty. */
-  private async refreshGrids(): Promise<void> {
+  private async refreshGrids(forMs = CLASSES_FOR_MS): Promise<void> {
     const known = await this.store.meta<{ at: number }>('grid_map')
-    if (known !== null && Math.abs(Date.now() - known.at) < CLASSES_FOR_MS) return
+    if (known !== null && Math.abs(Date.now() - known.at) < forMs) return
     const answer = await this.get('/grids/map').catch(() => null)
     if (answer === null || (!answer.ok && answer.status !== 404)) return
     const map = answer.ok ? ((await answer.json()) as GridMap) : { features: [] }
@@ -500,9 +506,9 @@ export class Client {
   }
 
   /** The catalogue is no part of the feed; it changes once a year. */
-  private async refreshClasses(): Promise<void> {
+  private async refreshClasses(forMs = CLASSES_FOR_MS): Promise<void> {
     const known = await this.store.meta<Classes>('classes')
-    if (known !== null && Date.now() - known.at < CLASSES_FOR_MS && known.at <= Date.now()) return
+    if (known !== null && Date.now() - known.at < forMs && known.at <= Date.now()) return
     const items: CaseClass[] = []
     let cursor: string | null = null
     do {
