@@ -9,17 +9,21 @@ import ConflictCard from './ConflictCard.vue'
 import EditPage from './EditPage.vue'
 import EnrolPage from './EnrolPage.vue'
 import LoginPage from './LoginPage.vue'
+import MapCard from './MapCard.vue'
+import MapLegend from './MapLegend.vue'
 import MapView from './MapView.vue'
 import PinPage from './PinPage.vue'
 import ReportPage from './ReportPage.vue'
 import StatusStrip from './StatusStrip.vue'
 import StepPage from './StepPage.vue'
+import StripMap from './StripMap.vue'
 import SyncPage from './SyncPage.vue'
 import TaskDetail from './TaskDetail.vue'
 import TasksPage from './TasksPage.vue'
 import TodayPage from './TodayPage.vue'
 import Viewfinder from './Viewfinder.vue'
 import { cases, identity, media, outbox, sent, session } from './field'
+import { caseMarks } from './marks'
 import type { MediaRow, OutboxRow, SentRow } from './sync/store'
 import type { CaseView } from './sync/view'
 
@@ -122,11 +126,14 @@ const PAGES: [name: string, page: Component, props?: object][] = [
   ['EditPage', EditPage, { id: 'c' }],
   ['EnrolPage', EnrolPage],
   ['LoginPage', LoginPage],
+  ['MapCard', MapCard, { mark: caseMarks([one], 0)[0] }],
+  ['MapLegend', MapLegend],
   ['MapView', MapView, { cases: [one] }],
   ['PinPage', PinPage],
   ['ReportPage', ReportPage],
   ['StatusStrip', StatusStrip],
   ['StepPage', StepPage, { id: 'c', stepId: 'request_extension' }],
+  ['StripMap', StripMap],
   ['SyncPage', SyncPage],
   ['TaskDetail', TaskDetail, { id: 'c' }],
   ['TasksPage', TasksPage, { map: false }],

@@ -2,6 +2,7 @@ import { createApp } from 'vue'
 import App from './App.vue'
 import { keepPage } from './field'
 import './styles/base.css'
+import './styles/map.css'
 import './styles/pages.css'
 import './styles/spots.css'
 
