@@ -4,6 +4,7 @@
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { gzipSync } from 'node:zlib'
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 
@@ -69,6 +70,49 @@ const fieldShell = () => ({
   },
 })
 
+/** The most script, by gzip, that may be loaded before somebody can report. */
+const FIRST_LOAD_KB = 300
+const REPORT_PAGE = '/src/field/ReportPage.vue'
+
+/**
+ * Adds up what the handheld loads until a report can be taken, all it imports at once included, and lets no build pass
+ * whose sum is too large.
+ * @returns {import('vite').Plugin}
+ */
+const firstLoad = () => ({
+  name: 'first-load',
+  apply: 'build',
+  enforce: 'post',
+  generateBundle: {
+    order: 'post',
+    handler(_, bundle) {
+      /** @type {Map<string, number>} */
+      const [scripts, styles] = [new Map(), new Map()]
+      const packed = (/** @type {string | Uint8Array} */ content) => gzipSync(content).length / 1000
+      /** @param {string} name */
+      const take = (name) => {
+        const file = bundle[name]
+        if (file?.type !== 'chunk' || scripts.has(name)) return
+        scripts.set(name, packed(file.code))
+        for (const style of /** @type {any} */ (file).viteMetadata?.importedCss ?? []) {
+          styles.set(style, packed(/** @type {any} */ (bundle[style]).source))
+        }
+        file.imports.forEach(take)
+      }
+      const chunks = Object.values(bundle).filter((file) => file.type === 'chunk')
+      const entry = chunks.find(({ isEntry, name }) => isEntry && name === 'field')
+      const report = chunks.find(({ moduleIds }) => moduleIds.some((id) => id.endsWith(REPORT_PAGE)))
+      if (entry === undefined || report === undefined) throw new Error('the page that takes a report was not found')
+      for (const { fileName } of [entry, report]) take(fileName)
+      const sum = (/** @type {Map<string, number>} */ sizes) => [...sizes.values()].reduce((a, b) => a + b, 0)
+      const said = [...scripts, ...styles].map(([name, size]) => `  ${name} ${size.toFixed(1)} kB`)
+      const total = `to take a report the handheld loads ${sum(scripts).toFixed(1)} kB of script (of at most ${FIRST_LOAD_KB}) and ${sum(styles).toFixed(1)} kB of styles, by gzip:`
+      if (sum(scripts) > FIRST_LOAD_KB) this.error([total, ...said].join('\n'))
+      this.info([total, ...said].join('\n'))
+    },
+  },
+})
+
 /**
  * Puts the typeface of printed documents, which the server draws itself, beside the pages; no address serves it.
  * @returns {import('vite').Plugin}
@@ -91,7 +135,7 @@ export default defineConfig({
   publicDir: false,
   // Not under `root`: build.rs watches `src`, and a cache there would rebuild for ever.
   cacheDir: at('./node_modules/.vite'),
-  plugins: [vue(), fieldShell(), typeface()],
+  plugins: [vue(), fieldShell(), firstLoad(), typeface()],
   build: {
     // Only for `npm run build` by hand; build.rs passes its own --outDir.
     outDir: at('./dist'),

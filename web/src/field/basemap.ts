@@ -6,17 +6,22 @@ import type { Position } from '../lib/types'
 import type { Store } from './sync/store'
 import type { Tile } from './tiles'
 
-/** What `GET /api/v1/basemap` answers; the zooms of an archive are its own word, kept for when it can't be asked. */
+/** What `GET /api/v1/basemap` answers; an archive's own words on what it holds are kept for when it can't be asked. */
 export interface BasemapSource {
   template: string | null
   archive: string | null
   datum: Position['datum']
-  zooms?: Zooms | undefined
+  /** Whose map it is, as the law wants it shown with it (审图号). */
+  attribution?: string | null
+  holds?: Holding | undefined
 }
 
-interface Zooms {
+interface Holding {
+  /** Zooms. */
   least: number
   most: number
+  /** Its tiles are shapes, to be drawn here. */
+  vector: boolean
 }
 
 const CACHE = 'basemap'
@@ -28,6 +33,8 @@ const FRESH_MS = 30 * 86_400_000
 const AT_HAND = 240
 /** A tile that could not be had is asked for again after so long. */
 const AGAIN_MS = 30_000
+/** So many zooms beyond its own a vector tile is still sharp. */
+const BEYOND = 4
 const KEPT_AT = 'x-kept-at'
 
 /** The source as it was last told; asked anew where there is a network. */
@@ -35,7 +42,7 @@ export async function basemapSource(store: Store, online: boolean): Promise<Base
   const known = await store.meta<BasemapSource>('basemap')
   const answer = online ? await fetch('/api/v1/basemap', { headers: await bearer(store) }).catch(() => null) : null
   if (answer?.ok !== true) return known
-  const told: BasemapSource = { ...((await answer.json()) as BasemapSource), zooms: known?.zooms }
+  const told: BasemapSource = { ...((await answer.json()) as BasemapSource), holds: known?.holds }
   await store.setMeta('basemap', told)
   return told
 }
@@ -50,8 +57,7 @@ async function bearer(store: Store): Promise<Record<string, string>> {
 }
 
 export class Basemap {
-  /** The zooms there are tiles of. */
-  zooms: Zooms
+  private holds: Holding
   private readonly pictures = new Map<string, ImageBitmap | 'asked' | number>()
   private opened: Promise<PMTiles> | null = null
   private puts = 0
@@ -59,15 +65,28 @@ export class Basemap {
   constructor(
     readonly source: BasemapSource,
     private readonly store: Store,
+    private readonly dark: () => boolean,
     /** A tile has come. */
     private readonly changed: () => void,
   ) {
-    this.zooms = source.zooms ?? { least: 1, most: 18 }
+    this.holds = source.holds ?? { least: 1, most: 18, vector: false }
+  }
+
+  /** The zooms there are pictures of. */
+  get zooms(): { least: number; most: number } {
+    const { least, most, vector } = this.holds
+    return { least, most: vector ? most + BEYOND : most }
+  }
+
+  /** How strongly it is drawn: pale, so that what there is to do stands out. */
+  get strength(): number {
+    return this.holds.vector ? 1 : this.dark() ? 0.4 : 0.75
   }
 
   /** The picture, or null while there is none; asks for it then. */
   picture(tile: Tile): ImageBitmap | null {
-    const key = this.keyOf(tile)
+    const dark = this.holds.vector && this.dark()
+    const key = `${this.keyOf(tile)}${dark ? '#dark' : ''}`
     const found = this.pictures.get(key)
     if (found instanceof ImageBitmap) {
       // The one that was drawn last is thrown away last.
@@ -77,7 +96,7 @@ export class Basemap {
     }
     if (found === 'asked' || (found !== undefined && Date.now() - found < AGAIN_MS)) return null
     this.pictures.set(key, 'asked')
-    void this.load(tile, key).then(
+    void this.load(tile, dark).then(
       (picture) => {
         this.pictures.set(key, picture)
         this.bound()
@@ -94,35 +113,40 @@ export class Basemap {
     return template.replace('{z}', String(z)).replace('{x}', String(x)).replace('{y}', String(y))
   }
 
-  private async load(tile: Tile, key: string): Promise<ImageBitmap> {
+  private async load(tile: Tile, dark: boolean): Promise<ImageBitmap> {
+    // Whether they are pictures or shapes only the archive knows.
+    if (this.source.archive !== null && this.source.holds === undefined) await this.archive()
+    const up = Math.max(0, tile.z - this.holds.most)
+    const from = { z: tile.z - up, x: tile.x >> up, y: tile.y >> up }
+    const part = { per: 2 ** up, column: tile.x - (from.x << up), row: tile.y - (from.y << up) }
+    const key = this.keyOf(from)
+    const draw = async (blob: Blob): Promise<ImageBitmap> => {
+      if (!this.holds.vector) return createImageBitmap(blob)
+      const { vectorPicture } = await import('./vector')
+      return vectorPicture(await blob.arrayBuffer(), part, dark)
+    }
     const cache = await caches.open(CACHE)
     const kept = await cache.match(key)
     const age = Date.now() - Number(kept?.headers.get(KEPT_AT) ?? 0)
-    if (kept !== undefined && age < FRESH_MS) return createImageBitmap(await kept.blob())
+    if (kept !== undefined && age < FRESH_MS) return draw(await kept.blob())
     try {
-      const blob = await this.fetch(tile, key)
-      const picture = await createImageBitmap(blob)
+      const blob = await this.fetch(from, key)
+      const picture = await draw(blob)
       await this.keep(cache, key, blob)
       return picture
     } catch (error) {
-      if (kept !== undefined) return createImageBitmap(await kept.blob())
+      if (kept !== undefined) return draw(await kept.blob())
       throw error
     }
   }
 
   private async fetch(tile: Tile, key: string): Promise<Blob> {
-    const address = this.source.archive
-    if (address === null) {
+    if (this.source.archive === null) {
       const answer = await fetch(key, { referrerPolicy: 'no-referrer', credentials: 'omit' })
       if (!answer.ok) throw new Error(`HTTP ${answer.status}`)
       return answer.blob()
     }
-    // Opened anew after it failed: the network may be back.
-    this.opened ??= this.open(address).catch((error: unknown) => {
-      this.opened = null
-      throw error
-    })
-    const found = await (await this.opened).getZxy(tile.z, tile.x, tile.y)
+    const found = await (await this.archive()).getZxy(tile.z, tile.x, tile.y)
     if (found === undefined) throw new Error('the archive has no such tile')
     return new Blob([found.data])
   }
@@ -149,6 +173,15 @@ export class Basemap {
     }
   }
 
+  /** Opened anew after it failed: the network may be back. */
+  private archive(): Promise<PMTiles> {
+    this.opened ??= this.open(this.source.archive ?? '').catch((error: unknown) => {
+      this.opened = null
+      throw error
+    })
+    return this.opened
+  }
+
   /** Its parts are asked for as whoever works now. */
   private async open(address: string): Promise<PMTiles> {
     const { PMTiles, TileType } = await import('pmtiles')
@@ -163,11 +196,13 @@ export class Basemap {
       },
     })
     const { tileType, minZoom, maxZoom } = await archive.getHeader()
-    if (![TileType.Png, TileType.Jpeg, TileType.Webp, TileType.Avif].includes(tileType)) {
-      throw new Error('the archive holds no raster tiles')
+    const vector = tileType === TileType.Mvt
+    if (!vector && ![TileType.Png, TileType.Jpeg, TileType.Webp, TileType.Avif].includes(tileType)) {
+      throw new Error('the archive holds tiles of an unknown kind')
     }
-    this.zooms = { least: minZoom, most: maxZoom }
-    await this.store.setMeta('basemap', { ...this.source, zooms: this.zooms })
+    this.holds = { least: minZoom, most: maxZoom, vector }
+    this.source.holds = this.holds
+    await this.store.setMeta('basemap', this.source)
     this.changed()
     return archive
   }

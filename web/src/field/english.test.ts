@@ -13,6 +13,8 @@ import HelpPage from './HelpPage.vue'
 import HistoryPage from './HistoryPage.vue'
 import KeptPage from './KeptPage.vue'
 import LoginPage from './LoginPage.vue'
+import MapCard from './MapCard.vue'
+import MapLegend from './MapLegend.vue'
 import MapView from './MapView.vue'
 import PhotoLook from './PhotoLook.vue'
 import PinPage from './PinPage.vue'
@@ -20,12 +22,14 @@ import PlacePicker from './PlacePicker.vue'
 import ReportPage from './ReportPage.vue'
 import StatusStrip from './StatusStrip.vue'
 import StepPage from './StepPage.vue'
+import StripMap from './StripMap.vue'
 import SyncPage from './SyncPage.vue'
 import TaskDetail from './TaskDetail.vue'
 import TasksPage from './TasksPage.vue'
 import TodayPage from './TodayPage.vue'
 import Viewfinder from './Viewfinder.vue'
 import { cases, identity, media, outbox, sent, session } from './field'
+import { caseMarks } from './marks'
 import type { MediaRow, OutboxRow, SentRow } from './sync/store'
 import type { CaseView } from './sync/view'
 
@@ -134,6 +138,8 @@ const PAGES: [name: string, page: Component, props?: object][] = [
   ['HistoryPage', HistoryPage],
   ['KeptPage', KeptPage],
   ['LoginPage', LoginPage],
+  ['MapCard', MapCard, { mark: caseMarks([one], 0)[0] }],
+  ['MapLegend', MapLegend],
   ['MapView', MapView, { cases: [one] }],
   ['PhotoLook', PhotoLook, { photo: { ...shot, offsite: true }, name: 'Wide' }],
   ['PinPage', PinPage],
@@ -142,6 +148,7 @@ const PAGES: [name: string, page: Component, props?: object][] = [
   ['ReportPage', ReportPage],
   ['StatusStrip', StatusStrip],
   ['StepPage', StepPage, { id: 'c', stepId: 'request_extension' }],
+  ['StripMap', StripMap],
   ['SyncPage', SyncPage],
   ['TaskDetail', TaskDetail, { id: 'c' }],
   ['TasksPage', TasksPage, { map: false }],

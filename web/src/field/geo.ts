@@ -47,6 +47,18 @@ export function distance([lon1, lat1]: Point, [lon2, lat2]: Point): number {
   return Math.hypot(east, (lat2 - lat1) * METRES_PER_DEGREE)
 }
 
+/** Whether a point lies in a shape; what the inner rings of a shape cut out does not. */
+export function inside(rings: Point[][], [lon, lat]: Point): boolean {
+  let odd = false
+  for (const ring of rings) {
+    for (const [index, [x1, y1]] of ring.entries()) {
+      const [x2, y2] = ring[(index + 1) % ring.length] as Point
+      if (y1 > lat !== y2 > lat && lon < x1 + ((lat - y1) / (y2 - y1)) * (x2 - x1)) odd = !odd
+    }
+  }
+  return odd
+}
+
 const say = phrases({ m: '{n} 米', km: '{n} 公里' }, { m: '{n} m', km: '{n} km' })
 
 /** 850 米, 2.4 公里. */

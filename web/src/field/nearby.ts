@@ -49,7 +49,8 @@ export function nearby(spots: SpotRecord[], cases: CaseView[], at: Point, doubt:
     .map((found) => ({ ...found, case: caseAt(found.spot, cases) }))
 }
 
-function caseAt(spot: SpotRecord, cases: CaseView[]): CaseView | null {
+/** The newest open case of the same class there. */
+export function caseAt(spot: SpotRecord, cases: CaseView[]): CaseView | null {
   const there = cases.filter(
     ({ class_code, position, state }) =>
       class_code === spot.class_code && state !== 'closed' && state !== 'void' && position !== null &&
