@@ -4,12 +4,18 @@ import { renderToString } from 'vue/server-renderer'
 import { language } from '../lib/language'
 import { networkError } from '../lib/problem'
 import ClassPicker from './ClassPicker.vue'
+import ClipCard from './ClipCard.vue'
+import ClipCounter from './ClipCounter.vue'
+import ClipPick from './ClipPick.vue'
 import ClipTaker from './ClipTaker.vue'
+import ClipsPage from './ClipsPage.vue'
 import ConflictCard from './ConflictCard.vue'
 import EditPage from './EditPage.vue'
 import EnrolPage from './EnrolPage.vue'
+import EvidencePage from './EvidencePage.vue'
 import LoginPage from './LoginPage.vue'
 import MapView from './MapView.vue'
+import PieceView from './PieceView.vue'
 import PinPage from './PinPage.vue'
 import ReportPage from './ReportPage.vue'
 import StatusStrip from './StatusStrip.vue'
@@ -19,7 +25,10 @@ import TaskDetail from './TaskDetail.vue'
 import TasksPage from './TasksPage.vue'
 import TodayPage from './TodayPage.vue'
 import Viewfinder from './Viewfinder.vue'
+import type { Clip } from '../lib/clips'
+import type { Evidence } from '../lib/evidence'
 import { cases, identity, media, outbox, sent, session } from './field'
+import { piecesOf } from './pieces'
 import type { MediaRow, OutboxRow, SentRow } from './sync/store'
 import type { CaseView } from './sync/view'
 
@@ -97,6 +106,18 @@ const photo: MediaRow = {
   state: 'waiting', upload_url: null, reason: null, of: ['case/c'],
 }
 
+const recording: Clip = {
+  id: 'b', camera: 'C0012', device_id: null, user_id: 'p', user_from: 'roster', recorded_at: one.reported_at, recorded_from: 'name',
+  clock_offset_ms: null, clock_from: null, started_at: one.reported_at, ended_at: one.reported_at, key_file: true,
+  doubts: [{ code: 'camera_unknown', detail: '' }], state: 'proposed', best_case: 'c', best_score: 750, decided_by: null, decided_at: null,
+  reason: null, arrived_at: one.reported_at, age_s: 60,
+}
+const stored = {
+  id: 'b', sha256: 'b', media_type: 'video/mp4', size: 9, filename: null, captured_at: one.reported_at, role: 'recording',
+  device_id: null, links: [], access_class: 'normal', facts: null,
+} as unknown as Evidence
+const [piece] = piecesOf('c', [stored], [], 'd')
+
 beforeEach(() => {
   language.value = 'en'
   identity.value = { device: 'd', name: 'H-07', kind: 'handheld', epoch: 1 }
@@ -116,13 +137,20 @@ afterEach(() => {
 
 const PAGES: [name: string, page: Component, props?: object][] = [
   ['ClassPicker', ClassPicker, { chosen: null, condition: '' }],
+  ['ClipCard', ClipCard, { clip: recording, open: true }],
+  ['ClipCounter', ClipCounter],
+  ['ClipPick', ClipPick, { id: 'c' }],
   ['ClipTaker', ClipTaker, { clip: null, keep: () => null, working: false }],
   ['ClipTaker with a clip', ClipTaker, { clip: { blob: new Blob(['film']), sha256: 'b', taken_at: '', length_s: 7 }, keep: () => null, working: false }],
+  ['ClipsPage', ClipsPage],
   ['ConflictCard', ConflictCard, { row: conflict }],
   ['EditPage', EditPage, { id: 'c' }],
   ['EnrolPage', EnrolPage],
+  ['EvidencePage', EvidencePage, { id: 'c', piece: null }],
   ['LoginPage', LoginPage],
   ['MapView', MapView, { cases: [one] }],
+  ['PieceView', PieceView, { piece }],
+  ['PieceView of what is restricted', PieceView, { piece: { ...piece, restricted: true } }],
   ['PinPage', PinPage],
   ['ReportPage', ReportPage],
   ['StatusStrip', StatusStrip],

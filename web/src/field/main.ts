@@ -4,6 +4,7 @@ import { keepPage } from './field'
 import './styles/base.css'
 import './styles/pages.css'
 import './styles/spots.css'
+import './styles/evidence.css'
 
 createApp(App).mount('#app')
 void keepPage()
