@@ -4,11 +4,16 @@ import { renderToString } from 'vue/server-renderer'
 import { language } from '../lib/language'
 import { networkError } from '../lib/problem'
 import ClassPicker from './ClassPicker.vue'
+import ClipCard from './ClipCard.vue'
+import ClipCounter from './ClipCounter.vue'
+import ClipPick from './ClipPick.vue'
+import ClipsPage from './ClipsPage.vue'
 import ClipTaker from './ClipTaker.vue'
 import ConflictCard from './ConflictCard.vue'
 import DevicePage from './DevicePage.vue'
 import EditPage from './EditPage.vue'
 import EnrolPage from './EnrolPage.vue'
+import EvidencePage from './EvidencePage.vue'
 import HelpPage from './HelpPage.vue'
 import HistoryPage from './HistoryPage.vue'
 import KeptPage from './KeptPage.vue'
@@ -17,6 +22,7 @@ import MapCard from './MapCard.vue'
 import MapLegend from './MapLegend.vue'
 import MapView from './MapView.vue'
 import PhotoLook from './PhotoLook.vue'
+import PieceView from './PieceView.vue'
 import PinPage from './PinPage.vue'
 import PlacePicker from './PlacePicker.vue'
 import ReportPage from './ReportPage.vue'
@@ -28,8 +34,11 @@ import TaskDetail from './TaskDetail.vue'
 import TasksPage from './TasksPage.vue'
 import TodayPage from './TodayPage.vue'
 import Viewfinder from './Viewfinder.vue'
+import type { Clip } from '../lib/clips'
+import type { Evidence } from '../lib/evidence'
 import { cases, identity, media, outbox, sent, session } from './field'
 import { caseMarks } from './marks'
+import { piecesOf } from './pieces'
 import type { MediaRow, OutboxRow, SentRow } from './sync/store'
 import type { CaseView } from './sync/view'
 
@@ -107,6 +116,18 @@ const photo: MediaRow = {
   state: 'waiting', upload_url: null, reason: null, of: ['case/c'],
 }
 
+const recording: Clip = {
+  id: 'b', camera: 'C0012', device_id: null, user_id: 'p', user_from: 'roster', recorded_at: one.reported_at, recorded_from: 'name',
+  clock_offset_ms: null, clock_from: null, started_at: one.reported_at, ended_at: one.reported_at, key_file: true,
+  doubts: [{ code: 'camera_unknown', detail: '' }], state: 'proposed', best_case: 'c', best_score: 750, decided_by: null, decided_at: null,
+  reason: null, arrived_at: one.reported_at, age_s: 60,
+}
+const stored = {
+  id: 'b', sha256: 'b', media_type: 'video/mp4', size: 9, filename: null, captured_at: one.reported_at, role: 'recording',
+  device_id: null, links: [], access_class: 'normal', facts: null,
+} as unknown as Evidence
+const [piece] = piecesOf('c', [stored], [], 'd')
+
 beforeEach(() => {
   language.value = 'en'
   identity.value = { device: 'd', name: 'H-07', kind: 'handheld', epoch: 1 }
@@ -128,12 +149,17 @@ const shot = { slot: 'far', blob: new Blob(['photo']), sha256: 'a', taken_at: on
 
 const PAGES: [name: string, page: Component, props?: object][] = [
   ['ClassPicker', ClassPicker, { chosen: null, condition: '' }],
+  ['ClipCard', ClipCard, { clip: recording, open: true }],
+  ['ClipCounter', ClipCounter],
+  ['ClipPick', ClipPick, { id: 'c' }],
   ['ClipTaker', ClipTaker, { clip: null, keep: () => null, working: false }],
   ['ClipTaker with a clip', ClipTaker, { clip: { blob: new Blob(['film']), sha256: 'b', taken_at: '', length_s: 7 }, keep: () => null, working: false }],
+  ['ClipsPage', ClipsPage],
   ['ConflictCard', ConflictCard, { row: conflict }],
   ['DevicePage', DevicePage],
   ['EditPage', EditPage, { id: 'c' }],
   ['EnrolPage', EnrolPage],
+  ['EvidencePage', EvidencePage, { id: 'c', piece: null }],
   ['HelpPage', HelpPage],
   ['HistoryPage', HistoryPage],
   ['KeptPage', KeptPage],
@@ -142,6 +168,8 @@ const PAGES: [name: string, page: Component, props?: object][] = [
   ['MapLegend', MapLegend],
   ['MapView', MapView, { cases: [one] }],
   ['PhotoLook', PhotoLook, { photo: { ...shot, offsite: true }, name: 'Wide' }],
+  ['PieceView', PieceView, { piece }],
+  ['PieceView of what is restricted', PieceView, { piece: { ...piece, restricted: true } }],
   ['PinPage', PinPage],
   ['PlacePicker', PlacePicker, { measured: null, place: null }],
   ['PlacePicker with both places', PlacePicker, { measured: shot.gps, place: { lat: 27.5, lon: 110 } }],

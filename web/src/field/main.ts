@@ -7,6 +7,7 @@ import './styles/pages.css'
 import './styles/spots.css'
 import './styles/report.css'
 import './styles/mine.css'
+import './styles/evidence.css'
 
 createApp(App).mount('#app')
 void keepPage()

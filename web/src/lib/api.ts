@@ -262,7 +262,7 @@ function isRefusal(error: unknown): boolean {
 }
 
 /** Leaves out what is not set: `?state=` would ask for a state without a name. */
-function queryString(query: Record<string, string | number | boolean | undefined>): string {
+export function queryString(query: Record<string, string | number | boolean | undefined>): string {
   const entries = Object.entries(query).filter(([, value]) => value !== undefined && value !== '')
   const text = new URLSearchParams(entries.map(([name, value]) => [name, String(value)])).toString()
   return text === '' ? '' : `?${text}`

@@ -3,16 +3,20 @@
 import type { CameraUse, Clip, ClipState, DeviceUse, ScorePart } from './clips'
 import type { Flag } from './evidence'
 import { sizeLabel } from './labels'
+import { terms } from './language'
 import { duration } from './time'
 
-const STATES: Record<ClipState, string> = {
+export const clipState = terms<ClipState>({
   unclaimed: '待认领',
   proposed: '待确认',
   linked: '已关联',
   dismissed: '无需关联',
-}
-
-export const clipState = (state: string): string => STATES[state as ClipState] ?? state
+}, {
+  unclaimed: 'Unclaimed',
+  proposed: 'To be confirmed',
+  linked: 'Linked',
+  dismissed: 'Belongs to no case',
+})
 
 /** How long it waits; a week is longer than anybody remembers. */
 export function waitTone(seconds: number): 'ended' | 'warn' | 'bad' {

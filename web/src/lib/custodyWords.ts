@@ -2,6 +2,7 @@
 
 import type { CustodyEvent, Deletion } from './evidence'
 import { linkLabel } from './evidenceWords'
+import { terms } from './language'
 import { localTime } from './time'
 import type { Role } from './types'
 
@@ -14,9 +15,7 @@ const CLASSES: Record<string, string> = {
 
 export const retentionLabel = (retentionClass: string): string => CLASSES[retentionClass] ?? retentionClass
 
-const ACCESS: Record<string, string> = { normal: '普通', restricted: '受限' }
-
-export const accessLabel = (accessClass: string): string => ACCESS[accessClass] ?? accessClass
+export const accessLabel = terms({ normal: '普通', restricted: '受限' }, { normal: 'Normal', restricted: 'Restricted' })
 
 const DELETIONS: Record<Deletion['state'], string> = {
   proposed: '待批准',

@@ -2,7 +2,13 @@
 
 import type { Evidence, Flag } from './evidence'
 import { datumLabel, evidenceRoleLabel, positionText, sizeLabel } from './labels'
+import { phrases } from './language'
 import { duration, localTime } from './time'
+
+const say = phrases(
+  { seconds: '{s} 秒', minutes: '{m} 分 {s} 秒' },
+  { seconds: '{s} s', minutes: '{m} min {s} s' },
+)
 
 // The same words as in src/evidence/media/compare.rs.
 const FLAGS: Record<string, string> = {
@@ -86,7 +92,7 @@ export const linkLabel = ({ target_kind, role }: { target_kind: string; role: st
 /** `3 分 20 秒`, of a recording. */
 export function lengthText(milliseconds: number): string {
   const whole = Math.round(milliseconds / 1000)
-  if (whole < 3600) return whole < 60 ? `${whole} 秒` : `${Math.floor(whole / 60)} 分 ${whole % 60} 秒`
+  if (whole < 3600) return say(whole < 60 ? 'seconds' : 'minutes', { m: Math.floor(whole / 60), s: whole % 60 })
   return duration(milliseconds)
 }
 

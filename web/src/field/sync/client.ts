@@ -447,6 +447,17 @@ export class Client {
     return heard
   }
 
+  /** Fresh tokens in place of one that was refused. When none are to be had, the next read ends the session or goes on. */
+  async renewed(refused: string): Promise<boolean> {
+    const fresh = await navigator.locks.request(SESSION_LOCK, async () => {
+      const session = await this.store.session()
+      if (session === null) return false
+      return session.access_token !== refused || (await this.refresh()).t === 'refreshed'
+    })
+    if (!fresh) this.reconnected()
+    return fresh
+  }
+
   private async get(path: string, waitMs = 0): Promise<Response> {
     const session = await this.store.session()
     return call('GET', path, session?.access_token ?? null, null, ANSWER_WITHIN_MS + waitMs, this.hands.signal)

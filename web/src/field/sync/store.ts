@@ -494,6 +494,7 @@ export class Store implements Keep {
       await tx.delete('meta', 'place')
       await tx.delete('meta', 'timelines')
       await tx.delete('meta', 'visits')
+      await tx.delete('meta', 'clips')
       await tx.clear('base')
       await tx.clear('shadow')
     })
