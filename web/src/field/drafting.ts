@@ -19,7 +19,7 @@ export interface Drafting<T> {
   keep(change: Partial<T>): Promise<void>
   /** Keeps a photo; false when it could not be kept, and `trouble` says why. */
   take(photo: Photo): Promise<boolean>
-  /** Lets go of the photo of a place. */
+  /** Lets go of the photo of a place; when that fails it stays, and `trouble` says why. */
   drop(slot: string): Promise<void>
   /** Keeps a clip, in the place of the one before, or none; false when that failed, and `trouble` says why. */
   setClip(clip: Clip | null): Promise<boolean>
@@ -83,9 +83,15 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
       }
     },
     async drop(slot) {
-      const rest = photos.value.filter((one) => one.slot !== slot)
-      await client().store.setDraft(pictures, rest)
-      photos.value = rest
+      trouble.value = ''
+      try {
+        const rest = photos.value.filter((one) => one.slot !== slot)
+        await client().store.setDraft(pictures, rest)
+        photos.value = rest
+      } catch (error) {
+        console.error(error)
+        trouble.value = saveWords(error)
+      }
     },
     async setClip(wanted) {
       trouble.value = ''
