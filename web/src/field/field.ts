@@ -81,13 +81,15 @@ export async function start(): Promise<void> {
   others.onmessage = ({ data }: MessageEvent<Standing | null>) => {
     // Another tab saved something, or says how it gets on.
     if (data !== null) standing.value = data
+    else gather()
     made?.ring()
-    gather()
   }
-  persisted.value = await navigator.storage.persisted()
-  wear({ ...settings.value, ...(await store.meta<Partial<Settings>>('settings')) })
-  await lockIfLeft()
-  await refresh()
+  // Answered by the browser in its own time; only a page of settings shows it.
+  navigator.storage.persisted().then((kept) => (persisted.value = kept), console.error)
+  // Nothing is shown before all three are done; what was read of somebody who left is read anew then.
+  const [wanted, left] = await Promise.all([store.meta<Partial<Settings>>('settings'), lockIfLeft(), refresh()])
+  wear({ ...settings.value, ...wanted })
+  if (left) await refresh()
   ready.value = true
   void made.run()
   watchWorld()
@@ -120,14 +122,17 @@ export async function setWlanOnly(only: boolean): Promise<void> {
 
 export const signal = (one: Signal): void => play(one, settings.value.sound)
 
-/** Locks a device that lies about. A store that is full must not keep anybody from their work. */
-async function lockIfLeft(): Promise<void> {
+/** Locks a device that lies about; true when it did. A store that is full must not keep anybody from their work. */
+async function lockIfLeft(): Promise<boolean> {
   try {
     // In any tab. A clock that was set back counts as time that passed, too.
     const touched = await client().store.meta<number>('touched_at')
-    if (touched !== null && Math.abs(Date.now() - touched) > LOCK_AFTER_MS) await client().lock()
+    if (touched === null || Math.abs(Date.now() - touched) <= LOCK_AFTER_MS) return false
+    await client().lock()
+    return true
   } catch (error) {
     console.error(error)
+    return false
   }
 }
 
@@ -151,7 +156,8 @@ export async function askToPersist(): Promise<void> {
 function tell(standingToo: boolean): void {
   if (standingToo && made !== null) standing.value = { ...made.standing }
   others.postMessage(standingToo ? standing.value : null)
-  gather()
+  // How it stands is no change of what is kept: thousands of records need not be read again for it.
+  if (!standingToo) gather()
 }
 
 function gather(): void {
@@ -161,24 +167,31 @@ function gather(): void {
   }, GATHER_MS)
 }
 
+/** All is asked for at once, so that the page waits for the slowest and not for each. */
 async function refresh(): Promise<void> {
-  const { store } = client()
-  identity.value = await store.identity()
-  session.value = await store.session()
-  outbox.value = await store.outbox()
-  sent.value = await store.sent()
-  media.value = await store.media()
-  readAt.value = await store.meta<number>('read_at')
-  if (classes.value === null) classes.value = await store.meta<Classes>('classes')
-  persons.value = await client().persons.all()
-  clockOffset.value = await store.offset()
-  wlanOnly.value = (await store.meta<boolean>('wlan_only')) === true
+  const { store, persons: known } = client()
+  const asked = [
+    store.identity(), store.session(), store.outbox(), store.sent(), store.media(), store.meta<number>('read_at'),
+    classes.value ?? store.meta<Classes>('classes'), known.all(), store.offset(), store.meta<boolean>('wlan_only'),
+    store.meta<string>('read_as'), store.unseen(), store.records('case'),
+  ] as const
+  const [device, signedIn, waiting, answered, files, read, catalogue, people, offset, wlan, readAs, unseen, records] = await Promise.all(asked)
+  const who = signedIn?.user.id ?? null
   // What was read for one person is not the next one's to see; their own work is.
-  const who = session.value?.user.id ?? null
-  const theirs = [null, who].includes(await store.meta<string>('read_as'))
-  visits.value = who === null ? null : await visitsOf(store, who)
-  const unseen = await store.unseen()
-  cases.value = casesOf(theirs ? await store.records('case') : [], unseen.filter(({ op }) => op.actor === who))
+  const theirs = [null, who].includes(readAs)
+  const taken = who === null ? null : await visitsOf(store, who)
+  identity.value = device
+  session.value = signedIn
+  outbox.value = waiting
+  sent.value = answered
+  media.value = files
+  readAt.value = read
+  classes.value = catalogue
+  persons.value = people
+  clockOffset.value = offset
+  wlanOnly.value = wlan === true
+  visits.value = taken
+  cases.value = casesOf(theirs ? records : [], unseen.filter(({ op }) => op.actor === who))
 }
 
 function watchWorld(): void {

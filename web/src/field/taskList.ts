@@ -25,7 +25,8 @@ const isOpen = ({ state }: CaseView): boolean => state !== 'closed' && state !==
 const due = ({ due_at }: CaseView): number => (due_at === null ? 8.64e15 : Date.parse(due_at))
 
 /** A case without a deadline is not urgent. */
-const byUrgency = (list: CaseView[]): CaseView[] => [...list].sort((a, b) => due(a) - due(b))
+const byUrgency = (list: CaseView[]): CaseView[] =>
+  list.map((one) => ({ one, at: due(one) })).sort((a, b) => a.at - b.at).map(({ one }) => one)
 
 function matches(one: CaseView, wanted: Filter): boolean {
   switch (wanted) {
