@@ -222,6 +222,15 @@ it('ticked cases are dispatched together, and what is refused says why at its ro
   expect(ticks().map((box) => box.checked)).toEqual([false, true])
 })
 
+it('a unit whose class nobody has said yet is offered too', async () => {
+  answers['/units'] = () =>
+    Response.json({ items: [{ id: 'n1', code: '01', name: '县水利局', class: 'A' }, { id: 'n9', code: '33', name: '新设单位', class: null }] })
+  await openForm(1)
+  choose('dispatch-unit', 'n9')
+  expect(one<HTMLSelectElement>('dispatch-unit')?.selectedOptions[0]?.text).toBe('新设单位')
+  expect([...(one('filter-unit')?.querySelectorAll('optgroup') ?? [])].map(({ label }) => label)).toEqual(['A 类', '本年未定类别'])
+})
+
 it('the deadline may come from a condition of the class, and a case without a class has none', async () => {
   const sent: unknown[] = []
   answers['/workbench/dispatch'] = ({ body }) => {

@@ -4,7 +4,7 @@
 import type { FieldSession } from '../field/sync/store'
 import type { AssessmentMonth, ScoreEdition } from './assessment'
 import type { Spec } from './spec'
-import type { Case, Session, User } from './types'
+import type { Case, Session, Unit, User } from './types'
 
 /** The members of a shape that may be null. */
 type Nullable<T> = { [Name in keyof T]-?: null extends T[Name] ? Name : never }[keyof T]
@@ -26,5 +26,6 @@ export type All = [
   Held<Fits<'ScoreEdition', ScoreEdition>>,
   Held<Fits<'Tokens', FieldSession>>,
   Held<Fits<'Tokens', Session>>,
+  Held<Fits<'Unit', Unit>>,
   Held<Fits<'User', User>>,
 ]

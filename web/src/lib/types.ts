@@ -30,7 +30,8 @@ export interface Unit {
   id: string
   code: string
   name: string
-  class: 'A' | 'B'
+  /** Of this year; none where nobody has said it yet. */
+  class: 'A' | 'B' | null
 }
 
 export const CASE_STATES = [
