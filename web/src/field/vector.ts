@@ -32,7 +32,7 @@ const DARK: Paint = {
   earth: '#141b22', green: '#18261d', water: '#173449', building: '#202a33', road: '#3d4955', edge: '#0d1318', rail: '#53606c', name: '#c6d1db',
 }
 
-/** Half as wide again as a road of the town, and so on; by the names of both schemas. */
+/** How wide a road is drawn, pixels of the picture, by both schemas' words for its class. */
 const WIDTHS: Record<string, number> = {
   highway: 10, motorway: 10, trunk: 10, major_road: 8, primary: 8, secondary: 7, tertiary: 6, medium_road: 6, minor_road: 4, minor: 4,
   service: 3, path: 2, track: 2, other: 2,
