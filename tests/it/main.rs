@@ -33,6 +33,7 @@ mod evidence;
 mod flaky;
 mod grids;
 mod handheld;
+mod handheld_officer;
 mod handheld_sim;
 mod handheld_trouble;
 mod identity;
