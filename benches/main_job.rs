@@ -18,7 +18,7 @@ use chengguan::{
         upload::{Cost, Item, Outcome, Upload, Watch, hash_file},
     },
     env::Env,
-    identity::{actions, rules::DeviceKind},
+    identity::{devices, rules::DeviceKind},
 };
 use figures::{Done, Rates, head, median, row, say};
 use server::{Data, Server};
@@ -85,7 +85,7 @@ impl Watch for Unwatched {
 fn uploads(options: &Options) -> Done<(Rates, Rates, Rates)> {
     let folder = options.dir.join("uploads");
     let data = Data::embedded(&folder.join("data"));
-    let code = data.prepare(|tx, _| Ok(actions::device_add(tx, "bench-dock", DeviceKind::Dock)?.1))?;
+    let code = data.prepare(|tx, _| Ok(devices::device_add(tx, "bench-dock", DeviceKind::Dock)?.1))?;
     let server = Server::start(&data)?;
     let (api, env) = (Api::new(&format!("http://{}", server.address), Patience::default())?, Env::system());
     let (identity, offset) = chengguan::client::device::enrol(&api, &code, &env)?;

@@ -9,7 +9,7 @@ pub mod city;
 pub mod letters;
 pub mod open311;
 
-use basemap::Basemap;
+use basemap::{ATTRIBUTION, Attribution, Basemap};
 use blobs::{Access, BlobPlace};
 use city::CityLink;
 use letters::{Letters, Name, OFFICE, PREFIX};
@@ -68,6 +68,8 @@ pub struct Config {
     pub letters: Letters,
     /// What lies under the handheld's map; none, and it is drawn on plain ground.
     pub basemap: Option<Basemap>,
+    /// Whose map that is, shown on it.
+    pub map_attribution: Option<String>,
     /// Log line form.
     pub log_format: LogFormat,
     /// Log filter, `tracing` syntax.
@@ -175,6 +177,7 @@ pub const KEYS: &[(&str, &str)] = &[
     ),
     ("map_file", "PMTiles archive of raster tiles that this server hands out instead [default: none]"),
     ("map_datum", "of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]"),
+    ("map_attribution", "what the map shows of its provider and 审图号, at most 200 characters [default: nothing]"),
     ("log_format", "text or json [default: text]"),
     ("log", "log filter, for example info,chengguan=debug [default: info]"),
 ];
@@ -277,6 +280,7 @@ impl Config {
             open311_keys: open311_keys(values)?,
             letters: letters(values)?,
             basemap: basemap(values)?,
+            map_attribution: read::<Attribution>(values, "map_attribution", "", ATTRIBUTION)?.0,
             log_format: if format == "json" { LogFormat::Json } else { LogFormat::Text },
             log: read(values, "log", "info", "is not a filter")?,
         })
@@ -429,6 +433,9 @@ mod tests {
         assert!(error.contains("--general-retention-days") && error.contains("six months"), "{error}");
         let error = Config::load(&[("database_url", "mysql://x".into())], env(&[]), None).unwrap_err().to_string();
         assert!(error.contains("--database-url") && error.contains("postgres://"), "{error}");
+        let long = "图".repeat(201);
+        let error = Config::load(&[("map_attribution", long)], env(&[]), None).unwrap_err().to_string();
+        assert!(error.contains("--map-attribution") && error.contains("at most 200"), "{error}");
         let error = Config::load(&[], env(&[]), Some(("c.toml", "a = ["))).unwrap_err().to_string();
         assert!(error.starts_with("c.toml"), "{error}");
     }

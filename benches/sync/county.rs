@@ -6,6 +6,7 @@ use chengguan::{
     env::Env,
     identity::{
         actions::{self, NewUser},
+        devices,
         rules::{DeviceKind, Role},
         tokens,
     },
@@ -53,8 +54,8 @@ impl County {
                 let person = NewUser { username: name.clone(), name: "李娜".into(), role, unit_id, password_hash };
                 actions::user_add(tx, person)?;
                 let pkcs8 = tokens::fresh_pkcs8()?;
-                let code = actions::device_add(tx, &name, DeviceKind::Handheld)?.1;
-                let device = actions::device_enrol(tx, &code, tokens::public_key(&pkcs8)?)?;
+                let code = devices::device_add(tx, &name, DeviceKind::Handheld)?.1;
+                let device = devices::device_enrol(tx, &code, tokens::public_key(&pkcs8)?)?;
                 let signed = actions::login(tx, &name, true, Some(device.id))??;
                 let life = TimeDelta::hours(12);
                 devices.push(Device {

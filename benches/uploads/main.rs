@@ -19,7 +19,7 @@ mod target;
 
 use chengguan::{
     env::Env,
-    identity::{actions, rules::DeviceKind, tokens},
+    identity::{devices, rules::DeviceKind, tokens},
 };
 use chrono::TimeDelta;
 use figures::{Done, Rates, head, median, row, say};
@@ -97,9 +97,9 @@ fn run(options: &Options) -> Done {
 fn devices(tx: &mut chengguan::db::Tx, count: usize) -> chengguan::error::Result<Vec<String>> {
     (0..count)
         .map(|n| {
-            let (_, code) = actions::device_add(tx, &format!("bench-{n}"), DeviceKind::Camera)?;
+            let (_, code) = devices::device_add(tx, &format!("bench-{n}"), DeviceKind::Camera)?;
             let key = tokens::fresh_pkcs8()?;
-            let device = actions::device_enrol(tx, &code, tokens::public_key(&key)?)?;
+            let device = devices::device_enrol(tx, &code, tokens::public_key(&key)?)?;
             tokens::sign_device(&key, device.id, Env::system().now(), TimeDelta::hours(12))
         })
         .collect()

@@ -25,6 +25,8 @@ struct BasemapSource {
     archive: Option<String>,
     /// Of the tiles: `wgs84`, `cgcs2000` or `gcj02`.
     datum: String,
+    /// What the map must show of its provider and 审图号, at most 200 characters; none without tiles.
+    attribution: Option<String>,
 }
 
 /// Where the tiles under a map come from.
@@ -37,7 +39,8 @@ async fn basemap(app: web::Data<App>, caller: Caller) -> Result<web::Json<Basema
         Some(Basemap::Archive { datum, .. }) => (None, Some("/api/v1/basemap/archive".to_owned()), *datum),
         None => (None, None, TileDatum::Wgs84),
     };
-    Ok(web::Json(BasemapSource { template, archive, datum: datum.as_str().to_owned() }))
+    let attribution = app.config.basemap.as_ref().and(app.config.map_attribution.clone());
+    Ok(web::Json(BasemapSource { template, archive, datum: datum.as_str().to_owned(), attribution }))
 }
 
 /// A part of the county's PMTiles archive: the `Range` that was asked for, at most 4 MiB from its first byte.

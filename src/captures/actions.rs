@@ -13,7 +13,7 @@ use crate::{
     },
     error::{Error, Result},
     identity::{
-        actions as identity,
+        devices,
         tokens::{PublicJwk, sha256},
     },
     tlog,
@@ -115,7 +115,7 @@ struct Taking {
 
 impl Taking {
     fn new(tx: &mut Tx, sender: DeviceId, of: &[DeviceId]) -> Result<Taking> {
-        let devices = identity::devices_by_id(tx.db, of)?;
+        let devices = devices::devices_by_id(tx.db, of)?;
         let mut enrolled: HashMap<DeviceId, Vec<(i32, At)>> = HashMap::new();
         for row in store::keys_of(tx.db, of)? {
             enrolled.entry(row.device_id).or_default().push((row.epoch, row.enrolled_at));
@@ -363,7 +363,7 @@ pub fn list(db: &mut Db, wanted: &Wanted, limit: usize) -> Result<(Vec<Capture>,
     let more = rows.len() > limit;
     rows.truncate(limit);
     let ids: BTreeSet<DeviceId> = rows.iter().map(|row| row.device_id).collect();
-    let devices = identity::devices_by_id(db, &ids.into_iter().collect::<Vec<_>>())?;
+    let devices = devices::devices_by_id(db, &ids.into_iter().collect::<Vec<_>>())?;
     let names: HashMap<DeviceId, String> = devices.into_iter().map(|device| (device.id, device.name)).collect();
     let next = rows.last().map(|row| row.id).filter(|_| more);
     let shown = rows.into_iter().map(|row| {
@@ -378,7 +378,7 @@ pub fn list(db: &mut Db, wanted: &Wanted, limit: usize) -> Result<(Vec<Capture>,
 /// # Errors
 /// `not_found`.
 pub fn chain(db: &mut Db, device: DeviceId) -> Result<ChainStatus> {
-    let row = identity::devices_by_id(db, &[device])?.pop().ok_or_else(|| Error::not_found("device"))?;
+    let row = devices::devices_by_id(db, &[device])?.pop().ok_or_else(|| Error::not_found("device"))?;
     let (gaps, forks) = (store::gaps(db, device, MOST_LISTED)?, store::forks(db, device, MOST_LISTED)?);
     let edits = store::edits(db, device, MOST_LISTED)?;
     let of = |list: &[(i32, i64)], epoch: i32| list.iter().filter(|(e, _)| *e == epoch).map(|(_, seq)| *seq).collect();
@@ -438,7 +438,7 @@ pub fn exhibits(db: &mut Db, sha256: &str) -> Result<Vec<Exhibit>> {
     let mut exhibits = Vec::new();
     for row in store::page(db, None, Some(sha256), None, i64::MAX)?.into_iter().rev() {
         let record = Record::read(&row.raw).map_err(Error::internal)?;
-        let device_name = identity::devices_by_id(db, &[row.device_id])?.pop().map(|device| device.name);
+        let device_name = devices::devices_by_id(db, &[row.device_id])?.pop().map(|device| device.name);
         for key in store::keys_of(db, &[row.device_id])? {
             let public = PublicKey::of(&key.public_key)?;
             if record.is_signed_by(&public) {

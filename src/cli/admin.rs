@@ -8,7 +8,7 @@ use crate::{
     error::Result as ActionResult,
     identity::{
         actions::{self, NewUser},
-        passwords,
+        devices, passwords,
         rules::{DeviceKind, Role, UnitClass},
     },
 };
@@ -175,13 +175,13 @@ pub(super) fn user(args: UserArgs) -> Outcome {
 pub(super) fn device(args: DeviceArgs) -> Outcome {
     match args.command {
         DeviceCommand::Add { name, kind } => {
-            let (row, code) = with(&args.common, move |tx| actions::device_add(tx, &name, kind))?;
+            let (row, code) = with(&args.common, move |tx| devices::device_add(tx, &name, kind))?;
             say(format_args!("{} {} {}", row.name, row.kind, row.id));
             say(format_args!("enrolment code (works once, for 7 days): {code}"));
         }
         DeviceCommand::List => {
             let (rows, epochs) =
-                with(&args.common, |tx| Ok((actions::device_list(tx.db)?, actions::epochs_newest(tx.db)?)))?;
+                with(&args.common, |tx| Ok((devices::device_list(tx.db)?, devices::epochs_newest(tx.db)?)))?;
             for row in rows {
                 let state = match (&row.revoked_at, &row.enrolled_at) {
                     (Some(_), _) => "revoked",
@@ -197,8 +197,8 @@ pub(super) fn device(args: DeviceArgs) -> Outcome {
         }
         DeviceCommand::Revoke { name } => {
             let row = with(&args.common, move |tx| {
-                let id = actions::device_by_name(tx.db, &name)?.id;
-                actions::device_revoke(tx, id)
+                let id = devices::device_by_name(tx.db, &name)?.id;
+                devices::device_revoke(tx, id)
             })?;
             say(format_args!("{} is revoked", row.name));
         }

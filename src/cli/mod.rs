@@ -139,6 +139,9 @@ pub(crate) struct Common {
     /// Of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]
     #[arg(long, global = true)]
     map_datum: Option<String>,
+    /// What the map shows of its provider and 审图号, at most 200 characters [default: nothing]
+    #[arg(long, global = true)]
+    map_attribution: Option<String>,
     /// text or json [default: text]
     #[arg(long, global = true)]
     log_format: Option<String>,
@@ -168,6 +171,7 @@ impl Common {
             ("map_template", &self.map_template),
             ("map_file", &self.map_file),
             ("map_datum", &self.map_datum),
+            ("map_attribution", &self.map_attribution),
             ("log_format", &self.log_format),
             ("log", &self.log),
         ];

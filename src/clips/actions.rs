@@ -510,7 +510,7 @@ pub fn repair(tx: &mut Tx, who: &Actor, device: DeviceId, reason: Option<String>
     if let Some(reason) = &reason {
         text("reason", reason, 200)?;
     }
-    if identity::actions::devices_by_id(tx.db, &[device])?.is_empty() {
+    if identity::devices::devices_by_id(tx.db, &[device])?.is_empty() {
         return Err(Error::not_found("device"));
     }
     store::repair_set(tx.db, device, who.user_id, At(tx.now), reason.as_deref())

@@ -1,6 +1,6 @@
 //! What lies under the handheld's map: tiles of somebody's server, or a file of the county's own.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, str::FromStr};
 
 /// The datum that the tiles of a map are cut by; by BD-09 none are, in web Mercator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,24 @@ impl Basemap {
     }
 }
 
+/// Whose map it is, as the map says it: provider and 审图号, which a map that is shown must carry.
+/// At most 200 characters, no control characters; empty is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attribution(pub Option<String>);
+
+/// What an attribution must be.
+pub const ATTRIBUTION: &str = "must be at most 200 characters in one line";
+
+impl FromStr for Attribution {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Attribution, Self::Err> {
+        let text = text.trim();
+        let good = text.chars().count() <= 200 && !text.chars().any(char::is_control);
+        if good { Ok(Attribution((!text.is_empty()).then(|| text.to_owned()))) } else { Err(ATTRIBUTION) }
+    }
+}
+
 /// The origin of a template. It goes into a header, so that nothing but a plain host may stand in it.
 fn origin(url: &str) -> Option<String> {
     let scheme = ["https://", "http://"].into_iter().find(|scheme| url.starts_with(scheme))?;
@@ -98,6 +116,19 @@ mod tests {
         let origin = "https://t0.example.cn:8443".to_owned();
         assert_eq!(map, Some(Basemap::Template { url: url.to_owned(), origin, datum: TileDatum::Gcj02 }));
         assert_eq!(Basemap::parse(None, None, None), Ok(None));
+    }
+
+    #[test]
+    fn an_attribution_is_one_short_line() {
+        let most = "图".repeat(200);
+        for (text, shown) in [(" 审图号：GS（2024）0650号 天地图 ", "审图号：GS（2024）0650号 天地图"), (&most, &most)]
+        {
+            assert_eq!(text.parse(), Ok(Attribution(Some(shown.to_owned()))));
+        }
+        assert_eq!(" ".parse(), Ok(Attribution(None)));
+        for wrong in ["天地\n图".to_owned(), "图".repeat(201)] {
+            assert!(wrong.parse::<Attribution>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

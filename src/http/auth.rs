@@ -5,7 +5,7 @@ use crate::{
     db::types::DeviceId,
     error::{Code, Error, Result},
     identity::{
-        actions,
+        actions, devices,
         rules::{Actor, Role},
         store::DeviceRow,
         tokens::{self, Claim},
@@ -114,7 +114,7 @@ pub async fn authenticate(app: &App, token: &str) -> Result<Caller> {
             Ok(Caller::User(actor))
         }
         Claim::Device(id) => {
-            let device = app.db.read(move |db| actions::device_known(db, id)).await?;
+            let device = app.db.read(move |db| devices::device_known(db, id)).await?;
             tokens::verify_device(token, id, device.public_key.as_deref().unwrap_or_default(), now)?;
             Ok(Caller::Device(Box::new(device)))
         }

@@ -9,6 +9,7 @@
 
 pub mod actions;
 pub mod county;
+pub mod devices;
 pub mod passwords;
 pub mod routes;
 pub mod rules;

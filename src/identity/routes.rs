@@ -2,7 +2,7 @@
 
 use super::{
     actions::{self, NewUser, SignedIn},
-    passwords,
+    devices, passwords,
     rules::{ACCESS_FOR, Actor, CENTRE, DeviceKind, Role, UnitClass},
     store::{DeviceRow, EpochRow, UserRow},
     tokens::{self, Claim, PublicJwk},
@@ -330,7 +330,7 @@ struct Devices {
 #[get("/devices")]
 async fn device_list(app: web::Data<App>, caller: Caller) -> Result<web::Json<Devices>> {
     caller.role(&[Role::Admin, Role::Dispatcher])?;
-    let (rows, mut epochs) = app.db.read(|db| Ok((actions::device_list(db)?, actions::epochs_newest(db)?))).await?;
+    let (rows, mut epochs) = app.db.read(|db| Ok((devices::device_list(db)?, devices::epochs_newest(db)?))).await?;
     let items = rows.into_iter().map(|row| (epochs.remove(&row.id), row)).map(|(said, row)| Device::new(row, said));
     Ok(web::Json(Devices { items: items.collect() }))
 }
@@ -359,7 +359,7 @@ struct Names {
 #[get("/names")]
 async fn names(app: web::Data<App>, caller: Caller) -> Result<web::Json<Names>> {
     caller.role(CENTRE)?;
-    let (users, devices) = app.db.read(|db| Ok((actions::user_list(db)?, actions::device_list(db)?))).await?;
+    let (users, devices) = app.db.read(|db| Ok((actions::user_list(db)?, devices::device_list(db)?))).await?;
     Ok(web::Json(Names {
         users: users.into_iter().map(|row| UserName { id: row.id, name: row.name }).collect(),
         devices: devices.into_iter().map(|row| DeviceName { id: row.id, name: row.name }).collect(),
@@ -387,7 +387,7 @@ struct EnrolmentCode {
 async fn device_add(app: web::Data<App>, caller: Caller, body: Body<NewDevice>) -> Result<HttpResponse> {
     caller.role(&[Role::Admin])?;
     let NewDevice { name, kind } = body.0;
-    let (row, code) = app.db.write(move |tx| actions::device_add(tx, &name, kind)).await?;
+    let (row, code) = app.db.write(move |tx| devices::device_add(tx, &name, kind)).await?;
     Ok(HttpResponse::Created().json(EnrolmentCode { device: Device::new(row, None), code }))
 }
 
@@ -422,7 +422,7 @@ pub struct Enrolled {
 async fn device_enrol(app: web::Data<App>, body: Body<Enrol>) -> Result<HttpResponse> {
     let point = body.0.public_key.point()?;
     let code = body.0.code;
-    let row = app.db.write(move |tx| actions::device_enrol(tx, &code, point)).await?;
+    let row = app.db.write(move |tx| devices::device_enrol(tx, &code, point)).await?;
     Ok(HttpResponse::Created().json(Enrolled {
         device_id: row.id,
         name: row.name,
@@ -437,6 +437,6 @@ async fn device_enrol(app: web::Data<App>, body: Body<Enrol>) -> Result<HttpResp
 #[post("/devices/{id}/revoke")]
 async fn device_revoke(app: web::Data<App>, caller: Caller, id: web::Path<DeviceId>) -> Result<web::Json<Device>> {
     caller.role(&[Role::Admin])?;
-    let row = app.db.write(move |tx| actions::device_revoke(tx, *id)).await?;
+    let row = app.db.write(move |tx| devices::device_revoke(tx, *id)).await?;
     Ok(web::Json(Device::new(row, None)))
 }

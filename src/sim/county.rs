@@ -212,7 +212,7 @@ fn account(
 }
 
 fn enrolment(tx: &mut Tx, name: &str, kind: DeviceKind) -> Result<Enrolment> {
-    let (row, code) = identity::actions::device_add(tx, name, kind)?;
+    let (row, code) = identity::devices::device_add(tx, name, kind)?;
     Ok(Enrolment { name: row.name, code })
 }
 

@@ -5,7 +5,7 @@ use super::{
     agreement::Agreement,
     checklist::{Answer, Checklist, KindList},
     draws, library,
-    rules::Item,
+    rules::{FENCE_M, Item},
     store::{SpotCheckRow, Wanted},
 };
 use crate::{
@@ -65,7 +65,7 @@ pub struct SpotCheck {
     left_at: Option<DateTime<Utc>>,
     /// Metres from the site's point.
     distance_m: Option<f64>,
-    /// Whether that is more than 60 m, the fix's accuracy taken off: told, not refused.
+    /// Whether that is beyond the fence, the fix's accuracy taken off: told, not refused.
     outside_fence: Option<bool>,
     /// Why the site could not be reached; then the score is none.
     unreachable: Option<String>,
@@ -176,6 +176,8 @@ struct ChecklistOf {
 struct ChecklistInForce {
     checklist: Checklist,
     source: String,
+    /// How far from a site's point a checker may stand, metres, beyond the fix's accuracy.
+    fence_m: f64,
 }
 
 /// What is looked at, at a site of each kind.
@@ -188,7 +190,7 @@ async fn checklist_get(
 ) -> Result<web::Json<ChecklistInForce>> {
     caller.user()?;
     let (checklist, source) = app.db.read(move |db| actions::checklist(db, of.version)).await?;
-    Ok(web::Json(ChecklistInForce { checklist, source }))
+    Ok(web::Json(ChecklistInForce { checklist, source, fence_m: FENCE_M }))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -212,5 +214,5 @@ async fn checklist_put(
     let ChecklistToPut { kinds, source } = body.0;
     let told = source.clone();
     let checklist = app.db.write(move |tx| actions::checklist_set(tx, who.user_id, kinds, &source)).await?;
-    Ok(web::Json(ChecklistInForce { checklist, source: told }))
+    Ok(web::Json(ChecklistInForce { checklist, source: told, fence_m: FENCE_M }))
 }

@@ -311,6 +311,18 @@ pub fn timeline(
     Ok(rows.into_iter().map(named).collect())
 }
 
+/// Id, number and title of the cases that a letter is about, by number.
+///
+/// # Errors
+/// `role_forbidden`, `not_found`.
+pub fn cases_of(db: &mut Db, who: &Actor, id: LetterId) -> Result<Vec<(CaseId, String, String)>> {
+    let row = get(db, who, id)?;
+    let (_, bases) = whole(db, row)?;
+    let mut cases = cases::actions::cases_by_id(db, &bases.cases)?;
+    cases.sort_by(|a, b| a.number.cmp(&b.number));
+    Ok(cases.into_iter().map(|case| (case.id, case.number, case.title)).collect())
+}
+
 /// A letter as it is printed; `office` signs it.
 ///
 /// # Errors

@@ -32,6 +32,7 @@ pub fn routes(cfg: &mut Routes) {
         .service(letter_draft)
         .service(letter_counts)
         .service(letter_get)
+        .service(letter_cases)
         .service(letter_timeline)
         .service(letter_document)
         .service(letter_command);
@@ -216,6 +217,30 @@ async fn letter_get(app: web::Data<App>, caller: Caller, id: web::Path<LetterId>
     };
     let letter = app.db.read(move |db| db.snapshot(read)).await?;
     Ok(web::Json(Letter::new(letter)))
+}
+
+/// A case that a letter is about.
+#[derive(Serialize, ToSchema)]
+struct LetterCase {
+    id: CaseId,
+    number: String,
+    title: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct LetterCases {
+    /// At most 50.
+    items: Vec<LetterCase>,
+}
+
+/// The cases that a letter is about, by number.
+#[utoipa::path(tag = "letters", params(("id" = LetterId, Path)), responses((status = 200, body = LetterCases)))]
+#[get("/letters/{id}/cases")]
+async fn letter_cases(app: web::Data<App>, caller: Caller, id: web::Path<LetterId>) -> Result<web::Json<LetterCases>> {
+    let who = caller.user()?;
+    let rows = app.db.read(move |db| db.snapshot(|db| actions::cases_of(db, &who, *id))).await?;
+    let items = rows.into_iter().map(|(id, number, title)| LetterCase { id, number, title }).collect();
+    Ok(web::Json(LetterCases { items }))
 }
 
 /// A line of a letter's timeline.

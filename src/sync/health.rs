@@ -92,11 +92,11 @@ pub struct Losses {
 /// The engine's own.
 pub fn board(db: &mut Db) -> Result<Vec<DeviceHealth>> {
     let head = feed::life(db)?.head;
-    let mut newest = identity::actions::epochs_newest(db)?;
+    let mut newest = identity::devices::epochs_newest(db)?;
     let in_review: HashMap<DeviceId, i64> = store::open_by_device(db)?.into_iter().collect();
-    let devices = identity::actions::device_list(db)?;
+    let devices = identity::devices::device_list(db)?;
     let mut incomplete: BTreeMap<DeviceId, Vec<EpochRow>> = BTreeMap::new();
-    for row in identity::actions::epochs_incomplete(db)? {
+    for row in identity::devices::epochs_incomplete(db)? {
         incomplete.entry(row.device_id).or_default().push(row);
     }
     let mut lines = Vec::new();
@@ -138,8 +138,8 @@ pub fn board(db: &mut Db) -> Result<Vec<DeviceHealth>> {
 /// # Errors
 /// `not_found`.
 pub fn ledger(db: &mut Db, id: DeviceId) -> Result<Vec<Losses>> {
-    let device = identity::actions::devices_by_id(db, &[id])?.pop().ok_or_else(|| Error::not_found("device"))?;
-    let epochs = identity::actions::epochs_of(db, id)?;
+    let device = identity::devices::devices_by_id(db, &[id])?.pop().ok_or_else(|| Error::not_found("device"))?;
+    let epochs = identity::devices::epochs_of(db, id)?;
     epochs.iter().map(|epoch| losses_of(db, &device, epoch)).collect()
 }
 
@@ -179,7 +179,7 @@ fn store_is_gone(db: &mut Db, device: &DeviceRow, epoch: &EpochRow) -> Result<bo
     if device.revoked_at.is_some() {
         return Ok(true);
     }
-    let later = identity::actions::epochs_of(db, device.id)?;
+    let later = identity::devices::epochs_of(db, device.id)?;
     Ok(later.iter().any(|later| later.epoch > epoch.epoch && later.reason == "wiped"))
 }
 

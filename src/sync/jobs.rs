@@ -46,7 +46,7 @@ pub fn tidy(tx: &mut Tx) -> Result<usize> {
     let handed = engine::escalate(&mut ledger, AT_ONCE)?;
     ledger.write()?;
     let old = feed::newest_before(tx.db, tx.now - FEED_FOR)?;
-    let read = match identity::actions::feed_seq_least(tx.db)? {
+    let read = match identity::devices::feed_seq_least(tx.db)? {
         Some(slowest) => slowest.min(feed::newest_before(tx.db, tx.now - FEED_AT_LEAST)?),
         None => 0,
     };

@@ -76,7 +76,7 @@ impl<'a, 't> Ledger<'a, 't> {
     pub fn write(mut self) -> Result<HashMap<OpId, OpRow>> {
         self.held.clear(self.tx)?;
         let epochs: Vec<EpochRow> = self.pushed.iter().filter_map(|key| self.epochs.get(key).cloned()).collect();
-        identity::actions::epochs_save(self.tx, &epochs)?;
+        identity::devices::epochs_save(self.tx, &epochs)?;
         let row = |id: &OpId| self.ops.get(id)?.as_ref();
         let added: Vec<&OpRow> = self.added.iter().filter_map(row).collect();
         let changed: Vec<&OpRow> = self.changed.iter().filter_map(row).collect();
@@ -118,10 +118,10 @@ impl<'a, 't> Ledger<'a, 't> {
     fn load_devices(&mut self, ids: &[DeviceId]) -> Result<()> {
         let missing: Vec<DeviceId> = ids.iter().copied().filter(|id| !self.devices.contains_key(id)).collect();
         if !missing.is_empty() {
-            let epochs = identity::actions::epochs_locked(self.tx, &missing)?;
+            let epochs = identity::devices::epochs_locked(self.tx, &missing)?;
             self.epochs.extend(epochs.into_iter().map(|row| ((row.device_id, row.epoch), row)));
             self.devices.extend(missing.iter().map(|id| (*id, None)));
-            let found = identity::actions::devices_by_id(self.tx.db, &missing)?;
+            let found = identity::devices::devices_by_id(self.tx.db, &missing)?;
             self.devices.extend(found.into_iter().map(|row| (row.id, Some(row))));
         }
         Ok(())
@@ -230,7 +230,7 @@ impl Record for Ledger<'_, '_> {
     }
 
     fn begin_epoch(&mut self, device: &DeviceRow, row: EpochRow) -> Result<()> {
-        identity::actions::epoch_add(self.tx, device, &row)?;
+        identity::devices::epoch_add(self.tx, device, &row)?;
         self.epochs.insert((row.device_id, row.epoch), row);
         self.devices.insert(device.id, Some(device.clone()));
         Ok(())

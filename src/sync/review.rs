@@ -143,7 +143,7 @@ fn waiting(db: &mut Db, rows: Vec<OpRow>) -> Result<Vec<Waiting>> {
     let names = identity::actions::user_names(db, &actors)?;
     let devices: Vec<DeviceId> = rows.iter().map(|row| row.device_id).collect();
     let labels: HashMap<DeviceId, String> =
-        identity::actions::devices_by_id(db, &devices)?.into_iter().map(|row| (row.id, row.name)).collect();
+        identity::devices::devices_by_id(db, &devices)?.into_iter().map(|row| (row.id, row.name)).collect();
     let numbers = feed::seqs_of(db, &ids)?;
     let mut followers: BTreeMap<OpId, usize> = BTreeMap::new();
     for (op, _) in store::followers(db, &ids)? {

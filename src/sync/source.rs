@@ -32,7 +32,7 @@ use std::str::FromStr;
 /// `device_revoked`, when the session's device was revoked.
 pub fn reader(db: &mut Db, who: Actor) -> Result<Reader> {
     if let Some(device) = who.device_id
-        && identity::actions::device_known(db, device)?.revoked_at.is_some()
+        && identity::devices::device_known(db, device)?.revoked_at.is_some()
     {
         return Err(Code::DeviceRevoked.into());
     }

@@ -110,6 +110,7 @@ const ROWS: &[(&str, &str)] = &[
     ("POST /api/v1/letters",                    "n n n n y n y y  n n"),
     ("GET /api/v1/letters/counts",              "n n n y y y y y  n n"),
     ("GET /api/v1/letters/{id}",                "n n n h h h h h  n n"),
+    ("GET /api/v1/letters/{id}/cases",          "n n n h h h h h  n n"),
     ("GET /api/v1/letters/{id}/timeline",       "n n n h h h h h  n n"),
     ("GET /api/v1/letters/{id}/document",       "n n n h h h h h  n n"),
     ("POST /api/v1/letters/{id}/commands",      "n n n h h n h h  n n"),

@@ -14,6 +14,7 @@ use serde_json::json;
 use std::fs;
 
 const TEMPLATE: &str = "https://t0.example.cn/vec_w?z={z}&x={x}&y={y}&tk=k";
+const SOURCE: &str = "审图号：GS（2024）0650号 天地图";
 
 fn policy(world: &World, page: &str) -> String {
     let reply = world.get(page).send();
@@ -24,11 +25,12 @@ fn policy(world: &World, page: &str) -> String {
 fn the_handhelds_page_may_speak_to_the_configured_host_and_no_other() {
     let config = |config: &mut Config| {
         config.basemap = Basemap::parse(Some(TEMPLATE), None, Some("gcj02")).unwrap();
+        config.map_attribution = Some(SOURCE.to_owned());
     };
     let world = World::with(Engine::Sqlite, Options { config, ..Options::default() });
     let person = world.person(Role::Inspector);
     let source = world.get("/api/v1/basemap").by(&person.token).send().expect(200);
-    assert_eq!(source, json!({ "template": TEMPLATE, "archive": null, "datum": "gcj02" }));
+    assert_eq!(source, json!({ "template": TEMPLATE, "archive": null, "datum": "gcj02", "attribution": SOURCE }));
     world.get("/api/v1/basemap/archive").by(&person.token).send().refused(Code::NotFound);
     let field = policy(&world, "/field/");
     assert!(field.ends_with("; connect-src 'self' https://t0.example.cn"), "{field}");
@@ -47,7 +49,10 @@ fn an_archive_is_read_by_ranges() {
     let world = World::with(Engine::Sqlite, Options { config, ..Options::default() });
     let person = world.person(Role::Officer);
     let source = world.get("/api/v1/basemap").by(&person.token).send().expect(200);
-    assert_eq!(source, json!({ "template": null, "archive": "/api/v1/basemap/archive", "datum": "wgs84" }));
+    assert_eq!(
+        source,
+        json!({ "template": null, "archive": "/api/v1/basemap/archive", "datum": "wgs84", "attribution": null })
+    );
     let ask = |range: &str| world.get("/api/v1/basemap/archive").by(&person.token).header("range", range).send();
     let part = ask("bytes=3-9");
     part.expect_status(206);
@@ -64,9 +69,10 @@ fn an_archive_is_read_by_ranges() {
 
 #[test]
 fn without_a_setting_there_are_no_tiles() {
-    let world = World::start(Engine::Sqlite);
+    let config = |config: &mut Config| config.map_attribution = Some(SOURCE.to_owned());
+    let world = World::with(Engine::Sqlite, Options { config, ..Options::default() });
     let person = world.person(Role::SpotChecker);
     let source = world.get("/api/v1/basemap").by(&person.token).send().expect(200);
-    assert_eq!(source, json!({ "template": null, "archive": null, "datum": "wgs84" }));
+    assert_eq!(source, json!({ "template": null, "archive": null, "datum": "wgs84", "attribution": null }));
     world.get("/api/v1/basemap/archive").by(&person.token).send().refused(Code::NotFound);
 }

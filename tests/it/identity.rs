@@ -253,7 +253,7 @@ fn a_revoked_device_is_out_at_once_and_cannot_enrol_again(world: &World) {
     let body = json!({"username": person.username, "password": PASSWORD, "device_token": token});
     world.post("/api/v1/auth/login").json(&body).send().refused(Code::DeviceRevoked);
     let (name, key) = (device.name.clone(), tokens::fresh_pkcs8().unwrap());
-    let (_, code) = world.write(move |tx| chengguan::identity::actions::device_add(tx, &name, DeviceKind::Handheld));
+    let (_, code) = world.write(move |tx| chengguan::identity::devices::device_add(tx, &name, DeviceKind::Handheld));
     world.enrol(&code, &key).refused(Code::DeviceRevoked);
 }
 

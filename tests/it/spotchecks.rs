@@ -38,6 +38,9 @@ fn a_weeks_record_comes_by_sync_and_its_score_is_computed_here(world: &World) {
     assert!((check["lon"].as_f64().unwrap() - 109.944).abs() < 1e-6, "{check}");
     // The site's point is 395 m to the west.
     assert!((check["distance_m"].as_f64().unwrap() - 394.7).abs() < 1.0 && check["outside_fence"] == true, "{check}");
+    // What a checker takes along says how far one may stand.
+    let along = world.get("/api/v1/spot-checklists").by(&field.person.token).send().expect(200);
+    assert_eq!(along["fence_m"], 60.0);
 }
 
 fn a_record_is_seen_by_its_unit_and_its_maker_only(world: &World) {

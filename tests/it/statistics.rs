@@ -4,7 +4,7 @@ use crate::{
     opendata::{import_grids, position},
     support::{
         on_both_engines,
-        world::{Person, World, read},
+        world::{Engine, Person, World, read},
     },
 };
 use chengguan::{
@@ -135,12 +135,16 @@ fn line(world: &World, by: &Person, period: &str) -> Value {
     world.get(&path).by(&by.token).send().expect(200)["lines"][0].clone()
 }
 
-/// N, C and T of 2020, from the county's own report.
-const PRINTED: (usize, usize, usize) = (14_664, 8_907, 5_867);
+/// N, C and T of 2020 with their rates, from the county's own report.
+const PRINTED: Year = ((14_664, 8_907, 5_867), ["60.74%", "40.01%", "51.41%"]);
+/// A tenth of it: what differs between the engines are the queries, and it shows with fewer cases, too.
+const TENTH: Year = ((1_466, 891, 587), ["60.78%", "40.04%", "51.45%"]);
+
+type Year = ((usize, usize, usize), [&'static str; 3]);
 
 fn a_year_of_cases_comes_out_as_the_county_printed_it(world: &World) {
     let (people, dispatcher, _) = Loop::new(world);
-    let (all, closed, timely) = PRINTED;
+    let ((all, closed, timely), rates) = if world.engine == Engine::Sqlite { PRINTED } else { TENTH };
     let share = |whole: usize, month: usize| whole / 12 + usize::from(month < whole % 12);
     let mut late: Vec<CaseId> = Vec::new();
     let mut expected = Vec::new();
@@ -177,7 +181,7 @@ fn a_year_of_cases_comes_out_as_the_county_printed_it(world: &World) {
     assert_eq!((&counts["total"], &counts["closed"], &counts["timely"]), (&json!(all), &json!(closed), &json!(timely)));
     let text = |rate: &str| year["rates"][rate]["text"].clone();
     let told = [text("resolution"), text("timely"), text("comprehensive")];
-    assert_eq!(told, [json!("60.74%"), json!("40.01%"), json!("51.41%")]);
+    assert_eq!(told, rates.map(|rate| json!(rate)));
     for (month, (n, c, t, places)) in expected.into_iter().enumerate() {
         let counts = line(world, &dispatcher, &format!("2027-{:02}", month + 1))["counts"].clone();
         let found = [&counts["total"], &counts["closed"], &counts["timely"], &counts["late"]].map(read::<usize>);

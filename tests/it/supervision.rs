@@ -206,6 +206,10 @@ fn a_letter_goes_from_its_draft_to_its_grade(world: &World) {
     for words in [issued["number"].as_str().unwrap(), "店外经营", "中方县人民政府督查室"] {
         assert!(paper.contains(words), "{words} in {paper}");
     }
+    let about = house.call(&house.liaison, "GET", &path.replace("document", "cases"), None).expect(200);
+    let shown = about["items"].as_array().unwrap();
+    assert_eq!((shown.len(), &shown[0]["id"], &shown[0]["title"]), (1, &json!(case), &json!("店外经营")), "{about}");
+    assert!(paper.contains(shown[0]["number"].as_str().unwrap()), "{about}");
     // The case is free for another letter.
     house.draft(json!({ "case_ids": [case] }));
 }
@@ -216,6 +220,7 @@ fn a_letter_is_for_its_unit_and_a_draft_for_the_centre(world: &World) {
     let letter = house.draft(json!({}));
     let path = format!("letters/{}", letter["id"].as_str().unwrap());
     house.call(&house.liaison, "GET", &path, None).refused(Code::NotFound);
+    house.call(&house.liaison, "GET", &format!("{path}/cases"), None).refused(Code::NotFound);
     let id = read(&letter["id"]);
     let open_to_all = || block_on(world.app.db.read(move |db| supervision::actions::issued(db, id))).is_ok();
     assert!(!open_to_all(), "a draft is behind no score");

@@ -117,9 +117,9 @@ pub fn board(db: &mut Db, from: DateTime<Utc>, until: DateTime<Utc>, now: DateTi
     let evidence: HashMap<DeviceId, i64> = store::evidence_of(db, from, until)?.into_iter().collect();
     let docks: HashMap<DeviceId, store::Dock> =
         store::docks(db, from, until)?.into_iter().map(|row| (row.device_id, row)).collect();
-    let epochs = identity::actions::epochs_newest(db)?;
+    let epochs = identity::devices::epochs_newest(db)?;
     let mut lines = Vec::new();
-    for device in identity::actions::device_list(db)? {
+    for device in identity::devices::device_list(db)? {
         let repair = repairs.get(&device.id).cloned();
         let mut line = match device.kind.as_str() {
             "camera" => {

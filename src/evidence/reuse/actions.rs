@@ -62,7 +62,7 @@ pub fn sent_again(tx: &mut Tx, row: &EvidenceRow, by: DeviceId) -> Result<()> {
         return Ok(());
     };
     // A camera's files come by the camera and by its dock, and nobody took them twice.
-    let devices = identity::actions::devices_by_id(tx.db, &[first, by])?;
+    let devices = identity::devices::devices_by_id(tx.db, &[first, by])?;
     if devices.len() < 2 || devices.iter().any(|device| device.kind != DeviceKind::Handheld.as_str()) {
         return Ok(());
     }

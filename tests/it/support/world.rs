@@ -430,6 +430,7 @@ pub fn config(folder: &Folder, database: Option<&pg::Database>) -> Config {
         open311_keys: chengguan::config::open311::Open311Keys::default(),
         letters: chengguan::config::letters::Letters::default(),
         basemap: None,
+        map_attribution: None,
         log_format: LogFormat::Text,
         log: "warn".into(),
     }

@@ -535,17 +535,18 @@ it('other rules show other ranks beside those that hold', async () => {
   expect(tried).toMatchObject([{ digital_cases: { points: 60_000, late_percent: 100 } }])
 })
 
-it('a review tells the months that are missing', async () => {
+it('a review tells the months that are missing, and which edition counts of one that was corrected', async () => {
   const asked: (string | null)[] = []
   answers['/assessment/review'] = ({ query }) => {
     asked.push(query.get('period'))
     const units = [{ unit_id: 'n1', class: 'A', months: 2, mean: 97_250, rank: 1 }, { unit_id: 'n4', class: 'A', months: 0, mean: null, rank: null }]
-    return Response.json({ period: '2026-Q4', missing: ['2026-12'], units })
+    return Response.json({ period: '2026-Q4', missing: ['2026-12'], editions: { '2026-11': 2, '2026-10': 1 }, units })
   }
   begin({ filter: 'review' })
   openAs('supervisor')
   await vi.waitFor(() => expect(all('review-row')).toHaveLength(2))
   expect(text('missing-months')).toContain('2026 年 12 月尚未发布')
+  expect(text('counted-editions')).toContain('2026 年 11 月第 2 版；其余')
   expect(all('review-row')[0]?.textContent).toContain('1县水利局97.2502 个月')
   expect(all('review-row')[1]?.textContent).toContain('不排名')
   choose('review-span', '')

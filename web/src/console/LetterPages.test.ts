@@ -68,6 +68,7 @@ fakeServer(() => {
     '/letters/counts': () =>
       Response.json({ states: [{ state: 'drafted', letters: 4 }, { state: 'partly', letters: 2 }], extensions: 1, levels: [{ level: 2, letters: 3 }] }),
     '/letters/l1': () => Response.json(letter),
+    '/letters/l1/cases': () => Response.json({ items: [{ id: 'c1', number: '202611000017', title: '迎丰路占道经营' }] }),
     '/letters/l1/timeline': () =>
       Response.json({
         items: [
@@ -204,6 +205,7 @@ it('a dispatcher revises a draft but does not issue it; the inspectorate issues 
   expect(one('issue')).toBeNull()
   expect(text('letter-detail')).toContain('下发后 5 工作日')
   expect(text('letter-detail')).toContain('系统自动')
+  expect(text('letter-cases')).toBe('202611000017 迎丰路占道经营')
   await vi.waitFor(() => expect(all('letter-steps').length).toBe(1))
   expect(text('letter-steps')).toContain('中城督办〔2026〕12号，截止 2026-11-28 18:00')
   const sent = commands({})

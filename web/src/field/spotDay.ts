@@ -19,3 +19,5 @@ const recorded = computed((): Recorded[] => {
 
 export const visitsToday = computed((): Visit[] => (visits.value === null ? [] : visitsNow(visits.value, recorded.value)))
 export const openVisits = computed(() => visitsToday.value.filter(({ state }) => state === 'open'))
+/** Metres; 0 where nothing was taken along, and no site is shown either. */
+export const fenceM = computed((): number => visits.value?.fence_m ?? 0)

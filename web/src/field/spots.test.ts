@@ -15,7 +15,7 @@ const pick = (slot: number, code: string, more: Partial<DrawPick> = {}): DrawPic
   substitutes: ['r1', 'r2', 'r3'], ...more,
 })
 const kept = (picks: DrawPick[]): Visits => ({
-  at: 0, week: '2026-W48', day: '2026-11-26', ticket: null, picks, units: { u: '县公安局' }, checklist: null,
+  at: 0, week: '2026-W48', day: '2026-11-26', ticket: null, picks, units: { u: '县公安局' }, checklist: null, fence_m: 60,
   sites: ['a', 'b', 'r1', 'r2', 'r3'].map(site),
 })
 const recorded = (slot: number, code: string, unreachable?: string, status: Status | null = null): Recorded => ({
@@ -60,12 +60,13 @@ describe('the visits of the day', () => {
 
 describe('the way to a site', () => {
   it('the accuracy of the fix counts for whoever stands there', () => {
-    const from = (accuracy_m: number) => wayTo(site('a'), { lat: 27.43933, lon: 109.94, datum: 'wgs84', accuracy_m })
+    const from = (accuracy_m: number, fence = 60) => wayTo(site('a'), { lat: 27.43933, lon: 109.94, datum: 'wgs84', accuracy_m }, fence)
     expect(from(6)).toMatchObject({ bearing: 0, inside: false })
     expect(from(20)?.inside).toBe(true)
-    expect(wayTo(site('a'), null)).toBeNull()
-    expect(wayTo({ ...site('a'), lat: null }, { lat: 1, lon: 1, datum: 'wgs84' })).toBeNull()
-    expect(Math.round(wayTo(site('a'), { lat: 27.44, lon: 109.95, datum: 'wgs84' })?.bearing ?? 0)).toBe(270)
+    expect(from(6, 80)?.inside).toBe(true)
+    expect(wayTo(site('a'), null, 60)).toBeNull()
+    expect(wayTo({ ...site('a'), lat: null }, { lat: 1, lon: 1, datum: 'wgs84' }, 60)).toBeNull()
+    expect(Math.round(wayTo(site('a'), { lat: 27.44, lon: 109.95, datum: 'wgs84' }, 60)?.bearing ?? 0)).toBe(270)
   })
 })
 

@@ -8,9 +8,7 @@ import { type Point, distance } from './geo'
 import type { CheckItem, Visits } from './sync/visits'
 import type { Gps, Op, OpResult } from './sync/wire'
 
-/** How far from a site's point one may stand, metres, beyond the fix's accuracy (`FENCE_M` in src/spotchecks/rules.rs). */
-export const FENCE_M = 60
-/** How long one may be on site, milliseconds (`LONGEST` there). */
+/** How long one may be on site, milliseconds (`LONGEST` in src/spotchecks/rules.rs). */
 export const LONGEST_MS = 12 * 3_600_000
 /** A full score, thousandths of a point. */
 const FULL = 100_000
@@ -113,14 +111,17 @@ export interface Way {
   inside: boolean
 }
 
-/** Null when either place is not known. */
-export function wayTo(site: Site | null, fix: Gps | null): Way | null {
+/**
+ * Null when either place is not known. `fenceM` is how far from a site's point one may stand, metres, beyond the fix's
+ * accuracy.
+ */
+export function wayTo(site: Site | null, fix: Gps | null, fenceM: number): Way | null {
   if (site?.lat == null || site.lon == null || fix === null) return null
   const [here, there]: [Point, Point] = [[fix.lon, fix.lat], [site.lon, site.lat]]
   const metres = distance(here, there)
   const east = (there[0] - here[0]) * Math.cos((here[1] * Math.PI) / 180)
   const bearing = (Math.atan2(east, there[1] - here[1]) * 180) / Math.PI
-  return { metres, bearing: (bearing + 360) % 360, inside: metres - (fix.accuracy_m ?? 0) <= FENCE_M }
+  return { metres, bearing: (bearing + 360) % 360, inside: metres - (fix.accuracy_m ?? 0) <= fenceM }
 }
 
 /** The answer to an item, while it is being given. */

@@ -259,6 +259,8 @@ export interface ScoreReview {
   period: string
   /** Months of the period that are not published. */
   missing: string[]
+  /** Which edition of each published month counts: its newest. */
+  editions: Record<string, number>
   units: ReviewedUnit[]
 }
 

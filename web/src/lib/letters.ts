@@ -50,6 +50,13 @@ export interface Letter {
   updated_at: string
 }
 
+/** A case that a letter is about. */
+export interface LetterCase {
+  id: string
+  number: string
+  title: string
+}
+
 export interface LetterQuery {
   unit_id?: string | undefined
   state?: LetterState | undefined

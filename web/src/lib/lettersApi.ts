@@ -3,6 +3,7 @@
 import type { Wire } from './api'
 import type {
   Letter,
+  LetterCase,
   LetterCommand,
   LetterCounts,
   LetterDraft,
@@ -25,6 +26,10 @@ export function lettersCalls({ json, page, blob, query }: Wire) {
     letterCounts: (signal?: AbortSignal): Promise<LetterCounts> => json('/letters/counts', { signal }),
 
     letter: (letterId: string, signal?: AbortSignal): Promise<Letter> => json(`/letters/${id(letterId)}`, { signal }),
+
+    /** By number. */
+    letterCases: async (letterId: string, signal?: AbortSignal): Promise<LetterCase[]> =>
+      (await json<{ items: LetterCase[] }>(`/letters/${id(letterId)}/cases`, { signal })).items,
 
     letterSteps: async (letterId: string, signal?: AbortSignal): Promise<LetterStep[]> =>
       (await json<{ items: LetterStep[] }>(`/letters/${id(letterId)}/timeline?limit=200`, { signal })).items,

@@ -18,7 +18,7 @@ const asked: string[] = []
 /** A server with this draw. */
 const server = (drawn: () => Response) => async (path: string) => {
   asked.push(path)
-  return path.startsWith('/draws/') ? drawn() : answer({ checklist: { version: 2, kinds: [] } })
+  return path.startsWith('/draws/') ? drawn() : answer({ checklist: { version: 2, kinds: [] }, fence_m: 80 })
 }
 
 let stores = 0
@@ -38,7 +38,7 @@ describe('the visits that are taken along', () => {
     const found = await draw()
     await renewVisits(store, server(() => answer(found)))
     expect(await visitsOf(store, 'zhang')).toMatchObject({
-      checklist: { version: 2 }, units: { u: '县公安局' }, sites: [{ code: 's1' }], ticket: { frame_agrees: true, result_sha256: 'aa' },
+      checklist: { version: 2 }, fence_m: 80, units: { u: '县公安局' }, sites: [{ code: 's1' }], ticket: { frame_agrees: true, result_sha256: 'aa' },
     })
     await signIn(store, user('wang', 'inspector'))
     await renewVisits(store, server(() => answer({ ...found, frame_sha256: 'bb' })))

@@ -52,6 +52,8 @@ export interface Visits {
   /** Names of the units by id. */
   units: Record<string, string>
   checklist: Checklist | null
+  /** How far from a site's point one may stand, metres, beyond the fix's accuracy. */
+  fence_m: number
 }
 
 export const makesVisits = (user: User | null | undefined): boolean => user?.role === 'spot_checker' || user?.role === 'inspector'
@@ -78,9 +80,9 @@ export async function renewVisits(
   const week = weekOf(day)
   const [asked, lists] = await Promise.all([get(`/draws/${week}`), get('/spot-checklists')]).catch(() => [null, null])
   if (asked == null || lists?.ok !== true || (!asked.ok && asked.status !== 404)) return
-  const { checklist } = (await lists.json()) as { checklist: Checklist }
+  const { checklist, fence_m } = (await lists.json()) as Pick<Visits, 'checklist' | 'fence_m'>
   const drawn = asked.ok ? await taken((await asked.json()) as Draw) : NOTHING
-  const visits: Visits = { at, week, day, checklist, ...drawn }
+  const visits: Visits = { at, week, day, checklist, fence_m, ...drawn }
   await store.change(async (tx) => {
     const others = Object.entries((await tx.get<All>('meta', 'visits')) ?? {}).filter(([, kept]) => kept.week === week)
     await tx.put('meta', { ...Object.fromEntries(others), [user.id]: visits }, 'visits')
