@@ -175,7 +175,7 @@ pub const KEYS: &[(&str, &str)] = &[
         "map_template",
         "address of raster tiles under the map, with {z}, {x} and {y} in web Mercator [default: no tiles]",
     ),
-    ("map_file", "PMTiles archive of raster tiles that this server hands out instead [default: none]"),
+    ("map_file", "PMTiles archive of raster or vector tiles that this server hands out instead [default: none]"),
     ("map_datum", "of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]"),
     ("map_attribution", "what the map shows of its provider and 审图号, at most 200 characters [default: nothing]"),
     ("log_format", "text or json [default: text]"),

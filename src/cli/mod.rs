@@ -133,7 +133,7 @@ pub(crate) struct Common {
     /// Address of raster tiles under the map, with {z}, {x} and {y} in web Mercator [default: no tiles]
     #[arg(long, global = true)]
     map_template: Option<String>,
-    /// PMTiles archive of raster tiles that this server hands out instead [default: none]
+    /// PMTiles archive of raster or vector tiles that this server hands out instead [default: none]
     #[arg(long, global = true)]
     map_file: Option<String>,
     /// Of the tiles: wgs84, cgcs2000 or gcj02 [default: wgs84]

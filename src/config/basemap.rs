@@ -39,7 +39,7 @@ pub enum Basemap {
         /// Of the tiles.
         datum: TileDatum,
     },
-    /// A PMTiles archive of raster tiles that this server hands out.
+    /// A PMTiles archive, of pictures or vectors, that this server hands out.
     Archive {
         /// Where it lies.
         path: PathBuf,

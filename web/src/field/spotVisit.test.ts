@@ -29,7 +29,7 @@ const item = { code: 'm1', name: '地面整洁', rule: '', points: 10, step: 1 }
 it('keeps the clip of a visit with its draft, and sends it with the record', async () => {
   session.value = { session_id: 's', access_token: '', refresh_token: '', user: { id: 'p', username: 'p', name: '张伟', role: 'spot_checker', unit_id: null } }
   visits.value = {
-    at: 0, week: '2026-W48', day: '2026-11-26', ticket: null, picks: [pick], sites: [site], units: { u: '县公安局' },
+    at: 0, fence_m: 60, week: '2026-W48', day: '2026-11-26', ticket: null, picks: [pick], sites: [site], units: { u: '县公安局' },
     checklist: { version: 1, kinds: [{ kind: 'market', items: [item] }] },
   }
   const photo: Photo = { slot: 'gone/wide', blob: new Blob(['photo']), sha256: 'aa', taken_at: '2026-11-26T01:00:00.000Z', gps: null }
