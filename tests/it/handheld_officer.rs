@@ -4,9 +4,9 @@
 use crate::{
     handheld::{Tools, play, tools},
     support::{
-        http::Call,
         process::{Process, chengguan},
         scratch::Folder,
+        town::Town,
         world::{PASSWORD, read},
     },
 };
@@ -19,42 +19,26 @@ fn what_a_dock_brings_is_linked_on_the_handheld_and_opened_with_a_reason() {
     let Some(Tools { chromium, clients }) = tools(name) else { return };
     let (folder, profile, docked) = (Folder::new("officer"), Folder::new("profile"), Folder::new("dock"));
     let server = Process::start(folder.path(), None, 0);
-    let origin = format!("http://{}", server.address);
-    let post = |path: &str| Call::new(&origin, "POST", path);
-    let code = server.setup_code.clone().expect("a fresh database");
-    let admin = json!({"code": code, "username": "admin", "name": "管理员", "password": PASSWORD});
-    post("/api/v1/setup").json(&admin).send().expect(201);
-    let login = |username: &str| -> String {
-        let body = json!({"username": username, "password": PASSWORD});
-        read(&post("/api/v1/auth/login").json(&body).send().expect(200)["access_token"])
-    };
-    let admin = login("admin");
-    let add = |path: &str, body: Value| post(path).by(&admin).json(&body).send().expect(201);
-    let unit = json!({"code": "A01", "name": "中方县城市管理行政执法大队", "year": 2026, "class": "A"});
-    let unit: String = read(&add("/api/v1/units", unit)["id"]);
-    let person = |username: &str, name: &str, role: &str, unit: Option<&str>| -> String {
-        let person = json!({"username": username, "name": name, "role": role, "unit_id": unit, "password": PASSWORD});
-        read(&add("/api/v1/users", person)["id"])
-    };
-    let officer = person("li", "李强", "officer", Some(&unit));
-    person("chen", "陈静", "dispatcher", None);
-    person("tang", "唐敏", "supervisor", None);
-    let handheld = add("/api/v1/devices", json!({"name": "城管通-07", "kind": "handheld"}));
-    let dock = add("/api/v1/devices", json!({"name": "采集站-1", "kind": "dock"}));
-    add("/api/v1/devices", json!({"name": "C0012", "kind": "camera"}));
+    let town = Town::found(&server);
+    let officer = town.person("li", "李强", "officer");
+    town.person("chen", "陈静", "dispatcher");
+    town.person("tang", "唐敏", "supervisor");
+    let handheld = town.add("/devices", &json!({"name": "城管通-07", "kind": "handheld"}));
+    let dock = town.add("/devices", &json!({"name": "采集站-1", "kind": "dock"}));
+    town.add("/devices", &json!({"name": "C0012", "kind": "camera"}));
 
     let (cards, state) = (docked.path().join("cards"), docked.path().join("state"));
     let card = cards.join("C0012");
     fs::create_dir_all(&card).unwrap();
     let job = json!({
-        "origin": origin, "code": handheld["code"], "unit": unit, "officer": officer, "password": PASSWORD, "card": card,
-        "tokens": {"chen": login("chen"), "tang": login("tang")}, "chromium": chromium, "profile": profile.path(),
+        "origin": town.origin, "code": handheld["code"], "unit": town.unit, "officer": officer, "password": PASSWORD, "card": card,
+        "tokens": {"chen": town.login("chen"), "tang": town.login("tang")}, "chromium": chromium, "profile": profile.path(),
         "shots": env::var("TEST_SHOTS").ok(),
     });
     let answer = play(&clients, "field_officer.mjs", &job, |wish| {
         assert_eq!(wish, "dock");
         let mut run = chengguan(docked.path());
-        run.args(["dock", "--once", "--settle", "0", "--server", &origin]).arg("--watch").arg(&cards);
+        run.args(["dock", "--once", "--settle", "0", "--server", &town.origin]).arg("--watch").arg(&cards);
         let code: String = read(&dock["code"]);
         let run = run.arg("--state").arg(&state).args(["--code", &code]).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));

@@ -27,6 +27,5 @@ fn a_day_in_which_everything_goes_wrong_loses_and_doubles_nothing(engine: Engine
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
     let figures: Value = serde_json::from_str(said.trim()).unwrap();
-    println!("{figures}");
     assert!(figures["saved"].as_u64() >= Some(24) && figures["statuses"]["applied"].as_u64() > Some(0), "{figures}");
 }

@@ -5,9 +5,9 @@
 use crate::{
     handheld::{Tools, play, tools},
     support::{
-        http::Call,
         process::{Process, chengguan},
         scratch::Folder,
+        town::Town,
         world::{PASSWORD, read},
     },
 };
@@ -20,40 +20,24 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     let Some(Tools { chromium, clients }) = tools(name) else { return };
     let (folder, profile, out) = (Folder::new("trouble"), Folder::new("profile"), Folder::new("parcel"));
     let server = Process::start(folder.path(), None, 0);
-    let origin = format!("http://{}", server.address);
-    let post = |path: &str| Call::new(&origin, "POST", path);
-    let code = server.setup_code.clone().expect("a fresh database");
-    let admin = json!({"code": code, "username": "admin", "name": "管理员", "password": PASSWORD});
-    post("/api/v1/setup").json(&admin).send().expect(201);
-    let login = |username: &str| -> String {
-        let body = json!({"username": username, "password": PASSWORD});
-        read(&post("/api/v1/auth/login").json(&body).send().expect(200)["access_token"])
-    };
-    let admin = login("admin");
-    let unit = json!({"code": "A01", "name": "中方县城市管理行政执法大队", "year": 2026, "class": "A"});
-    let unit: String = read(&post("/api/v1/units").by(&admin).json(&unit).send().expect(201)["id"]);
-    let add = |username: &str, name: &str, role: &str, unit: Option<&str>| -> String {
-        let person = json!({"username": username, "name": name, "role": role, "unit_id": unit, "password": PASSWORD});
-        read(&post("/api/v1/users").by(&admin).json(&person).send().expect(201)["id"])
-    };
-    let zhang = add("zhang", "张伟", "inspector", None);
-    let li = add("li", "李强", "officer", Some(&unit));
-    add("chen", "陈静", "dispatcher", None);
-    let device = json!({"name": "城管通-07", "kind": "handheld"});
-    let added = post("/api/v1/devices").by(&admin).json(&device).send().expect(201);
+    let town = Town::found(&server);
+    let origin = &town.origin;
+    let (zhang, li) = (town.person("zhang", "张伟", "inspector"), town.person("li", "李强", "officer"));
+    town.person("chen", "陈静", "dispatcher");
+    let added = town.add("/devices", &json!({"name": "城管通-07", "kind": "handheld"}));
 
     let parcel = out.path().join("outbox.tar");
     let job = json!({
-        "origin": origin, "code": added["code"], "device": added["device"]["id"], "unit": unit, "password": PASSWORD,
-        "tokens": {"admin": admin, "chen": login("chen")}, "chromium": chromium, "profile": profile.path(),
+        "origin": origin, "code": added["code"], "device": added["device"]["id"], "unit": town.unit, "password": PASSWORD,
+        "tokens": {"admin": town.admin, "chen": town.login("chen")}, "chromium": chromium, "profile": profile.path(),
         "parcel": parcel, "shots": env::var("TEST_SHOTS").ok(),
     });
     let (mut first, mut second) = (String::new(), String::new());
     let answer = play(&clients, "field_trouble.mjs", &job, |wish| {
         assert_eq!(wish, "import");
-        first = import(&parcel, &origin);
+        first = import(&parcel, origin);
         // Again: it does no harm, and says that it was known.
-        second = import(&parcel, &origin);
+        second = import(&parcel, origin);
     });
     println!("{}", answer["said"]["marks"]);
     assert!(first.contains("1 operations: applied") && first.contains("1 photos stored"), "{first}");
@@ -72,8 +56,7 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     assert_eq!(said["statuses"]["停用之后"], json!(["quarantined", "device_revoked"]));
     assert_eq!(said["statuses"]["case.edit"], json!(["conflict", "field_changed"]));
 
-    let get = |path: &str| Call::new(&origin, "GET", path).by(&admin).send().expect(200);
-    let timeline = get(&format!("/api/v1/cases/{}/timeline?limit=200", read::<String>(&said["first"])));
+    let timeline = town.get(&format!("/cases/{}/timeline?limit=200", read::<String>(&said["first"])));
     let lines: Vec<(String, String)> = timeline["items"]
         .as_array()
         .unwrap()
@@ -84,15 +67,16 @@ fn what_goes_wrong_on_a_handheld_costs_nobody_their_work() {
     let expected = [("report", "张伟"), ("handle", "李强"), ("note", "李强"), ("note", "李强"), ("note", "李强")];
     let lines: Vec<(&str, &str)> = lines.iter().map(|(command, name)| (command.as_str(), name.as_str())).collect();
     assert_eq!(lines, expected, "each step once, in the name of whoever did it");
-    let case = get(&format!("/api/v1/cases/{}", read::<String>(&said["self_handled"])));
+    let case = town.get(&format!("/cases/{}", read::<String>(&said["self_handled"])));
     assert_eq!((&case["state"], &case["void_reason"]), (&json!("void"), &json!("self_handled")), "{case}");
     for case in said["exported"].as_array().unwrap() {
-        let path = format!("/api/v1/evidence?case_id={}", read::<String>(&case["case"]));
-        let states: Vec<Value> = get(&path)["items"].as_array().unwrap().iter().map(|e| e["state"].clone()).collect();
+        let path = format!("/evidence?case_id={}", read::<String>(&case["case"]));
+        let states: Vec<Value> =
+            town.get(&path)["items"].as_array().unwrap().iter().map(|e| e["state"].clone()).collect();
         assert_eq!(states, ["stored"], "its photo came by the file");
     }
 
-    spoiled(&parcel, &out.path().join("spoiled.tar"), &origin);
+    spoiled(&parcel, &out.path().join("spoiled.tar"), origin);
 }
 
 /// What the program says of the file; its exit must be in order.

@@ -10,6 +10,7 @@ pub mod s3;
 pub mod scene;
 pub mod scratch;
 pub mod spec;
+pub mod town;
 pub mod tus;
 pub mod world;
 

@@ -2,6 +2,7 @@
 // to the person who began it: whoever takes over the device finds none of it, and it is there when they come back.
 
 import { type Ref, type ShallowRef, computed, ref, shallowRef } from 'vue'
+import { type Attempt, attempting } from './attempting'
 import { type Photo, storageIsLow } from './camera'
 import type { Clip } from './clip'
 import { client, signal } from './field'
@@ -13,7 +14,11 @@ export interface Drafting<T> {
   clip: ShallowRef<Clip | null>
   /** Something was there from before. */
   restored: Ref<boolean>
+  /** The work is being saved. */
+  busy: Ref<boolean>
   trouble: Ref<string>
+  /** Saves the work: one attempt at a time, and `trouble` says why one failed. */
+  attempt: Attempt
   taken(slot: string): Photo | undefined
   load(): Promise<void>
   keep(change: Partial<T>): Promise<void>
@@ -38,7 +43,7 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
   const photos = shallowRef<Photo[]>([])
   const clip = shallowRef<Clip | null>(null)
   const restored = ref(false)
-  const trouble = ref('')
+  const { busy, trouble, attempt } = attempting(saveWords)
   const bySlot = computed(() => new Map(photos.value.map((photo) => [photo.slot, photo])))
 
   return {
@@ -46,7 +51,9 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
     photos,
     clip,
     restored,
+    busy,
     trouble,
+    attempt,
     entries: [words, pictures, film],
     taken: (slot) => bySlot.value.get(slot),
     async load() {
