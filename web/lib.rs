@@ -47,7 +47,7 @@ pub struct Asset {
 }
 
 /// The file at `path`, which is relative and exact: `"console/index.html"`,
-/// `"assets/console-BvK3.js"`. A folder, an absolute path or a `..` finds nothing.
+/// `"assets/console-7f3ab09c.js"`. A folder, an absolute path or a `..` finds nothing.
 #[must_use]
 pub fn asset(path: &str) -> Option<Asset> {
     let file = Files::get(path)?;
@@ -152,7 +152,10 @@ mod tests {
     fn only_hashed_names_are_immutable() {
         for path in paths() {
             let found = asset(&path).expect("a listed path is there");
-            let hashed = path.rsplit_once('-').is_some_and(|(_, hash)| hash.len() >= 8);
+            let stem = path.rsplit_once('.').map_or(&*path, |(stem, _)| stem);
+            let hashed = stem.rsplit_once('-').is_some_and(|(_, hash)| {
+                hash.len() >= 8 && hash.bytes().all(|digit| digit.is_ascii_digit() || matches!(digit, b'a'..=b'f'))
+            });
             assert_eq!(found.immutable, path.starts_with("assets/") && hashed, "{path}");
         }
     }

@@ -155,6 +155,7 @@ export default defineConfig({
       output: {
         // `assets/` holds hashed names only: lib.rs promises that they never change. A service worker keeps its name
         // for ever, and lies where it rules.
+        hashCharacters: 'hex',
         entryFileNames: ({ name }) => (name === 'sw' ? 'field/sw.js' : 'assets/[name]-[hash].js'),
         chunkFileNames: 'assets/[name]-[hash].js',
         assetFileNames: 'assets/[name]-[hash][extname]',
