@@ -214,8 +214,8 @@ pub trait Keep {
     /// See [`Keep`].
     fn snapshot_page(&mut self, page: &Snapshot) -> Result<()>;
 
-    /// Swaps the snapshot in and moves the cursor. The outbox is not touched; a record that unsent work or an unsent file
-    /// belongs to stays as gone, until that is sent.
+    /// Swaps the snapshot in and moves the cursor. What waits stays, and what was answered and is not settled waits again;
+    /// a record that unsent work or an unsent file belongs to stays as gone, until that is sent.
     ///
     /// # Errors
     /// See [`Keep`].

@@ -25,6 +25,7 @@
 //! | C3 | the feed's numbers have no hole | `sync`; `torture`, which calls it C2 |
 //! | C4 | digests agree when records do | `protocol` |
 //! | C5 | what came of a device's own work does not disappear from its sight again | `client/store/tests.rs` |
+//! | C6 | when all is quiet, a device says of its unsettled work what the server says | `client/store/tests.rs` |
 //! | S1 | no reader gets a record outside their audience | `sync`, `protocol` |
 //! | S2 | a device that was told that it is revoked shows nothing of what it had read | `client/store/tests.rs` |
 //! | L1 | when nothing fails any more, all work comes home and no device stops | `torture` |

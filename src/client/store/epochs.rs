@@ -1,7 +1,9 @@
 //! New epochs of the device and new lives of the server: what becomes of operations that wait and of those answered.
 
 use super::{
-    ClientError, Result, captures, get, put,
+    ClientError, Result, captures, get,
+    outbox::OPEN,
+    put,
     schema::{meta, outbox, sent},
 };
 use crate::{
@@ -10,10 +12,11 @@ use crate::{
         keep::{Life, relabel, stored_under_its_number},
     },
     db::types::{OpId, Uid},
+    sync::wire::OpResult,
 };
 use diesel::{prelude::*, sqlite::SqliteConnection};
 
-/// Puts answered operations at their old place in the queue.
+/// Copies answered operations to their old place in the queue.
 macro_rules! again {
     () => {
         "INSERT OR IGNORE INTO outbox (place, epoch, seq, op_id, chains, target_kind, target_id, made_at, raw) \
@@ -38,7 +41,9 @@ pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: 
     for (place, epoch, old, raw) in waiting {
         seq += 1;
         let old = (same && epoch > 0).then_some((epoch, old));
-        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::raw.eq(relabel(&raw, seq, old)?));
+        let raw = outbox::raw.eq(relabel(&raw, seq, old)?);
+        // Nothing has come under the new number.
+        let label = (outbox::epoch.eq(identity.epoch), outbox::seq.eq(seq), outbox::arrived.eq(false), raw);
         diesel::update(outbox::table.find(place)).set(label).execute(db)?;
     }
     put(db, "next_seq", &(seq + 1))
@@ -65,6 +70,30 @@ pub(super) fn live(db: &mut SqliteConnection, asked: Option<&str>, said: &str) -
     Ok(life)
 }
 
+/// Asks again for what is not settled: a snapshot says nothing about operations, and its cursor may lie behind the word
+/// about one, which the answer to the repeat brings.
+pub(super) fn ask_again(db: &mut SqliteConnection) -> Result<()> {
+    let open: Vec<(OpId, String)> =
+        sent::table.filter(sent::status.eq_any(OPEN)).select((sent::op_id, sent::result)).load(db)?;
+    for (op_id, result) in open {
+        let arrived = stored_under_its_number(&read(&result)?);
+        queue_again(db, op_id)?;
+        diesel::update(outbox::table.filter(outbox::op_id.eq(op_id))).set(outbox::arrived.eq(arrived)).execute(db)?;
+    }
+    Ok(())
+}
+
+/// Puts an answered operation at its old place in the queue.
+fn queue_again(db: &mut SqliteConnection, op_id: OpId) -> Result<()> {
+    diesel::sql_query(concat!(again!(), " WHERE op_id = ?")).bind::<Uid, _>(op_id).execute(db)?;
+    diesel::delete(sent::table.find(op_id)).execute(db)?;
+    Ok(())
+}
+
+fn read(result: &str) -> Result<OpResult> {
+    serde_json::from_str(result).map_err(|e| ClientError::Store(e.to_string()))
+}
+
 /// Brings back what was answered under a number that the server says never arrived: it was restored from a backup, and
 /// nobody has noticed.
 pub(super) fn doubt(db: &mut SqliteConnection, epoch: i32, missing: &[i64]) -> Result<()> {
@@ -73,10 +102,8 @@ pub(super) fn doubt(db: &mut SqliteConnection, epoch: i32, missing: &[i64]) -> R
         .select((sent::op_id, sent::result))
         .load(db)?;
     for (op_id, result) in answered {
-        let result = serde_json::from_str(&result).map_err(|e| ClientError::Store(e.to_string()))?;
-        if stored_under_its_number(&result) {
-            diesel::sql_query(concat!(again!(), " WHERE op_id = ?")).bind::<Uid, _>(op_id).execute(db)?;
-            diesel::delete(sent::table.find(op_id)).execute(db)?;
+        if stored_under_its_number(&read(&result)?) {
+            queue_again(db, op_id)?;
         }
     }
     Ok(())

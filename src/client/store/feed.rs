@@ -1,7 +1,7 @@
 //! What the server says: pages of the feed and snapshots.
 
 use super::{
-    ClientError, Position, Result, Store, get,
+    ClientError, Position, Result, Store, epochs, get,
     outbox::{amend, settle},
     put,
     schema::{base, shadow},
@@ -182,6 +182,7 @@ pub(super) fn snapshot_finish(
     ))
     .execute(db)?;
     diesel::delete(shadow::table).execute(db)?;
+    epochs::ask_again(db)?;
     sweep(db)?;
     let (generation, cursor) = (last.generation.clone(), last.cursor.clone());
     put(db, POSITION, &Position { generation, cursor, seq: last.seq })?;

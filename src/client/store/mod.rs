@@ -74,12 +74,13 @@ impl Store {
         let found: UserVersion = diesel::sql_query("PRAGMA user_version").get_result(&mut db)?;
         match found.user_version {
             0 => db.batch_execute(schema::SCHEMA)?,
-            1 => {
-                db.batch_execute(schema::FROM_1)?;
-                db.batch_execute(schema::FROM_2)?;
-            }
-            2 => db.batch_execute(schema::FROM_2)?,
             schema::VERSION => {}
+            older @ 1..schema::VERSION => {
+                let steps = [(1, schema::FROM_1), (2, schema::FROM_2), (3, schema::FROM_3)];
+                for (_, step) in steps.into_iter().filter(|(from, _)| *from >= older) {
+                    db.batch_execute(step)?;
+                }
+            }
             newer => {
                 return Err(ClientError::Store(format!(
                     "{} was written by a newer version of this program (schema {newer}, this one knows {})",

@@ -77,7 +77,7 @@ pub struct Unseen {
 }
 
 /// Statuses that still may become others.
-const OPEN: [&str; 3] = ["held", "conflict", "quarantined"];
+pub(super) const OPEN: [&str; 3] = ["held", "conflict", "quarantined"];
 
 #[derive(Insertable, Queryable)]
 #[diesel(table_name = outbox)]
@@ -91,6 +91,7 @@ struct OutboxRow {
     target_id: String,
     made_at: At,
     raw: String,
+    arrived: bool,
 }
 
 /// The most bytes of an operation that a push can carry.
@@ -148,6 +149,7 @@ impl Store {
                 target_id,
                 made_at: At(op.occurred_at),
                 raw,
+                arrived: false,
             };
             diesel::insert_into(outbox::table).values(&row).execute(db)?;
             Ok(op)
@@ -275,6 +277,8 @@ pub(super) fn settle(db: &mut SqliteConnection, op_id: OpId, result: &OpResult, 
     let waiting = outbox::table.filter(outbox::op_id.eq(op_id));
     let Some(row) = waiting.first::<OutboxRow>(db).optional()? else { return Ok(false) };
     diesel::delete(waiting).execute(db)?;
+    // That it is a repeat is our doing then: it had come under its own number.
+    let result = &OpResult { duplicate: result.duplicate && !row.arrived, ..result.clone() };
     let text = serde_json::to_string(result).map_err(|e| ClientError::Store(e.to_string()))?;
     let copy = (
         sent::op_id.eq(row.op_id),

@@ -17,7 +17,7 @@ diesel::table! {
     use crate::db::types::{Uid, Utc};
     outbox (place) {
         place -> BigInt, epoch -> Integer, seq -> BigInt, op_id -> Uid, chains -> Bool, target_kind -> Text,
-        target_id -> Text, made_at -> Utc, raw -> Text,
+        target_id -> Text, made_at -> Utc, raw -> Text, arrived -> Bool,
     }
 }
 diesel::table! {
@@ -93,6 +93,13 @@ CREATE INDEX base_gone ON base (gone) WHERE gone = 1;"
     };
 }
 
+/// Whether the server has had the operation under its number: one that is asked for again after a snapshot.
+macro_rules! arrived {
+    () => {
+        "ALTER TABLE outbox ADD COLUMN arrived INTEGER NOT NULL DEFAULT 0;"
+    };
+}
+
 /// Times are microseconds since 1970, ids text, as in the server's own SQLite; `keys` are separated by spaces.
 pub(super) const SCHEMA: &str = concat!(
     "
@@ -109,12 +116,16 @@ CREATE TABLE media (
 ) STRICT;",
     operations!(),
     captures!(),
+    arrived!(),
     "
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 COMMIT;"
 );
 
-/// From version 2.
+/// From version 3.
+pub(super) const FROM_3: &str = concat!("BEGIN IMMEDIATE;", arrived!(), "PRAGMA user_version = 4;", "COMMIT;");
+
+/// From version 2 to 3.
 pub(super) const FROM_2: &str = concat!("BEGIN IMMEDIATE;", captures!(), "PRAGMA user_version = 3;", "COMMIT;");
 
 /// From version 1 to 2, with whatever waits in it: operations keep their bytes and their order. The records have no keys yet,
@@ -153,4 +164,4 @@ COMMIT;"
 );
 
 /// The version of [`SCHEMA`].
-pub(super) const VERSION: i32 = 3;
+pub(super) const VERSION: i32 = 4;

@@ -68,6 +68,10 @@ impl Bench {
     }
 
     fn answer(&mut self, batch: &[Queued], results: Vec<OpResult>, generation: &str) {
+        self.answer_missing(batch, results, generation, &[]);
+    }
+
+    fn answer_missing(&mut self, batch: &[Queued], results: Vec<OpResult>, generation: &str, missing: &[i64]) {
         let response = PushResponse {
             generation: generation.into(),
             server_time: self.now,
@@ -75,7 +79,7 @@ impl Bench {
             results,
             unprocessed_from: None,
             retry_after_ms: 0,
-            missing_seqs: vec![],
+            missing_seqs: missing.to_vec(),
         };
         let attempt = self.store.begin_attempt().unwrap();
         assert!(self.store.acknowledge(&attempt, batch, &response, self.now).unwrap());
@@ -348,6 +352,25 @@ fn a_partial_snapshot_takes_away_what_it_shows_to_be_gone_and_leaves_the_rest() 
     assert_eq!(b.cases(), [(id(1), 2), (id(5), 2), (id(6), 1)]);
     let gone: Vec<String> = b.store.gone("case").unwrap().into_iter().map(|(id, ..)| id).collect();
     assert_eq!(gone, [id(3)], "its operation still waits");
+}
+
+#[test]
+fn what_is_not_settled_is_asked_for_again_after_a_snapshot_which_may_have_gone_past_the_word_about_it() {
+    let mut b = bench();
+    b.snapshot(vec![change(ChangeType::Upsert, 5, 3)]);
+    let batch = [b.save(1, 5, None), b.save(2, 5, None), b.save(3, 5, None)];
+    let of = |op, status, duplicate, seq| OpResult { duplicate, result_seq: seq, ..result(op, status, None) };
+    let first =
+        vec![of(1, Status::Held, false, None), of(2, Status::Held, true, None), of(3, Status::Applied, false, Some(5))];
+    b.answer(&batch, first, "g");
+    b.snapshot_of(Extent::Part, &["a"], &["a"], vec![change(ChangeType::Upsert, 5, 9)]);
+    assert_eq!(b.store.waiting(10).unwrap(), batch[..2], "at their old place, byte for byte");
+    b.answer(&batch[..2], vec![of(1, Status::Applied, true, Some(9)), of(2, Status::Applied, true, Some(9))], "g");
+    assert!(b.store.answered().unwrap().iter().all(|sent| sent.result.status == Status::Applied));
+    assert_eq!(b.store.unseen(&target(5)).unwrap(), []);
+    // The server had the first under its own number, and would miss it if it were restored from a backup.
+    b.answer_missing(&[], vec![], "g", &[1, 2]);
+    assert_eq!(b.store.waiting(10).unwrap(), batch[..1]);
 }
 
 #[test]

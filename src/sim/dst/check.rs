@@ -234,6 +234,21 @@ impl Ledger {
         Ok(Ok(()))
     }
 
+    /// When all is quiet, a device says of its work that is not settled what the server says (C6).
+    ///
+    /// # Errors
+    /// The rule that was broken.
+    pub fn knows_what_became(memory: &Memory, pocket: &mut impl Pocket, place: usize) -> Result<(), Violation> {
+        let wrong = |what: String| Violation::new("C6", format!("device {place}: {what}"));
+        for (op, word) in pocket.words().map_err(|e| wrong(e.to_string()))? {
+            let Some(row) = memory.ops.get(&op).filter(|_| !terminal(word.status)) else { continue };
+            if row.status != word.status.as_str() {
+                return Err(wrong(format!("{op} is {} here and {} there", word.status.as_str(), row.status)));
+            }
+        }
+        Ok(())
+    }
+
     /// When all is quiet, a device shows exactly what its reader may see (C1).
     ///
     /// # Errors

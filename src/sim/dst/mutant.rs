@@ -73,6 +73,8 @@ text_enum! {
         SnapshotKeepsOld = "snapshot-keeps-old",
         /// A snapshot destroys queued work on records that left the sight.
         SnapshotDropsWork = "snapshot-drops-work",
+        /// After a snapshot the client does not ask what became of work that is not settled.
+        SnapshotLeavesHeld = "snapshot-leaves-held",
         /// A revoked device keeps what it has read.
         WipeKeepsRecords = "wipe-keeps-records",
         /// A revoked device destroys what it has not sent.

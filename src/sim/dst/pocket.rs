@@ -88,6 +88,8 @@ struct Waiting {
     chains: bool,
     target: Name,
     made_at: DateTime<Utc>,
+    /// The server has had it under its number, and it waits only to hear what became of it.
+    arrived: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -165,7 +167,8 @@ impl Memory {
         };
         let row = self.outbox.remove(&place);
         if let Some(row) = row.filter(|_| !self.is(Mutant::ForgetsAnswered)) {
-            self.sent.insert(op_id, Answered { place, row, result: result.clone(), at });
+            let result = OpResult { duplicate: result.duplicate && !row.arrived, ..result.clone() };
+            self.sent.insert(op_id, Answered { place, row: Waiting { arrived: false, ..row }, result, at });
         }
         true
     }
@@ -221,7 +224,7 @@ impl Memory {
         for row in self.outbox.values_mut() {
             let old = (row.epoch > 0).then_some((row.epoch, row.seq));
             row.raw = relabel(&row.raw, self.next_seq, old)?;
-            (row.epoch, row.seq) = (epoch, self.next_seq);
+            (row.epoch, row.seq, row.arrived) = (epoch, self.next_seq, false);
             self.next_seq += 1;
         }
         Ok(())
@@ -411,6 +414,12 @@ impl Keep for Memory {
             let there: BTreeSet<&Name> = self.base.iter().filter(|(_, row)| !row.gone).map(|(name, _)| name).collect();
             self.outbox.retain(|_, row| there.contains(&row.target));
         }
+        let leaves = self.is(Mutant::SnapshotLeavesHeld);
+        for (_, Answered { place, row, result, .. }) in
+            self.sent.extract_if(.., |_, sent| !leaves && OPEN.contains(&sent.result.status))
+        {
+            self.outbox.insert(place, Waiting { arrived: stored_under_its_number(&result), ..row });
+        }
         self.sweep();
         let (generation, cursor) = (last.generation.clone(), last.cursor.clone());
         self.position = Some(Position { generation, cursor, seq: last.seq });
@@ -501,6 +510,7 @@ impl Pocket for Memory {
             chains: op.base.is_some() || op.r#type == "case.report",
             target,
             made_at: op.occurred_at,
+            arrived: false,
         };
         self.outbox.insert(self.next_place, row);
         (self.next_seq, self.next_place) = (self.next_seq + 1, self.next_place + 1);

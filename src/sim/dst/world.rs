@@ -488,6 +488,8 @@ impl<S: Server, P: Pocket> World<S, P> {
         }
         self.server.tidy(1_000);
         for (place, asks) in asks.iter_mut().enumerate() {
+            // Who read everything anew asks again what became of their work.
+            self.drain(place, Want::Push, asks)?;
             self.drain(place, PULL, asks)?;
         }
         Ok(())
@@ -537,6 +539,7 @@ impl<S: Server, P: Pocket> World<S, P> {
             let Some(memory) = self.server.memory() else { continue };
             if !device.banned {
                 self.ledger.sees_what_is(memory, device, place, now)?;
+                Ledger::knows_what_became(memory, &mut device.pocket, place)?;
             }
         }
         for place in 0..self.devices.len() {
