@@ -118,6 +118,10 @@ struct ClipFilter {
     camera: Option<String>,
     /// Only of this wearer.
     user_id: Option<UserId>,
+    /// Only recordings that were not over by then.
+    from: Option<DateTime<Utc>>,
+    /// Only recordings that began before this.
+    until: Option<DateTime<Utc>>,
     /// 1–200, 50 by default.
     limit: Option<i64>,
     /// `next` of the page before.
@@ -148,13 +152,15 @@ struct ClipCount {
 #[get("/clips")]
 async fn clip_page(app: web::Data<App>, caller: Caller, filter: web::Query<ClipFilter>) -> Result<web::Json<Clips>> {
     let sight = actions::sight(&caller.user()?)?;
-    let ClipFilter { state, camera, user_id, limit, cursor } = filter.into_inner();
+    let ClipFilter { state, camera, user_id, from, until, limit, cursor } = filter.into_inner();
     let limit = page_limit(limit)?;
     let page = Page {
         sight,
         state: state.map(|state| state.to_string()),
         camera: text("camera", camera)?,
         user_id,
+        from: from.map(At),
+        until: until.map(At),
         oldest_first: matches!(state, Some(ClipState::Unclaimed | ClipState::Proposed)),
         after: cursor,
         limit,

@@ -186,6 +186,10 @@ pub struct Page {
     pub camera: Option<String>,
     /// Only of this wearer.
     pub user_id: Option<UserId>,
+    /// Only recordings that were not over by then.
+    pub from: Option<At>,
+    /// Only recordings that began before this.
+    pub until: Option<At>,
     /// Oldest first, as a queue is worked off; else newest first.
     pub oldest_first: bool,
     /// Those behind this one.
@@ -218,6 +222,12 @@ pub(super) fn clip_page(db: &mut Db, page: &Page) -> Result<Vec<ClipRow>> {
     }
     if let Some(user) = page.user_id {
         query = query.filter(clips::user_id.eq(user));
+    }
+    if let Some(from) = page.from {
+        query = query.filter(clips::ended_at.ge(from));
+    }
+    if let Some(until) = page.until {
+        query = query.filter(clips::started_at.lt(until));
     }
     query = match (page.after, page.oldest_first) {
         (Some(after), true) => query.filter(clips::evidence_id.gt(after)),

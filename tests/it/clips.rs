@@ -1,8 +1,8 @@
 //! Body cameras' videos: whose, when, of which case; and what each device does with its time.
 
 use crate::support::{
+    docked::{Docked, docked, film, place},
     field::Field,
-    http::Reply,
     on_both_engines,
     process::chengguan,
     scratch::Folder,
@@ -14,14 +14,14 @@ use chengguan::{
     clips,
     db::{schema::log_entries, types::UserId},
     error::Code,
-    evidence::{datum::Position, receipt::FileReceipt},
+    evidence::receipt::FileReceipt,
     identity::{
         rules::{DeviceKind, Role},
         tokens::{PublicJwk, sha256, verify_receipt},
     },
-    sim::media::{PhotoSpec, VideoSpec, photo, video},
+    sim::media::{PhotoSpec, photo},
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use diesel::prelude::*;
 use serde_json::{Value, json};
 
@@ -35,91 +35,11 @@ on_both_engines!(
     what_was_done_offline_is_found_when_it_arrives,
     a_clip_that_names_its_case_is_linked_when_it_arrives,
     pages_of_clips_follow_each_other,
+    clips_of_a_span_are_those_that_touch_it,
     a_receipt_is_signed_for_bytes_that_are_really_there,
     each_device_has_a_line_of_what_it_did,
     the_use_of_devices_is_asked_for_in_sound_spans,
 );
-
-fn place() -> Position {
-    Position::new(27.4402, 109.9445).unwrap()
-}
-
-/// A video of so many seconds.
-fn film(seed: u64, start: DateTime<Utc>, seconds: u32, at: Option<Position>) -> Vec<u8> {
-    let spec = VideoSpec { target_bytes: 60_000, duration_ms: seconds * 1000, ..VideoSpec::new(seed) };
-    video(&VideoSpec { taken_at: Some(start), position: at, ..spec })
-}
-
-struct Docked<'w> {
-    world: &'w World,
-    token: String,
-    camera: String,
-    dispatcher: Person,
-}
-
-fn docked(world: &World) -> Docked<'_> {
-    let (dock, camera) = (world.device(DeviceKind::Dock), world.device(DeviceKind::Camera).name);
-    Docked { world, token: world.device_token(&dock), camera, dispatcher: world.person(Role::Dispatcher) }
-}
-
-impl Docked<'_> {
-    /// Uploads a video with what a dock says of it; gives its id.
-    fn bring(&self, bytes: &[u8], start: DateTime<Utc>, more: &[(&str, &str)]) -> String {
-        let (digest, start) = (hex(&sha256(bytes)), start.to_rfc3339());
-        let own = [
-            ("sha256", digest.as_str()),
-            ("filename", "a.mp4"),
-            ("filetype", "video/mp4"),
-            ("captured_at", &start),
-            ("captured_from", "name"),
-            ("camera", &self.camera),
-        ];
-        let said = |key: &str| more.iter().any(|(other, _)| *other == key);
-        let own = own.into_iter().filter(|(key, _)| !said(key));
-        let words: Vec<(&str, &str)> = more.iter().copied().chain(own).collect();
-        let path = Tus::new(self.world, &self.token).upload(bytes, &words);
-        path.rsplit('/').next().unwrap().to_owned()
-    }
-
-    /// After a wait in which tokens expire.
-    fn later(self) -> Self {
-        Docked { dispatcher: self.world.sign_in(&self.dispatcher.username, None), ..self }
-    }
-
-    fn clip(&self, id: &str) -> Value {
-        self.get(&self.dispatcher, id).expect(200)
-    }
-
-    fn get(&self, who: &Person, id: &str) -> Reply {
-        self.world.get(&format!("/api/v1/clips/{id}")).by(&who.token).send()
-    }
-
-    fn post(&self, who: &Person, id: &str, what: &str, body: Value) -> Reply {
-        self.world.post(&format!("/api/v1/clips/{id}/{what}")).by(&who.token).json(&body).send()
-    }
-
-    fn list(&self, who: &Person, query: &str) -> Vec<String> {
-        let page = self.world.get(&format!("/api/v1/clips{query}")).by(&who.token).send().expect(200);
-        page["items"].as_array().unwrap().iter().map(|item| read(&item["id"])).collect()
-    }
-
-    fn shift(&self, camera: &str, who: &Person, from: DateTime<Utc>, until: DateTime<Utc>) -> Reply {
-        let body = json!({"camera": camera, "user_id": who.id, "from": from, "until": until});
-        self.world.put("/api/v1/camera-assignments").by(&self.dispatcher.token).json(&body).send()
-    }
-
-    /// A case at the place, dispatched to a unit.
-    fn case(&self, unit: &str) -> String {
-        let (lat, lon) = (place().lat(), place().lon());
-        let report = json!({"title": "占道经营", "position": {"lat": lat, "lon": lon, "datum": "wgs84"}});
-        let by = &self.dispatcher.token;
-        let case: String = read(&self.world.post("/api/v1/cases").by(by).json(&report).send().expect(201)["id"]);
-        let due = self.world.now() + TimeDelta::days(3);
-        let dispatch = json!({"type": "dispatch", "args": {"unit_id": unit, "due_at": due}});
-        self.world.post(&format!("/api/v1/cases/{case}/commands")).by(by).json(&dispatch).send().expect(200);
-        case
-    }
-}
 
 fn codes(clip: &Value) -> Vec<&str> {
     clip["doubts"].as_array().unwrap().iter().map(|doubt| doubt["code"].as_str().unwrap()).collect()
@@ -435,6 +355,27 @@ fn pages_of_clips_follow_each_other(world: &World) {
     assert_eq!(page(&format!("?camera={}", docked.camera)).0.len(), 5);
     assert_eq!(page("?camera=x").0.len(), 0);
     for bad in ["?state=lost", "?limit=0", "?limit=201", "?cursor=1", "?colour=red"] {
+        world.get(&format!("/api/v1/clips{bad}")).by(&docked.dispatcher.token).send().refused(Code::ParameterInvalid);
+    }
+}
+
+fn clips_of_a_span_are_those_that_touch_it(world: &World) {
+    let docked = docked(world);
+    let noon = world.now() - TimeDelta::hours(1);
+    let time = |minutes| (noon + TimeDelta::minutes(minutes)).to_rfc3339_opts(SecondsFormat::Millis, true);
+    let ids = [0, 10, 20].map(|minutes| {
+        world.wait(TimeDelta::seconds(60));
+        let start = noon + TimeDelta::minutes(minutes);
+        docked.bring(&film(minutes.unsigned_abs(), start, 300, None), start, &[])
+    });
+    let found = |query: String| docked.list(&docked.dispatcher, &query);
+    let span = |from, until| found(format!("?from={}&until={}", time(from), time(until)));
+    assert_eq!(span(4, 10), ids[..1], "one that is still running, and not one that begins with the end");
+    assert_eq!(span(4, 11), [ids[1].clone(), ids[0].clone()]);
+    assert_eq!(span(6, 9), [""; 0], "between two of them");
+    assert_eq!(found(format!("?from={}", time(16))), ids[2..]);
+    assert_eq!(found(format!("?until={}", time(1))), ids[..1]);
+    for bad in ["?from=noon", "?until=2026-11-27"] {
         world.get(&format!("/api/v1/clips{bad}")).by(&docked.dispatcher.token).send().refused(Code::ParameterInvalid);
     }
 }

@@ -1,5 +1,6 @@
 //! What the scenarios stand on: a real server on either engine, people and devices, and a client that checks answers.
 
+pub mod docked;
 pub mod field;
 pub mod http;
 pub mod pg;

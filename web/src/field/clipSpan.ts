@@ -48,7 +48,7 @@ export function momentIn(field: string): string | null {
 }
 
 const touches = (clip: Clip, { from, until }: Span): boolean =>
-  Date.parse(clip.started_at) <= Date.parse(until) && Date.parse(clip.ended_at) >= Date.parse(from)
+  Date.parse(clip.started_at) < Date.parse(until) && Date.parse(clip.ended_at) >= Date.parse(from)
 
 /** Nobody has decided about it. */
 export const isOpen = ({ state }: Clip): boolean => state === 'unclaimed' || state === 'proposed'
@@ -58,27 +58,4 @@ export function clipsIn(clips: Clip[], span: Span, camera: string): Clip[] {
   return clips
     .filter((clip) => touches(clip, span) && (camera === '' || clip.camera === camera))
     .sort((a, b) => Number(isOpen(b)) - Number(isOpen(a)) || Date.parse(a.started_at) - Date.parse(b.started_at))
-}
-
-/** Pages that are asked for at most, of 200 clips: an officer's half year. */
-const PAGES = 5
-
-/**
- * The clips whose recording may touch the span. The list comes as it arrived, the newest first: what was here before the
- * span began is no recording of it, nor is anything older. `whole` is false when the bound ended the search before that.
- */
-export async function clipsSince(
-  from: string,
-  ask: (cursor: string | undefined) => Promise<{ items: Clip[]; next: string | null }>,
-): Promise<{ clips: Clip[]; whole: boolean }> {
-  const clips: Clip[] = []
-  let cursor: string | undefined
-  for (let page = 0; page < PAGES; page += 1) {
-    const { items, next } = await ask(cursor)
-    clips.push(...items)
-    const last = items[items.length - 1]
-    if (next === null || last === undefined || Date.parse(last.arrived_at) < Date.parse(from)) return { clips, whole: true }
-    cursor = next
-  }
-  return { clips, whole: false }
 }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { Clip } from '../lib/clips'
 import type { Evidence } from '../lib/evidence'
 import type { TimelineEntry } from '../lib/types'
-import { clipsIn, clipsSince, fieldOf, momentIn, momentToBegin, momentsOf, spanAround } from './clipSpan'
+import { clipsIn, fieldOf, momentIn, momentToBegin, momentsOf, spanAround } from './clipSpan'
 import { deviceWords, pieceTitle, stateWords } from './pieceWords'
 import { type Piece, piecesOf } from './pieces'
 import type { MediaRow } from './sync/store'
@@ -63,28 +63,14 @@ it('speaks of a span in the time of the county', () => {
 })
 
 const clip = (id: string, start: string, end: string, change: Partial<Clip> = {}): Clip =>
-  ({ id, camera: 'C1', started_at: `2026-11-26T${start}:00Z`, ended_at: `2026-11-26T${end}:00Z`, arrived_at: '2026-11-26T20:00:00Z', state: 'unclaimed', ...change }) as Clip
+  ({ id, camera: 'C1', started_at: `2026-11-26T${start}:00Z`, ended_at: `2026-11-26T${end}:00Z`, state: 'unclaimed', ...change }) as Clip
 
 it('finds the clips that touch the span, those nobody decided about first', () => {
   const span = { from: '2026-11-26T01:00:00Z', until: '2026-11-26T02:00:00Z' }
   const clips = [
-    clip('before', '00:00', '00:59'), clip('over', '00:30', '03:00', { state: 'linked' }), clip('edge', '02:00', '02:30', { state: 'proposed' }),
+    clip('before', '00:00', '00:59'), clip('over', '00:30', '03:00', { state: 'linked' }), clip('edge', '02:00', '02:30'),
     clip('in', '01:10', '01:20'), clip('gone', '01:05', '01:06', { state: 'dismissed', camera: 'C2' }), clip('after', '02:01', '02:30'),
   ]
-  expect(clipsIn(clips, span, '').map(({ id }) => id)).toEqual(['in', 'edge', 'over', 'gone'])
+  expect(clipsIn(clips, span, '').map(({ id }) => id)).toEqual(['in', 'over', 'gone'])
   expect(clipsIn(clips, span, 'C2').map(({ id }) => id)).toEqual(['gone'])
-})
-
-it('reads no further than to what arrived before the span, and says when the bound ended it', async () => {
-  const page = (arrived_at: string, next: string | null) => ({ items: [clip(arrived_at, '01:00', '01:10', { arrived_at })], next })
-  const asked: (string | undefined)[] = []
-  const pages = [page('2026-11-26T09:00:00Z', 'p2'), page('2026-11-26T00:30:00Z', 'p3'), page('2026-11-25T00:00:00Z', null)]
-  const found = await clipsSince('2026-11-26T01:00:00Z', async (cursor) => {
-    asked.push(cursor)
-    return pages[asked.length - 1] ?? page('', null)
-  })
-  expect([asked, found.whole, found.clips.length]).toEqual([[undefined, 'p2'], true, 2])
-  const endless = await clipsSince('2026-11-26T01:00:00Z', async () => page('2026-11-26T09:00:00Z', 'more'))
-  expect([endless.whole, endless.clips.length]).toEqual([false, 5])
-  expect(await clipsSince('2026-11-26T01:00:00Z', async () => ({ items: [], next: null }))).toEqual({ clips: [], whole: true })
 })

@@ -113,7 +113,7 @@ export function evidenceCalls({ read, json, page, blob, query }: Wire) {
     decideMatch: (id: string, decision: 'reuse' | 'legitimate', reason: string): Promise<Match> =>
       json(`/evidence/reuse/${encodeURIComponent(id)}/decision`, { method: 'POST', body: { decision, reason } }),
 
-    clips: async (asked: { state?: ClipState } & Paging, signal?: AbortSignal): Promise<ClipPage> =>
+    clips: async (asked: { state?: ClipState; from?: string; until?: string } & Paging, signal?: AbortSignal): Promise<ClipPage> =>
       json(`/clips${query({ ...asked })}`, { signal }),
 
     clip: (id: string, signal?: AbortSignal): Promise<WholeClip> => json(`/clips/${encodeURIComponent(id)}`, { signal }),
