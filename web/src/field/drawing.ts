@@ -19,6 +19,8 @@ export interface Scene {
   /** The key of a mark. */
   chosen: string | null
   here: { at: Point; accuracy_m: number } | null
+  /** A cross in the middle, to aim with. */
+  cross: boolean
 }
 
 interface Brush {
@@ -56,6 +58,7 @@ export function drawMap(canvas: HTMLCanvasElement, view: Frame, scene: Scene): v
   for (const mark of [...scene.marks].reverse()) if (mark.key !== scene.chosen) onScreen(brush, mark.at, (at) => drawMark(brush, at, mark, RADIUS * zoom))
   for (const mark of last) onScreen(brush, mark.at, (at) => drawMark(brush, at, mark, 1.4 * RADIUS * zoom))
   drawHere(brush, scene.here)
+  if (scene.cross) drawCross(brush)
 }
 
 /** A mark by itself in the middle of its canvas, as for a legend. */
@@ -178,4 +181,20 @@ function drawHere(brush: Brush, here: Scene['here']): void {
     context.stroke()
     drawMark(brush, [x, y], { shape: 'circle', colour: '--accent', sign: '' }, 7 * zoom)
   })
+}
+
+/** Open in the middle, and with an edge that stands out on any ground. */
+function drawCross({ context, width, height, colour, zoom }: Brush): void {
+  const [x, y] = [width / 2, height / 2]
+  for (const [wide, ink] of [[7, '--paper'], [3, '--red']] as const) {
+    context.lineWidth = wide
+    context.strokeStyle = colour(ink)
+    context.beginPath()
+    for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]] as const) {
+      context.moveTo(x + dx * 5 * zoom, y + dy * 5 * zoom)
+      context.lineTo(x + dx * 22 * zoom, y + dy * 22 * zoom)
+    }
+    context.stroke()
+  }
+  context.lineWidth = 1
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Point, around, distance, moved, toGcj02, toPixels, wgs84, zoomed } from './geo'
+import { type Point, around, distance, inside, moved, toGcj02, toPixels, wgs84, zoomed } from './geo'
 
 const near = ([lon, lat]: Point, [x, y]: Point, digits: number) => {
   expect(lon).toBeCloseTo(x, digits)
@@ -42,5 +42,17 @@ describe('the frame', () => {
     expect(zoomed(frame, 1e9).scale).toBe(5)
     expect(zoomed(frame, 1e-9).scale).toBe(0.01)
     expect(distance(points[0]!, points[1]!)).toBeGreaterThan(2900)
+  })
+})
+
+describe('a shape', () => {
+  const square = (west: number): Point[] => [[west, 27], [west + 1, 27], [west + 1, 28], [west, 28], [west, 27]]
+  const hole: Point[] = [[109.4, 27.4], [109.6, 27.4], [109.6, 27.6], [109.4, 27.6], [109.4, 27.4]]
+
+  it('holds what lies in it, and not what lies in its hole or beside it', () => {
+    expect(inside([square(109), hole], [109.1, 27.5])).toBe(true)
+    expect(inside([square(109), hole], [109.5, 27.5])).toBe(false)
+    expect(inside([square(109), hole], [110.5, 27.5])).toBe(false)
+    expect(inside([], [109.5, 27.5])).toBe(false)
   })
 })

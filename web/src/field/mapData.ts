@@ -1,6 +1,6 @@
-// What both maps show of what the device keeps, read when one is opened.
+// What the maps show of what the device keeps, read when one is opened.
 
-import { computed, onBeforeUnmount, onMounted, shallowRef, watch } from 'vue'
+import { type Ref, computed, onBeforeUnmount, onMounted, shallowRef, watch } from 'vue'
 import { Basemap, basemapSource } from './basemap'
 import { client, fix, isOnline, settings } from './field'
 import { type Frame, type Point, inside } from './geo'
@@ -15,13 +15,13 @@ interface NamedSite {
 
 export const here = computed<Point | null>(() => (fix.value === null ? null : [fix.value.lon, fix.value.lat]))
 
-/** The grids and the ground, and the code of the grid that one stands in. */
-export function useGround(changed: () => void) {
+/** The grids and the ground, and the grid that holds a point: where one stands, unless another is asked for. */
+export function useGround(changed: () => void, point: Ref<Point | null> = here) {
   const grids = shallowRef<GridShape[]>([])
   const ground = shallowRef<Basemap | null>(null)
   const attribution = computed(() => ground.value?.source.attribution ?? null)
   const mine = computed(() => {
-    const at = here.value
+    const at = point.value
     return at === null ? null : (grids.value.find(({ rings }) => inside(rings, at)) ?? null)
   })
   onMounted(async () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { gridAt, placeOf, shift } from './place'
+import { placeOf, shift } from './place'
 
 const measured = { lat: 27.44, lon: 109.945, datum: 'wgs84', accuracy_m: 6 }
 
@@ -19,19 +19,5 @@ describe('the place of a report', () => {
     expect(east.metres).toBeCloseTo(49.4, 1)
     expect(east.bearing).toBeCloseTo(90, 3)
     expect(shift(measured, { lat: 27.439, lon: 109.945 }).bearing).toBeCloseTo(180, 3)
-  })
-})
-
-describe('the grid unit of a place', () => {
-  const square = (west: number): [number, number][] => [[west, 27], [west + 1, 27], [west + 1, 28], [west, 28], [west, 27]]
-  const hole: [number, number][] = [[109.4, 27.4], [109.6, 27.4], [109.6, 27.6], [109.4, 27.6], [109.4, 27.4]]
-  const grids = [{ code: 'a', rings: [square(109), hole] }, { code: 'b', rings: [square(110)] }]
-
-  it('is the one that holds it, and not through its hole', () => {
-    expect(gridAt([109.1, 27.5], grids)).toBe('a')
-    expect(gridAt([110.9, 27.5], grids)).toBe('b')
-    expect(gridAt([109.5, 27.5], grids)).toBeNull()
-    expect(gridAt([111.5, 27.5], grids)).toBeNull()
-    expect(gridAt([109.5, 27.5], [])).toBeNull()
   })
 })

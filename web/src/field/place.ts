@@ -3,7 +3,6 @@
 
 import type { Position } from '../lib/types'
 import { type Point, distance, wgs84 } from './geo'
-import type { GridShape } from './sync/client'
 import type { Gps } from './sync/wire'
 
 /** What a person put by hand, WGS-84. */
@@ -25,18 +24,4 @@ export function shift(measured: Gps, put: Place): { metres: number; bearing: num
   const east = (to[0] - from[0]) * Math.cos((from[1] * Math.PI) / 180)
   const bearing = (Math.atan2(east, to[1] - from[1]) * 180) / Math.PI
   return { metres: distance(from, to), bearing: (bearing + 360) % 360 }
-}
-
-/** The code of the grid unit that holds a point; null outside of all. */
-export const gridAt = (point: Point, grids: GridShape[]): string | null =>
-  grids.find(({ rings }) => rings.filter((ring) => holds(ring, point)).length % 2 === 1)?.code ?? null
-
-/** Whether a ray to the east crosses the ring an odd number of times. */
-function holds(ring: Point[], [lon, lat]: Point): boolean {
-  let inside = false
-  for (const [index, [x, y]] of ring.entries()) {
-    const [px, py] = ring.at(index - 1) as Point
-    if (y > lat !== py > lat && lon < ((px - x) * (lat - y)) / (py - y) + x) inside = !inside
-  }
-  return inside
 }
