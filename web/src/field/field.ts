@@ -8,7 +8,7 @@ import { type Classes, Client, type Standing } from './sync/client'
 import { openDb } from './sync/db'
 import type { PersonRow } from './sync/pin'
 import type { ClockOffset } from './sync/rules'
-import { type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store, isClip } from './sync/store'
+import { type BaseRow, type FieldSession, type Identity, type MediaRow, type OutboxRow, type SentRow, Store, isClip } from './sync/store'
 import { type CaseView, casesOf } from './sync/view'
 import { type Visits, visitsOf } from './sync/visits'
 import type { Gps } from './sync/wire'
@@ -169,11 +169,11 @@ function gather(): void {
 
 /** All is asked for at once, so that the page waits for the slowest and not for each. */
 async function refresh(): Promise<void> {
-  const { store, persons: known } = client()
+  const { store, persons: unlockers } = client()
   const asked = [
     store.identity(), store.session(), store.outbox(), store.sent(), store.media(), store.meta<number>('read_at'),
-    classes.value ?? store.meta<Classes>('classes'), known.all(), store.offset(), store.meta<boolean>('wlan_only'),
-    store.meta<string>('read_as'), store.unseen(), store.records('case'),
+    classes.value ?? store.meta<Classes>('classes'), unlockers.all(), store.offset(), store.meta<boolean>('wlan_only'),
+    store.meta<string>('read_as'), store.unseen(), caseRecords(store),
   ] as const
   const [device, signedIn, waiting, answered, files, read, catalogue, people, offset, wlan, readAs, unseen, records] = await Promise.all(asked)
   const who = signedIn?.user.id ?? null
@@ -192,6 +192,16 @@ async function refresh(): Promise<void> {
   wlanOnly.value = wlan === true
   visits.value = taken
   cases.value = casesOf(theirs ? records : [], unseen.filter(({ op }) => op.actor === who))
+}
+
+let known: { number: number | null; records: BaseRow[] } = { number: null, records: [] }
+
+/** There may be thousands, and most of what is saved changes none: they are read when one of them may have changed. */
+async function caseRecords(store: Store): Promise<BaseRow[]> {
+  // The number first: a change between the two is then seen the next time.
+  const number = await store.recordsNumber()
+  if (number === null || number !== known.number) known = { number, records: await store.records('case') }
+  return known.records
 }
 
 function watchWorld(): void {

@@ -121,3 +121,30 @@ describe('a store that the browser closed', () => {
     newer.close()
   })
 })
+
+describe('the number of the records', () => {
+  const row = { kind: 'case', id: CASE, ver: 1, gone: 0, data: {}, keys: [] }
+
+  it('is another one after each change of a record, also of one that was taken away', async () => {
+    expect(await store.recordsNumber()).toBeNull()
+    await store.db.write((tx) => tx.put('base', row))
+    const first = await store.recordsNumber()
+    await store.db.write((tx) => tx.delete('base', ['case', CASE]))
+    const second = await store.recordsNumber()
+    await store.wipe()
+    expect(new Set([null, first, second, await store.recordsNumber()]).size).toBe(4)
+  })
+
+  it('stays when something else is saved, or a change of a record fails', async () => {
+    await store.db.write((tx) => tx.put('base', row))
+    const number = await store.recordsNumber()
+    await store.setMeta('read_at', 1)
+    await store.save(report(O))
+    const fails = store.db.write(async (tx) => {
+      await tx.put('base', { ...row, ver: 2 })
+      throw full()
+    })
+    await expect(fails).rejects.toMatchObject({ name: 'QuotaExceededError' })
+    expect(await store.recordsNumber()).toBe(number)
+  })
+})

@@ -6,6 +6,8 @@ const VERSION = 1
 
 /** Names of the stores; `sync/store.ts` has their rows. */
 export const STORES = ['meta', 'base', 'shadow', 'outbox', 'sent', 'media', 'blobs', 'drafts', 'captures'] as const
+/** In `meta`: grows with every transaction that changes `base`. */
+const RECORDS_NUMBER = 'records_number'
 export type StoreName = (typeof STORES)[number]
 
 export async function openDb(name = NAME): Promise<Db> {
@@ -62,7 +64,11 @@ export class Db {
 
   /** All of `work` is durable when the promise is fulfilled, or none of it happened. */
   write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    return this.run('readwrite', work)
+    return this.run('readwrite', async (tx) => {
+      const result = await work(tx)
+      await tx.number()
+      return result
+    })
   }
 
   private run<T>(mode: IDBTransactionMode, work: (tx: Tx) => Promise<T>): Promise<T> {
@@ -118,6 +124,8 @@ type Key = IDBValidKey | IDBKeyRange
 
 /** An open transaction. Only promises of its own may be awaited in it: for others the browser ends it. */
 export class Tx {
+  private changesRecords = false
+
   constructor(private readonly tx: IDBTransaction) {}
 
   get<T>(store: StoreName, key: Key, index?: string): Promise<T | undefined> {
@@ -137,20 +145,30 @@ export class Tx {
   }
 
   put(store: StoreName, value: unknown, key?: IDBValidKey): Promise<unknown> {
-    return asked(this.tx.objectStore(store).put(value, key))
+    return asked(this.writable(store).put(value, key))
   }
 
   /** Fails when the key is there. */
   add(store: StoreName, value: unknown, key?: IDBValidKey): Promise<unknown> {
-    return asked(this.tx.objectStore(store).add(value, key))
+    return asked(this.writable(store).add(value, key))
   }
 
   delete(store: StoreName, key: Key): Promise<unknown> {
-    return asked(this.tx.objectStore(store).delete(key))
+    return asked(this.writable(store).delete(key))
   }
 
   clear(store: StoreName): Promise<unknown> {
-    return asked(this.tx.objectStore(store).clear())
+    return asked(this.writable(store).clear())
+  }
+
+  /** Gives the records a new number when this has changed one: who has read them knows by it whether to read again. */
+  async number(): Promise<void> {
+    if (this.changesRecords) await this.put('meta', ((await this.get<number>('meta', RECORDS_NUMBER)) ?? 0) + 1, RECORDS_NUMBER)
+  }
+
+  private writable(store: StoreName): IDBObjectStore {
+    this.changesRecords ||= store === 'base'
+    return this.tx.objectStore(store)
   }
 
   private source(store: StoreName, index?: string): IDBObjectStore | IDBIndex {

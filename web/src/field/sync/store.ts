@@ -300,6 +300,8 @@ export class Store implements Keep {
     })
   }
 
+  /** Another one after any record has changed; null before the first did. */
+  recordsNumber = (): Promise<number | null> => this.meta('records_number')
   outbox = (): Promise<OutboxRow[]> => this.db.read((tx) => tx.all<OutboxRow>('outbox'))
   sent = (): Promise<SentRow[]> => this.db.read((tx) => tx.all<SentRow>('sent'))
   media = (): Promise<MediaRow[]> => this.db.read((tx) => tx.all<MediaRow>('media'))
