@@ -49,7 +49,8 @@ export async function seal(page, look = async () => undefined) {
   const score = Number(await page.getByTestId('score').innerText())
   await page.getByText('范围内', { exact: false }).first().waitFor()
   const board = page.getByTestId('sign')
-  await board.scrollIntoViewIfNeeded()
+  // Not only within the window: nothing may lie over the glass either.
+  await board.evaluate(glass => glass.scrollIntoView({ block: 'center' }))
   const { x, y, width, height } = await board.boundingBox()
   await page.mouse.move(x + width * 0.2, y + height * 0.6)
   await page.mouse.down()
