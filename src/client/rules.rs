@@ -243,7 +243,8 @@ pub fn read_pull(heard: &Heard) -> Pulled {
         (_, "scope_changed") => Pulled::Part,
         (401, "token_expired" | "token_invalid") => Pulled::Refresh,
         (403, "device_revoked") => Pulled::Revoked,
-        (401 | 403, _) => Pulled::SignIn,
+        // A box on the way that forbids knows nothing of the person.
+        (401 | 403, code) if !code.is_empty() => Pulled::SignIn,
         (408 | 425 | 429 | 500..=599, _) => Pulled::Again(retry_after),
         (426, _) => Pulled::Strange(TOO_OLD.into()),
         _ => Pulled::Strange(heard.words()),

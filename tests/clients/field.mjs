@@ -100,7 +100,6 @@ async function login(username, pin, first = async () => undefined) {
 async function handOver() {
   await page.getByTestId('mine').click()
   await page.getByTestId('hand-over').click()
-  await page.getByText('登录或解锁').click()
 }
 
 /** The first task, handled, with photos of before and after. */
@@ -224,7 +223,8 @@ try {
   await page.getByRole('heading', { name: '任务' }).waitFor()
   await page.getByTestId('report').click()
   // The photo that was taken before is still there.
-  await page.getByRole('button', { name: '重新开始' }).click()
+  await page.getByTestId('afresh').click()
+  await page.getByText('再点一次').click()
   for (let number = 1; number <= REPORTS; number += 1) {
     began = performance.now()
     if (number === 6) {

@@ -201,7 +201,8 @@ class Person {
     const taken = new Date(Date.now() + this.device.wrongMs).toISOString()
     const photos = count => Array.from({ length: count }, () => this.photo(taken))
     const gps = { lat: BOX.lat + this.roll() / 100, lon: BOX.lon + this.roll() / 100, datum: 'wgs84', accuracy_m: 6, fix_age_s: 1 }
-    const visible = sync.casesOf(await store.records('case'), await store.unseen()).filter(({ state }) => state !== 'void')
+    const own = (await store.unseen()).filter(({ op }) => op.actor === session.user.id)
+    const visible = sync.casesOf(await store.records('case'), own).filter(({ state }) => state !== 'void')
     const officer = session.user.role === 'officer'
     let draft
     if (visible.length === 0 || (!officer && this.roll() < 0.4)) {
@@ -211,7 +212,7 @@ class Person {
     } else {
       const one = this.pick(visible)
       const target = { kind: 'case', id: one.id }
-      const base = await store.baseFor(target)
+      const base = await store.baseFor(target, session.user.id)
       const on = base === null ? {} : { base }
       const kind = this.pick(officer ? ['note', 'handle', 'apply_closing', 'return'] : ['note', 'edit'])
       if (kind === 'note') draft = { type: 'case.note', target, args: { text: `看过 ${this.roll()}` }, files: photos(this.pick([0, 0, 1])) }
@@ -219,7 +220,7 @@ class Person {
       if (kind === 'return') draft = { type: 'case.return', target, ...on, args: { reason: '不属本单位' }, files: [] }
       if (kind === 'handle' || kind === 'apply_closing') draft = { type: `case.${kind}`, target, ...on, args: { note: '已办' }, files: photos(1) }
     }
-    const op = await client.save({ gps, ...draft })
+    const op = await client.save(session.user.id, { gps, ...draft })
     this.saved.set(op.op_id, { type: op.type, case: op.target.id, photos: draft.files.map(({ evidence }) => evidence.sha256) })
   }
 }

@@ -82,7 +82,6 @@ async function login(username, pin) {
 async function handOver() {
   await tab('我的')
   await page.getByTestId('hand-over').click()
-  await page.getByText('登录或解锁').click()
 }
 
 async function unlock(name, pin) {

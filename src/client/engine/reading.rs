@@ -223,7 +223,7 @@ impl Reading {
                 (self.expired, self.renewed) = (false, true);
                 Step::Moved
             }
-            Heard::Problem { status: 401 | 403, .. } => {
+            Heard::Problem { status: 401 | 403, code, .. } if !code.is_empty() => {
                 self.expired = false;
                 Step::Stopped(Need::SignIn)
             }

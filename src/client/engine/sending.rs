@@ -157,7 +157,10 @@ impl Sending {
                 return Ok(Step::Moved);
             }
             Heard::Raw(_) => return Ok(Step::Stopped(Need::Look("the server stored other bytes".into()))),
-            Heard::Problem { status: 400 | 402..=407 | 409..=424 | 426..=428 | 430..=499, .. } => {
+            // Without a code it is a box on the way that speaks, which can only be right about the size.
+            Heard::Problem { status: status @ (400 | 402..=407 | 409..=424 | 426..=428 | 430..=499), code, .. }
+                if !code.is_empty() || *status == 413 =>
+            {
                 self.raw = None;
                 self.stuck.insert(op.op_id, heard.words());
                 return Ok(Step::Moved);

@@ -565,7 +565,12 @@ fn an_ended_session_stops_reading_and_not_sending() {
     assert_eq!(rig.hear(&ask, &problem(401, "token_expired")), Step::Moved);
     let ask = rig.ask(PULL);
     assert!(matches!(ask, Ask::Refresh), "{ask:?}");
+    // What a box on the way forbids ends nothing.
+    assert!(matches!(rig.hear(&ask, &problem(403, "")), Step::Wait(..)));
+    let ask = rig.ask(PULL);
     assert_eq!(rig.hear(&ask, &problem(401, "token_invalid")), Step::Stopped(Need::SignIn));
+    let ask = rig.ask(PULL);
+    assert!(matches!(rig.hear(&ask, &problem(403, "")), Step::Stopped(Need::Look(_))));
     // Pushing needs the device's key alone, and mends its own clock.
     let push = Ask::Push(rig.push());
     let date = Some(rig.now + TimeDelta::hours(2));

@@ -37,6 +37,10 @@ pub(super) fn enter(db: &mut SqliteConnection, identity: &Identity, push_token: 
         outbox::table.order(outbox::place).select((outbox::place, outbox::epoch, outbox::seq, outbox::raw)).load(db)?;
     // A label of another device, or of none, tells this device's history nothing.
     let same = before.is_some_and(|before| before.device == identity.device);
+    if !same {
+        // Nor do its numbers mean what was answered under the other's.
+        diesel::update(sent::table).set(sent::epoch.eq(0)).execute(db)?;
+    }
     let mut seq = 0i64;
     for (place, epoch, old, raw) in waiting {
         seq += 1;

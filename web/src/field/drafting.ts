@@ -24,11 +24,12 @@ export interface Drafting<T> {
   keep(change: Partial<T>): Promise<void>
   /** Keeps a photo; false when it could not be kept, and `trouble` says why. */
   take(photo: Photo): Promise<boolean>
-  /** Lets go of the photo of a place; when that fails it stays, and `trouble` says why. */
-  drop(slot: string): Promise<void>
+  /** Lets go of the photo of a place; false when that failed: it stays, and `trouble` says why. */
+  drop(slot: string): Promise<boolean>
   /** Keeps a clip, in the place of the one before, or none; false when that failed, and `trouble` says why. */
   setClip(clip: Clip | null): Promise<boolean>
-  clear(): Promise<void>
+  /** Lets go of all; false when that failed, and `trouble` says why. */
+  clear(): Promise<boolean>
   /** Its entries, for `ends` of an operation. */
   entries: string[]
 }
@@ -45,6 +46,19 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
   const restored = ref(false)
   const { busy, trouble, attempt } = attempting(saveWords)
   const bySlot = computed(() => new Map(photos.value.map((photo) => [photo.slot, photo])))
+
+  let last = Promise.resolve(true)
+  /** One after the other, whatever became of the one before: each writes all photos, so it must know what that one left. */
+  function inTurn(work: () => Promise<boolean>, wordsOf = saveWords): Promise<boolean> {
+    // Now, not when its turn comes: what the one before failed of must stay to be read.
+    trouble.value = ''
+    last = last.then(work).catch((error: unknown) => {
+      console.error(error)
+      trouble.value = wordsOf(error)
+      return false
+    })
+    return last
+  }
 
   return {
     draft,
@@ -65,15 +79,16 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
       restored.value = kept !== null || photos.value.length > 0 || clip.value !== null
     },
     async keep(change) {
+      // Whoever goes on with it knows that it is there.
+      restored.value = false
       draft.value = { ...draft.value, ...change }
       await client().store.setDraft(words, draft.value).catch((error: unknown) => {
         console.error(error)
         trouble.value = saveWords(error)
       })
     },
-    async take(photo) {
-      trouble.value = ''
-      try {
+    take: (photo) =>
+      inTurn(async () => {
         if (await storageIsLow()) {
           trouble.value = full()
           return false
@@ -81,48 +96,47 @@ export function drafting<T extends object>(person: string, name: string, fresh: 
         const all = [...photos.value.filter((one) => one.slot !== photo.slot), photo]
         await client().store.setDraft(pictures, all)
         photos.value = all
+        restored.value = false
         signal('shot')
         return true
-      } catch (error) {
-        console.error(error)
-        trouble.value = saveWords(error)
-        return false
-      }
-    },
-    async drop(slot) {
-      trouble.value = ''
-      try {
+      }),
+    drop: (slot) =>
+      inTurn(async () => {
         const rest = photos.value.filter((one) => one.slot !== slot)
         await client().store.setDraft(pictures, rest)
         photos.value = rest
-      } catch (error) {
-        console.error(error)
-        trouble.value = saveWords(error)
-      }
-    },
-    async setClip(wanted) {
-      trouble.value = ''
-      try {
-        // Saving the work writes the bytes once more before the draft's are let go.
-        if (wanted !== null && (await storageIsLow(2 * wanted.blob.size))) {
-          trouble.value = clipWords()
-          return false
-        }
-        await client().store.setDraft(film, wanted)
-        clip.value = wanted
         return true
-      } catch (error) {
-        console.error(error)
-        trouble.value = isFull(error) ? clipWords() : saveWords(error)
-        return false
-      }
-    },
-    async clear() {
-      draft.value = fresh()
-      photos.value = []
-      clip.value = null
-      restored.value = false
-      for (const entry of [words, pictures, film]) await client().store.setDraft(entry, null)
-    },
+      }),
+    setClip: (wanted) =>
+      inTurn(
+        async () => {
+          // Saving the work writes the bytes once more before the draft's are let go.
+          if (wanted !== null && (await storageIsLow(2 * wanted.blob.size))) {
+            trouble.value = clipWords()
+            return false
+          }
+          await client().store.setDraft(film, wanted)
+          clip.value = wanted
+          return true
+        },
+        (error) => (isFull(error) ? clipWords() : saveWords(error)),
+      ),
+    clear: () =>
+      inTurn(async () => {
+        for (const entry of [words, pictures, film]) await client().store.setDraft(entry, null)
+        draft.value = fresh()
+        photos.value = []
+        clip.value = null
+        restored.value = false
+        return true
+      }),
   }
+}
+
+/** The Enter key of a phone's keyboard ends what is typed in a line; it must not submit what is half done, for good. */
+export function unlessTyped(event: KeyboardEvent): void {
+  const field = event.target
+  if (!(field instanceof HTMLInputElement) || event.isComposing) return
+  event.preventDefault()
+  field.blur()
 }

@@ -3,6 +3,7 @@ import { type Component, createSSRApp } from 'vue'
 import { renderToString } from 'vue/server-renderer'
 import { language } from '../lib/language'
 import { networkError } from '../lib/problem'
+import Afresh from './Afresh.vue'
 import ClassPicker from './ClassPicker.vue'
 import ClipCard from './ClipCard.vue'
 import ClipCounter from './ClipCounter.vue'
@@ -21,6 +22,7 @@ import LoginPage from './LoginPage.vue'
 import MapCard from './MapCard.vue'
 import MapLegend from './MapLegend.vue'
 import MapView from './MapView.vue'
+import PersonPages from './PersonPages.vue'
 import PhotoLook from './PhotoLook.vue'
 import PieceView from './PieceView.vue'
 import PinPage from './PinPage.vue'
@@ -148,6 +150,7 @@ afterEach(() => {
 const shot = { slot: 'far', blob: new Blob(['photo']), sha256: 'a', taken_at: one.reported_at, gps: { lat: 27.4, lon: 109.9, datum: 'wgs84', accuracy_m: 6 } }
 
 const PAGES: [name: string, page: Component, props?: object][] = [
+  ['Afresh', Afresh, { words: 'w' }],
   ['ClassPicker', ClassPicker, { chosen: null, condition: '' }],
   ['ClipCard', ClipCard, { clip: recording, open: true }],
   ['ClipCounter', ClipCounter],
@@ -167,6 +170,7 @@ const PAGES: [name: string, page: Component, props?: object][] = [
   ['MapCard', MapCard, { mark: caseMarks([one], 0)[0] }],
   ['MapLegend', MapLegend],
   ['MapView', MapView, { cases: [one] }],
+  ['PersonPages', PersonPages],
   ['PhotoLook', PhotoLook, { photo: { ...shot, offsite: true }, name: 'Wide' }],
   ['PieceView', PieceView, { piece }],
   ['PieceView of what is restricted', PieceView, { piece: { ...piece, restricted: true } }],

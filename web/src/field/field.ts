@@ -54,11 +54,14 @@ export const online = shallowRef(navigator.onLine)
 export const fix = shallowRef<(Gps & { at: number }) | null>(null)
 /** A newer version of the page is ready. */
 export const newer = shallowRef<ServiceWorker | null>(null)
+/** What became of work, as `keysOf` in attention.ts says it, where its person has seen that. */
+export const looked = shallowRef<string[]>([])
 export const readAt = shallowRef<number | null>(null)
 export const now = shallowRef(Date.now())
 
 export const isOnline = computed(() => online.value && standing.value?.reached !== false)
-const waitingMedia = computed(() => media.value.filter(({ state }) => state === 'waiting'))
+/** On this device only: those that the server refused, too. */
+const waitingMedia = computed(() => media.value.filter(({ state }) => state !== 'stored'))
 export const waitingPhotos = computed(() => waitingMedia.value.filter((row) => !isClip(row)))
 export const waitingClips = computed(() => waitingMedia.value.filter(isClip))
 export const waitingBytes = computed(() => waitingMedia.value.reduce((sum, { size }) => sum + size, 0))
@@ -86,12 +89,16 @@ export async function start(): Promise<void> {
   }
   // Answered by the browser in its own time; only a page of settings shows it.
   navigator.storage.persisted().then((kept) => (persisted.value = kept), console.error)
-  // Nothing is shown before all three are done; what was read of somebody who left is read anew then.
-  const [wanted, left] = await Promise.all([store.meta<Partial<Settings>>('settings'), lockIfLeft(), refresh()])
-  wear({ ...settings.value, ...wanted })
-  if (left) await refresh()
-  ready.value = true
-  void made.run()
+  try {
+    // Nothing is shown before all three are done; what was read of somebody who left is read anew then.
+    const [wanted, left] = await Promise.all([store.meta<Partial<Settings>>('settings'), lockIfLeft(), refresh()])
+    wear({ ...settings.value, ...wanted })
+    if (left) await refresh()
+    ready.value = true
+  } finally {
+    // What waits here is sent even where it can't be shown.
+    void made.run()
+  }
   watchWorld()
   watchHands()
 }
@@ -173,12 +180,12 @@ async function refresh(): Promise<void> {
   const asked = [
     store.identity(), store.session(), store.outbox(), store.sent(), store.media(), store.meta<number>('read_at'),
     classes.value ?? store.meta<Classes>('classes'), unlockers.all(), store.offset(), store.meta<boolean>('wlan_only'),
-    store.meta<string>('read_as'), store.unseen(), caseRecords(store),
+    store.meta<string>('read_as'), store.unseen(), caseRecords(store), store.meta<string[]>('looked'),
   ] as const
-  const [device, signedIn, waiting, answered, files, read, catalogue, people, offset, wlan, readAs, unseen, records] = await Promise.all(asked)
+  const [device, signedIn, waiting, answered, files, read, catalogue, people, offset, wlan, readAs, unseen, records, seen] = await Promise.all(asked)
   const who = signedIn?.user.id ?? null
   // What was read for one person is not the next one's to see; their own work is.
-  const theirs = [null, who].includes(readAs)
+  const theirs = readAs === who
   const taken = who === null ? null : await visitsOf(store, who)
   identity.value = device
   session.value = signedIn
@@ -190,6 +197,7 @@ async function refresh(): Promise<void> {
   persons.value = people
   clockOffset.value = offset
   wlanOnly.value = wlan === true
+  looked.value = seen ?? []
   visits.value = taken
   cases.value = casesOf(theirs ? records : [], unseen.filter(({ op }) => op.actor === who))
 }
@@ -253,6 +261,9 @@ export async function keepPage(): Promise<void> {
 
 /** Where the person is; the address keeps it over a reload. */
 export const route = reactive({ page: location.hash.slice(1) || 'tasks' })
+
+/** The button of a report was pressed while one was open. */
+export const reportPressed = shallowRef(0)
 
 export function go(page: string): void {
   location.hash = page

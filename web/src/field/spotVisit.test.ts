@@ -10,11 +10,15 @@ import type { Draft } from './sync/store'
 // What a browser's store can hold and this environment's can't clone: the bytes of photos and films.
 const drafts = new Map<string, unknown>()
 const saved: Draft[] = []
+const savedBy: string[] = []
 vi.mock('./field', async (whole) => ({
   ...(await whole<typeof import('./field')>()),
   client: () => ({
     store: { draft: async (name: string) => drafts.get(name) ?? null, setDraft: async (name: string, value: unknown) => drafts.set(name, value) },
-    save: async (draft: Draft) => saved.push(draft),
+    save: async (userId: string, draft: Draft) => {
+      savedBy.push(userId)
+      saved.push(draft)
+    },
   }),
   signal: () => undefined,
 }))
@@ -57,6 +61,7 @@ it('keeps the clip of a visit with its draft, and sends it with the record', asy
   await vi.waitFor(() => expect(saved).toHaveLength(1))
   app.unmount()
   expect(saved[0]?.files.map(({ evidence }) => [evidence.sha256, evidence.mime, evidence.role])).toEqual([['aa', 'image/jpeg', 'scene'], ['bb', 'video/mp4', 'scene']])
+  expect(savedBy).toEqual(['p'])
   expect(saved[0]?.ends).toContain(`${name}/clip`)
   expect(saved[0]?.args).toMatchObject({ unreachable: '大门上锁', pick_id: 'pick-1' })
 })

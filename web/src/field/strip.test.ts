@@ -45,3 +45,11 @@ it('leaves out what is no news', async () => {
   expect(seen).toBe('● 在线 无定位 全部已上传')
   expect(heard).toBe('在线 · 无定位 · 电量 80% · 全部已上传 · 打开同步')
 })
+
+it('does not say that all was uploaded while a photo that the server refused is on this device only', async () => {
+  outbox.value = []
+  media.value = [{ ...file('image/jpeg'), state: 'refused' }]
+  const { seen, heard } = await strip()
+  expect(seen + heard).not.toContain('全部已上传')
+  expect(seen).toContain('1张')
+})

@@ -4,6 +4,7 @@ import { phrases, terms } from '../lib/language'
 import { statusLabel } from '../lib/reviewWords'
 import { fieldLabel, stateLabel } from '../lib/labels'
 import { duration } from '../lib/time'
+import { NotSignedIn } from './sync/client'
 import { TooLarge } from './sync/store'
 import type { OpResult } from './sync/wire'
 
@@ -13,6 +14,7 @@ const say = phrases(
     waiting: '等待上传', here: '已存本机', about: '（{what}）', too_long: '内容太长，请缩短后再提交。',
     newer: '应用已更新，请关闭本页再打开；照片和填写的内容仍在。',
     not_saved: '没有保存下来，请再试一次；照片和填写的内容仍在。',
+    not_you: '现在登录本机的不是您，这一步没有保存；存在本机的草稿仍在，请您登录或解锁后再提交。',
     full: '本机存储空间不足，这一步没有保存。请先到有网络的地方上传，或在“我的”里导出未传数据包；以前保存的不会丢失。',
     clip: '本机存储空间不足，这段录像没有保存；照片和填写的内容仍在，可以照常提交。要留下录像，请先到有网络的地方上传，再录一段短的。',
     fast: '本机时间比服务器快 {time}，请校正；已保存的记录会按服务器时间更正，不影响上传。',
@@ -24,6 +26,7 @@ const say = phrases(
     waiting: 'To upload', here: 'saved here', about: ' ({what})', too_long: 'Too long: shorten it and submit again.',
     newer: 'The app was updated: close this page and open it again. The photos and the words are still here.',
     not_saved: 'It was not saved. Try again; the photos and the words are still here.',
+    not_you: 'You are not the one signed in on this device now, and this step was not saved. The draft that was kept is still here: sign in or unlock, and submit again.',
     full: 'This device’s storage is full and this step was not saved. Upload where there is a network, or export what is unsent under “Me”; what was saved before is not lost.',
     clip: 'This device’s storage is full and the video was not kept; the photos and the words are still here and can be submitted. To keep a video, upload first where there is a network, then record a short one.',
     fast: 'This device’s clock is {time} ahead of the server. Set it right; what was saved is corrected by the server’s time and uploads all the same.',
@@ -81,6 +84,7 @@ export function resultWords(result: OpResult | null): { word: string; why: strin
 
 /** Why a piece of work was not saved; what is there of it stays. */
 export function saveWords(error: unknown): string {
+  if (error instanceof NotSignedIn) return say('not_you')
   if (error instanceof TooLarge) return say('too_long')
   if (error instanceof DOMException && error.name === 'VersionError') return say('newer')
   return say(isFull(error) ? 'full' : 'not_saved')

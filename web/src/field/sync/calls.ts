@@ -27,8 +27,8 @@ export async function call(
   try {
     const answer = await fetch(BASE + path, { method, headers, body, cache: 'no-store', signal: stop.signal })
     // Read to its end before the deadline is taken away: a connection may die in the middle.
-    const text = await answer.text()
-    return new Response(text === '' ? null : text, { status: answer.status, headers: answer.headers })
+    const bytes = await answer.arrayBuffer()
+    return new Response(bytes.byteLength === 0 ? null : bytes, { status: answer.status, headers: answer.headers })
   } catch {
     throw networkError()
   } finally {
@@ -37,8 +37,12 @@ export async function call(
   }
 }
 
-/** Reads an answer; a good one must be JSON: a captive portal answers 200 to everything. */
-export async function heardOf<T>(asked: Promise<Response>, good: (body: T) => Heard): Promise<Heard> {
+/** Whether all of these are there: what stands between here and there may answer 200, and with a JSON of its own. */
+export const has = <T>(body: T | null, members: (keyof T)[]): body is T =>
+  typeof body === 'object' && body !== null && members.every((name) => body[name] !== undefined)
+
+/** Reads an answer; a good one is JSON and has these members. */
+export async function heardOf<T>(asked: Promise<Response>, members: (keyof T)[], good: (body: T) => Heard): Promise<Heard> {
   let answer: Response
   let text: string
   try {
@@ -54,8 +58,7 @@ export async function heardOf<T>(asked: Promise<Response>, good: (body: T) => He
     body = null
   }
   if (answer.ok) {
-    if (typeof body !== 'object' || body === null) return { t: 'strange', what: `HTTP ${answer.status}` }
-    return good(body as T)
+    return has(body as T | null, members) ? good(body as T) : { t: 'strange', what: `HTTP ${answer.status}` }
   }
   const { code, detail } = (body ?? {}) as { code?: string; detail?: string | null }
   const seconds = Number(answer.headers.get('Retry-After') ?? Number.NaN)

@@ -1,11 +1,11 @@
 // A handheld at work: enrol, sign in, save, and three loops that send, read and upload, each going its own way so that
 // photos never hold up records. What to say and what an answer means is the engine's. After src/client/sync.rs.
 
-import { problemOf } from '../../lib/problem'
+import { networkError, problemOf } from '../../lib/problem'
 import type { Spec } from '../../lib/spec'
 import type { TimelineEntry } from '../../lib/types'
-import type { Limit } from '../../lib/workTime'
-import { ANSWER_WITHIN_MS, BASE, call, heardOf } from './calls'
+import { type Get, renewClasses, renewGrids, thumbnailOf } from './beside'
+import { ANSWER_WITHIN_MS, call, has, heardOf } from './calls'
 import { TOKEN_FOR_S, deviceToken, freshKey, publicJwk, uuidv7 } from './device'
 import { type About, type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import { Persons, type Unlocked } from './pin'
@@ -20,7 +20,7 @@ const HEARTBEAT_MS = 300_000
 /** Records of one request; the server takes no more. */
 const MOST_CAPTURES = 100
 const CHANGES_WAIT_S = 25
-const CLASSES_FOR_MS = 86_400_000
+const SESSION: (keyof FieldSession)[] = ['session_id', 'access_token', 'refresh_token', 'user']
 /** Held while the session's tokens are renewed or sealed: a renewed token that is lost ends the session. */
 const SESSION_LOCK = 'chengguan-field-session'
 
@@ -69,6 +69,9 @@ class Bell {
     })
   }
 }
+
+/** Whoever's work it is is not signed in here now. */
+export class NotSignedIn extends Error {}
 
 export class Client {
   readonly persons: Persons
@@ -121,7 +124,9 @@ export class Client {
     const body = { code: code.trim(), public_key: await publicJwk(key) }
     const answer = await call('POST', '/devices/enrol', null, JSON.stringify(body))
     if (!answer.ok) throw await problemOf(answer)
-    const { device_id: device, name, kind, epoch, server_time } = (await answer.json()) as Spec['Enrolled']
+    const enrolled = (await answer.json()) as Spec['Enrolled']
+    if (!has(enrolled, ['device_id', 'epoch', 'server_time'])) throw networkError()
+    const { device_id: device, name, kind, epoch, server_time } = enrolled
     const identity = { device, name, kind, epoch }
     await this.store.enrolled(identity, key, measured(Date.now(), server_time))
     this.standing.send = null
@@ -138,13 +143,15 @@ export class Client {
     let answer = await ask()
     if (await this.clockCorrected(answer.clone())) answer = await ask()
     if (!answer.ok) throw await problemOf(answer)
-    await this.store.setSession((await answer.json()) as FieldSession)
+    const session = (await answer.json()) as FieldSession
+    if (!has(session, SESSION)) throw networkError()
+    await this.store.setSession(session)
     this.changedHands()
   }
 
   /** Whether the answer refused the device's token for its time, and the clock's error is known now. */
   private async clockCorrected(answer: Response): Promise<boolean> {
-    const heard = await heardOf<unknown>(Promise.resolve(answer), () => ({ t: 'nothing' }))
+    const heard = await heardOf<unknown>(Promise.resolve(answer), [], () => ({ t: 'nothing' }))
     const offset = clockRefused(heard, Date.now(), await this.store.offset())
     if (offset !== null) await this.store.setOffset(offset)
     return offset !== null
@@ -200,10 +207,13 @@ export class Client {
     if (session !== null) await call('POST', '/auth/logout', session.access_token, null).catch(() => null)
   }
 
-  /** Keeps a piece of work; durable when the promise is fulfilled. Without a session there is nobody to have done it. */
-  async save(draft: Omit<Draft, 'op_id' | 'actor' | 'session' | 'occurred_at' | 'mono_ms' | 'boot'>): Promise<Op> {
+  /**
+   * Keeps a piece of work of this person; durable when the promise is fulfilled. Fails when they are not the one signed in:
+   * a page that another tab has overtaken must not save one person's work under another's name.
+   */
+  async save(userId: string, draft: Omit<Draft, 'op_id' | 'actor' | 'session' | 'occurred_at' | 'mono_ms' | 'boot'>): Promise<Op> {
     const session = await this.store.session()
-    if (session === null) throw new Error('nobody is signed in')
+    if (session?.user.id !== userId) throw new NotSignedIn()
     const { now, monoMs, boot } = this.moment()
     const who = { actor: session.user.id, session: session.session_id }
     const when = { occurred_at: new Date(now).toISOString(), mono_ms: monoMs, boot }
@@ -257,7 +267,12 @@ export class Client {
     if ((await this.store.identity()) === null) return HEARTBEAT_MS
     const alive = performance.now() - this.beaten >= HEARTBEAT_MS
     this.sending = true
-    const step = await this.step({ t: alive ? 'heartbeat' : 'push' })
+    const step = await this.step({ t: alive ? 'heartbeat' : 'push' }).catch((error: unknown) => {
+      // A store that is full must not keep its photos from leaving.
+      this.sending = false
+      this.bells.upload.ring()
+      throw error
+    })
     if (step.t !== 'wait') this.standing.send = step.t === 'stopped' ? step.need : null
     if (step.t === 'moved') return 0
     this.sending = false
@@ -312,11 +327,7 @@ export class Client {
     if (step.t === 'idle') {
       this.standing.readAt = Date.now()
       await this.store.setMeta('read_at', this.standing.readAt)
-      // From now on the records here are what this person may see.
-      await this.store.setMeta('read_as', session.user.id)
-      await this.refreshClasses()
-      await this.refreshGrids()
-      await this.renewVisits()
+      await this.renewBeside()
     }
     return step.t === 'wait' ? Math.max(1, step.ms) : step.t === 'stopped' ? HEARTBEAT_MS : 0
   }
@@ -337,7 +348,7 @@ export class Client {
       const again = this.passed.size > 0
       this.passed.clear()
       if (again) return waitMs(PACE, this.uploadFailures, Math.random())
-      if ((await this.store.outboxSummary()).depth === 0) {
+      if ((await this.store.outboxSummary()).depth === 0 && (await this.store.media()).every(({ state }) => state === 'stored')) {
         this.standing.settledAt = Date.now()
         await this.store.setMeta('settled_at', this.standing.settledAt)
       }
@@ -400,14 +411,14 @@ export class Client {
   private async ask(ask: Ask): Promise<Heard> {
     switch (ask.t) {
       case 'push':
-        return heardOf<PushResponse>(call('POST', '/sync/push', await this.token(), ask.body), (response) => ({ t: 'push', response }))
+        return heardOf<PushResponse>(call('POST', '/sync/push', await this.token(), ask.body), ['generation', 'server_time', 'push_token', 'results'], (response) => ({ t: 'push', response }))
       case 'raw': {
         const bytes = new Blob([ask.op.raw], { type: 'application/octet-stream' })
-        return heardOf<RawResponse>(call('POST', '/sync/raw', await this.token(), bytes), (response) => ({ t: 'raw', response }))
+        return heardOf<RawResponse>(call('POST', '/sync/raw', await this.token(), bytes), ['sha256'], (response) => ({ t: 'raw', response }))
       }
       case 'epoch': {
         const body = JSON.stringify({ epoch: ask.epoch, reason: ask.reason })
-        return heardOf<EpochResponse>(call('POST', '/sync/epoch', await this.token(), body), (response) => ({ t: 'epoch', response }))
+        return heardOf<EpochResponse>(call('POST', '/sync/epoch', await this.token(), body), ['generation', 'epoch', 'push_token', 'server_time'], (response) => ({ t: 'epoch', response }))
       }
       case 'changes': {
         const query = this.reader({
@@ -416,7 +427,7 @@ export class Client {
           ...(ask.waitS > 0 ? { wait: String(ask.waitS) } : {}),
           ...(ask.digest ? { digest: '1' } : {}),
         })
-        return heardOf<Changes>(this.get(`/sync/changes?${query}`, ask.waitS * 1000), (page) => ({ t: 'changes', page }))
+        return heardOf<Changes>(this.get(`/sync/changes?${query}`, ask.waitS * 1000), ['generation', 'server_time', 'prev', 'next', 'changes'], (page) => ({ t: 'changes', page }))
       }
       case 'snapshot': {
         const query = this.reader({
@@ -424,7 +435,7 @@ export class Client {
           ...(ask.since === null ? {} : { since: ask.since }),
           ...(ask.keys.length === 0 ? {} : { keys: ask.keys.join(',') }),
         })
-        return heardOf<Snapshot>(this.get(`/sync/snapshot?${query}`), (page) => ({ t: 'snapshot', page }))
+        return heardOf<Snapshot>(this.get(`/sync/snapshot?${query}`), ['generation', 'server_time', 'cursor', 'scope', 'items'], (page) => ({ t: 'snapshot', page }))
       }
       case 'refresh':
         return navigator.locks.request(SESSION_LOCK, () => this.refresh())
@@ -436,7 +447,7 @@ export class Client {
     if (session === null) return { t: 'nothing' }
     const body = JSON.stringify({ refresh_token: session.refresh_token })
     let fresh: FieldSession | null = null
-    const heard = await heardOf<FieldSession>(call('POST', '/auth/refresh', null, body), (tokens) => {
+    const heard = await heardOf<FieldSession>(call('POST', '/auth/refresh', null, body), SESSION, (tokens) => {
       fresh = tokens
       return { t: 'refreshed' }
     })
@@ -469,12 +480,9 @@ export class Client {
     return answer?.ok === true ? ((await answer.json()) as { items: TimelineEntry[] }).items : null
   }
 
-  /** A small picture of a piece of evidence; null when it can't be had now. */
-  async thumbnail(id: string): Promise<Blob | null> {
-    const session = await this.store.session()
-    const headers = { Authorization: `Bearer ${session?.access_token ?? ''}`, Accept: 'image/*' }
-    const answer = await fetch(`${BASE}/evidence/${id}/thumbnail?edge=320`, { headers }).catch(() => null)
-    return answer?.ok === true ? answer.blob() : null
+  /** A small picture of a piece of evidence, kept from then on; null when it can't be had now. */
+  thumbnail(id: string): Promise<Blob | null> {
+    return thumbnailOf(this.store, (path) => this.get(path), id)
   }
 
   /** A dispatcher's word about what waits for one. Needs the network: it is the Centre's decision, not the street's. */
@@ -491,6 +499,14 @@ export class Client {
     return new URLSearchParams({ protocol: String(PROTOCOL), app: this.about.app, ...query }).toString()
   }
 
+  /** What is no part of the feed: one after the other, so that a slow network is asked for little at a time. */
+  private async renewBeside(olderThanMs?: number): Promise<void> {
+    const get: Get = (path) => this.get(path)
+    await renewClasses(this.store, get, olderThanMs)
+    await renewGrids(this.store, get, olderThanMs)
+    await this.renewVisits(olderThanMs)
+  }
+
   /** The visits of the day, when those that are here are older than so many milliseconds. */
   renewVisits(olderThanMs?: number): Promise<void> {
     return renewVisits(this.store, (path) => this.get(path), olderThanMs)
@@ -499,38 +515,7 @@ export class Client {
   /** Reads anew, now, what is kept beside the feed; what can't be had stays as it was. */
   async renewKept(): Promise<void> {
     this.bells.read.ring()
-    await Promise.all([this.refreshClasses(0), this.refreshGrids(0), this.renewVisits(0)])
-  }
-
-  /** Nor is the map of the grids. Without one on the server the list is empty. */
-  private async refreshGrids(forMs = CLASSES_FOR_MS): Promise<void> {
-    const known = await this.store.meta<{ at: number }>('grid_map')
-    if (known !== null && Math.abs(Date.now() - known.at) < forMs) return
-    const answer = await this.get('/grids/map').catch(() => null)
-    if (answer === null || (!answer.ok && answer.status !== 404)) return
-    const map = answer.ok ? ((await answer.json()) as GridMap) : { features: [] }
-    const grids = map.features.map(({ properties, geometry }): GridShape => {
-      const rings = geometry.type === 'Polygon' ? geometry.coordinates : geometry.coordinates.flat()
-      return { code: properties.code, rings: rings as GridShape['rings'] }
-    })
-    await this.store.setMeta('grid_map', { at: Date.now(), grids })
-  }
-
-  /** The catalogue is no part of the feed; it changes once a year. */
-  private async refreshClasses(forMs = CLASSES_FOR_MS): Promise<void> {
-    const known = await this.store.meta<Classes>('classes')
-    if (known !== null && Date.now() - known.at < forMs && known.at <= Date.now()) return
-    const items: CaseClass[] = []
-    let cursor: string | null = null
-    do {
-      const query = new URLSearchParams({ limit: '200', ...(cursor === null ? {} : { cursor }) })
-      const answer = await this.get(`/catalogue/classes?${query}`).catch(() => null)
-      if (answer?.ok !== true) return
-      const page = (await answer.json()) as { items: CaseClass[]; next: string | null }
-      items.push(...page.items)
-      cursor = page.next
-    } while (cursor !== null)
-    await this.store.setMeta('classes', { at: Date.now(), items } satisfies Classes)
+    await this.renewBeside(0)
   }
 }
 
@@ -540,33 +525,7 @@ function onMobileData(): boolean {
   return connection?.type === 'cellular'
 }
 
-/** A class of the catalogue, with what its limit and its conditions say. */
-export interface CaseClass {
-  kind: 'component' | 'event'
-  code: string
-  big_name: string
-  name: string
-  conditions: { number: number; filing: string; limit: Limit }[]
-}
-
-/** A grid unit: its code, and the corners of its rings as longitude and latitude, WGS-84. */
-export interface GridShape {
-  code: string
-  rings: [lon: number, lat: number][][]
-}
-
-/** The part of the GeoJSON that is kept. */
-interface GridMap {
-  features: {
-    properties: { code: string }
-    geometry: { type: 'Polygon'; coordinates: number[][][] } | { type: 'MultiPolygon'; coordinates: number[][][][] }
-  }[]
-}
-
-export interface Classes {
-  at: number
-  items: CaseClass[]
-}
+export type { CaseClass, Classes, GridShape } from './beside'
 
 /** What a person reads about why nothing goes on. */
 export function needWords(need: Need): string {

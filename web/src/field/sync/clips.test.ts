@@ -103,7 +103,7 @@ describe('an upload of a clip', () => {
   it('makes room at once for what is saved, with no blame and no wait', async () => {
     const round = client['upload']()
     await vi.waitFor(() => expect(begun).toBe(1))
-    await client.save({ type: 'case.note', target: { kind: 'case', id: CASE }, args: { text: '路灯' }, files: [photo()] })
+    await client.save('u', { type: 'case.note', target: { kind: 'case', id: CASE }, args: { text: '路灯' }, files: [photo()] })
     expect(await round).toBe(0)
     expect(client.standing.uploadTrouble).toEqual({})
     expect((await store.nextMedia(new Set()))?.sha256).toBe(PHOTO)

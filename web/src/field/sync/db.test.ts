@@ -148,3 +148,23 @@ describe('the number of the records', () => {
     expect(await store.recordsNumber()).toBe(number)
   })
 })
+
+describe('a store that is full', () => {
+  it('gives up a photo that the server has for work that is new, and none that waits', async () => {
+    await store.save(report(O))
+    const [first, second] = (await store.media()).map(({ sha256 }) => sha256) as [string, string]
+    await store.changeMedia(first, { state: 'stored' })
+    const room = async () => (await store.blob(first)) === undefined
+    const add = IDBObjectStore.prototype.add as (...of: unknown[]) => IDBRequest
+    let freed = await room()
+    vi.spyOn(IDBObjectStore.prototype, 'add').mockImplementation(function (this: IDBObjectStore, ...of: unknown[]) {
+      if (!freed) {
+        freed = true
+        throw full()
+      }
+      return add.apply(this, of) as never
+    })
+    await store.save({ ...report(P), files: [] })
+    expect([(await store.outbox()).length, await room(), (await store.blob(second)) !== undefined]).toEqual([2, true, true])
+  })
+})

@@ -4,6 +4,7 @@ import 'fake-indexeddb/auto'
 import { beforeEach, describe, expect, it } from 'vitest'
 import { sha256 } from '../../lib/capture'
 import { openDb } from './db'
+import { freshKey } from './device'
 import { type Ask, Engine, type Moment, type Step, type Want } from './engine'
 import type { Heard } from './rules'
 import { Store } from './store'
@@ -257,5 +258,32 @@ describe('reading', () => {
     await note('a')
     expect(await step(PULL, problem(403, 'device_revoked'))).toEqual({ t: 'stopped', need: { t: 'enrol' } })
     expect([await store.records('case'), await store.place(), await waiting()]).toEqual([[], null, ['a']])
+  })
+
+  it('a box on the way that forbids reading says nothing of the person', async () => {
+    for (const status of [401, 403]) expect(await step(PULL, problem(status, ''))).toMatchObject({ t: 'stopped', need: { t: 'look' } })
+    await step(PULL, problem(401, 'token_expired'))
+    expect((await engine.heard(await asked(PULL), problem(403, ''), AT)).t).toBe('wait')
+  })
+})
+
+describe('an operation that goes as bytes', () => {
+  it('is not held back by what a box on the way says', async () => {
+    await note('a')
+    expect((await step(PUSH, problem(413, 'body_too_large'))).t).toBe('moved')
+    expect(await step(PUSH, problem(403, ''))).toMatchObject({ t: 'stopped' })
+    expect(await asked(PUSH)).toMatchObject({ t: 'raw' })
+  })
+})
+
+describe('a device that was enrolled anew', () => {
+  it('does not take numbers that are missing for those of the device before', async () => {
+    await note('old')
+    await step(PUSH, answer([result('old', 'applied')]))
+    await store.enrolled({ device: 'd2', name: 'h', kind: 'handheld', epoch: 1 }, await freshKey(), { offset_ms: 0, measured_at: 0 })
+    await note('x')
+    await note('y')
+    await step(PUSH, answer([{ ...result('x', 'applied'), duplicate: true }, result('y', 'applied')], { missing: [1] }))
+    expect(await waiting()).toEqual([])
   })
 })

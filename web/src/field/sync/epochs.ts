@@ -15,6 +15,8 @@ export async function enter(tx: Tx, identity: Identity, pushToken: string | null
   else await tx.put('meta', pushToken, 'push_token')
   // A label of another device, or of none, tells this device's history nothing.
   const same = before?.device === identity.device
+  // Nor do its numbers mean what was answered under the other's.
+  if (!same) for (const row of await tx.all<SentRow>('sent')) await tx.put('sent', { ...row, epoch: 0 })
   let seq = 0
   for (const { arrived: _arrived, ...row } of await tx.all<OutboxRow>('outbox')) {
     seq += 1

@@ -4,7 +4,11 @@ import type { Tx } from './db'
 import { type Extent, type Place, storedUnderItsNumber } from './keep'
 import { measured } from './rules'
 import type { BaseRow, MediaRow, OutboxRow, SentRow } from './store'
+import { dropThumbnails } from './thumbnails'
 import { type Change, type Changes, OPEN, type OpResult, type Snapshot } from './wire'
+
+/** The key that each person holds alone. */
+const USER_KEY = 'user:'
 
 type ShadowRow = Omit<BaseRow, 'gone'>
 
@@ -113,6 +117,10 @@ export async function finishSnapshot(tx: Tx, last: Snapshot, extent: Extent, now
     if (OPEN.includes(row.status)) await again(tx, row, storedUnderItsNumber(row.result) ? { arrived: true } : {})
   }
   await sweep(tx)
+  // Whose keys it was read with: what is here now is for nobody else to see.
+  const reader = last.scope.find((key) => key.startsWith(USER_KEY))?.slice(USER_KEY.length) ?? ''
+  if ((await tx.get('meta', 'read_as')) !== reader) await dropThumbnails(tx)
+  await tx.put('meta', reader, 'read_as')
   const { generation, cursor, seq } = last
   await tx.put('meta', { generation, cursor, seq: seq ?? 0 } satisfies Place, 'place')
   await tx.put('meta', measured(now, last.server_time), 'offset')

@@ -61,4 +61,17 @@ describe('what has not arrived, as a file', () => {
     expect((await client.store.beginAttempt()).number).toBe(2)
     expect((await client.store.outbox()).length).toBe(1)
   })
+
+  it('holds a photo that the server refused, and none that it has', async () => {
+    const files = await Promise.all(['refused', 'stored'].map(async (bytes) => ({ evidence: await about(bytes), filename: `${bytes}.jpg`, blob: new Blob([bytes]) })))
+    await client.store.save({
+      op_id: '01900000-0000-7000-8000-00000000000b', type: 'case.note', target: { kind: 'case', id: '01900000-0000-7000-8000-00000000000c' }, actor: 'u', session: 's', occurred_at: '2026-11-26T01:00:00Z',
+      mono_ms: 1, boot: 'b', args: { text: '占道' }, files,
+    })
+    await client.store.changeMedia(await sha256('refused'), { state: 'refused', reason: 'x' })
+    await client.store.changeMedia(await sha256('stored'), { state: 'stored' })
+    const { file, photos } = await parcel(client)
+    expect(photos).toBe(1)
+    expect((await opened(file))[`media/${await sha256('refused')}.jpg`]).toBe('refused')
+  })
 })

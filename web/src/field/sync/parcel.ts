@@ -1,7 +1,8 @@
 // What has not arrived, as one file for the Centre (`chengguan import-outbox`), should the network or the browser's
 // store not be trusted any longer. A tar, so that anybody can open it: operations as they were saved, signed records,
-// photos and clips under their hashes, and a token of the device for 24 hours. Nothing is removed here: what arrives twice is
-// known by its `op_id` and its hash. The form is in api-spec/sync.md.
+// photos and clips under their hashes (those that the server refused too, for they are nowhere else), and a token of the
+// device for 24 hours. Nothing is removed here: what arrives twice is known by its `op_id` and its hash. The form is in
+// api-spec/sync.md.
 
 import { sha256 } from '../../lib/capture'
 import type { Client } from './client'
@@ -22,7 +23,7 @@ export async function parcel(client: Client): Promise<Parcel> {
   if (identity === null) throw new Error('not enrolled')
   const outbox = await store.outbox()
   const captures = await store.capturesWaiting()
-  const media = (await store.media()).filter(({ state }) => state === 'waiting')
+  const media = (await store.media()).filter(({ state }) => state !== 'stored')
   const offset = await store.offset()
   const made_at = new Date(Date.now() - (offset?.offset_ms ?? 0)).toISOString()
 

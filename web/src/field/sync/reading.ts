@@ -156,7 +156,7 @@ export class Reading {
       this.renewed = true
       return { t: 'moved' }
     }
-    if (heard.t === 'problem' && (heard.status === 401 || heard.status === 403)) {
+    if (heard.t === 'problem' && heard.code !== '' && (heard.status === 401 || heard.status === 403)) {
       this.expired = false
       return { t: 'stopped', need: { t: 'sign_in' } }
     }

@@ -204,7 +204,8 @@ export function readPull(heard: Heard): Pulled {
   if (code === 'scope_changed') return { t: 'part' }
   if (status === 401 && (code === 'token_expired' || code === 'token_invalid')) return { t: 'refresh' }
   if (status === 403 && code === 'device_revoked') return { t: 'revoked' }
-  if (status === 401 || status === 403) return { t: 'sign_in' }
+  // A box on the way that forbids knows nothing of the person, who may have no way to sign in again out there.
+  if (code !== '' && (status === 401 || status === 403)) return { t: 'sign_in' }
   if ([408, 425, 429].includes(status) || (status >= 500 && status <= 599)) return { t: 'again', askedMs: retryAfterMs }
   return { t: 'strange', what: status === 426 ? say('too_old') : wordsOf(heard) }
 }

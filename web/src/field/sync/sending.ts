@@ -113,7 +113,9 @@ export class Sending {
       return { t: 'moved' }
     }
     const refused = heard.t === 'problem' && heard.status >= 400 && heard.status < 500
-    if (refused && ![401, 408, 425, 429].includes(heard.status)) {
+    // Without a code it is a box on the way that speaks, which can only be right about the size.
+    const known = refused && (heard.code !== '' || heard.status === 413)
+    if (known && ![401, 408, 425, 429].includes(heard.status)) {
       this.raw = null
       this.stuck.set(op.op_id, wordsOf(heard))
       return { t: 'moved' }

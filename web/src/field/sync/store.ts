@@ -8,6 +8,7 @@ import { doubt, enter, live } from './epochs'
 import { applyPage, finishSnapshot, keepPage, settle, sweep } from './feed'
 import type { Attempt, Extent, Keep, Life, OutboxSummary, Place, Queued } from './keep'
 import { type ClockOffset, ENVELOPE, measured } from './rules'
+import { dropThumbnails } from './thumbnails'
 import {
   type Base,
   type Changes,
@@ -85,6 +86,8 @@ export interface MediaRow {
   state: MediaState
   upload_url: string | null
   reason: string | null
+  /** When its bytes were known to be on the server, by the server's clock. */
+  stored_at?: string
   /** Records it belongs to, as `case/<id>`. */
   of: string[]
 }
@@ -152,9 +155,29 @@ export class Store implements Keep {
   }
 
   private async write<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
-    const result = await this.db.write(work)
+    const result = await this.durable(work)
     this.changed()
     return result
+  }
+
+  /** Work that is new goes before photos that the server has, which are only kept for the day it loses them. */
+  private async durable<T>(work: (tx: Tx) => Promise<T>): Promise<T> {
+    try {
+      return await this.db.write(work)
+    } catch (error) {
+      if ((error as Error).name !== 'QuotaExceededError' || !(await this.makeRoom())) throw error
+      return this.db.write(work)
+    }
+  }
+
+  /** False when there is nothing to give up. */
+  private makeRoom(): Promise<boolean> {
+    return this.db.write(async (tx) => {
+      const here = new Set(await tx.keys('blobs'))
+      const stored = (await tx.all<MediaRow>('media', 'stored', 'state')).filter(({ sha256 }) => here.has(sha256))
+      for (const { sha256 } of stored) await tx.delete('blobs', sha256)
+      return (await dropThumbnails(tx)) || stored.length > 0
+    })
   }
 
   async meta<T>(name: string): Promise<T | null> {
@@ -219,8 +242,10 @@ export class Store implements Keep {
           sha256, size, mime, filename, captured_at, added_at: draft.occurred_at, state: 'waiting', upload_url: null, reason: null, of: [],
         }
         const row = known ?? fresh
-        await tx.put('media', { ...row, of: [...new Set([...row.of, of])] })
-        if (known === undefined) await tx.put('blobs', blob, sha256)
+        // Bytes that are here once more may go once more, whatever became of them before.
+        const again = known?.state === 'refused' ? { state: 'waiting' as const, reason: null } : {}
+        await tx.put('media', { ...row, ...again, of: [...new Set([...row.of, of])] })
+        if (row.state !== 'stored') await tx.put('blobs', blob, sha256)
       }
       const op: Op = {
         op_id: draft.op_id,
@@ -258,20 +283,22 @@ export class Store implements Keep {
   }
 
   /**
-   * What a person who acts on this record now has seen: their own last step, when the feed has not brought its outcome
-   * yet, or the version from the feed.
+   * What this person, acting on this record now, has seen: their own last step, when the feed has not brought its outcome
+   * yet, or the version from the feed. A colleague's step that waits on the same device is not shown to them.
    */
-  baseFor(target: Target): Promise<Base | null> {
+  baseFor(target: Target, userId: string): Promise<Base | null> {
     return this.db.read(async (tx) => {
       const key = [target.kind, target.id]
       const known = await tx.get<BaseRow>('base', key)
-      const waiting = (await tx.all<OutboxRow>('outbox', key, 'target')).filter((row) => row.chains)
+      const own = ({ chains, raw }: OutboxRow): boolean => chains && (JSON.parse(raw) as Op).actor === userId
+      const waiting = (await tx.all<OutboxRow>('outbox', key, 'target')).filter(own)
       const last = waiting.sort(byPlace).pop()
       if (last !== undefined) return { op: last.op_id }
       // Answered well, but the feed still shows the version before.
       const answered = (await tx.all<SentRow>('sent', key, 'target'))
-        .filter(({ chains, status, result }) => {
-          return chains && (status === 'applied' || status === 'merged') && (result.ver ?? 0) > (known?.ver ?? 0)
+        .filter((row) => {
+          const { status, result } = row
+          return (status === 'applied' || status === 'merged') && (result.ver ?? 0) > (known?.ver ?? 0) && own(row)
         })
         .sort(byPlace)
         .pop()
@@ -342,7 +369,8 @@ export class Store implements Keep {
   changeMedia(sha256: string, change: Partial<Pick<MediaRow, 'state' | 'upload_url' | 'reason'>>): Promise<void> {
     return this.write(async (tx) => {
       const row = await tx.get<MediaRow>('media', sha256)
-      if (row !== undefined) await tx.put('media', { ...row, ...change })
+      const stored_at = new Date(await serverNow(tx)).toISOString()
+      if (row !== undefined) await tx.put('media', { ...row, ...change, ...(change.state === 'stored' ? { stored_at } : {}) })
       await sweep(tx)
     })
   }
@@ -367,7 +395,7 @@ export class Store implements Keep {
 
   /** Durable when the promise is fulfilled: a photo counts as taken from then on. */
   setDraft(name: string, draft: unknown): Promise<unknown> {
-    return this.db.write((tx) => (draft === null ? tx.delete('drafts', name) : tx.put('drafts', draft, name)))
+    return this.durable((tx) => (draft === null ? tx.delete('drafts', name) : tx.put('drafts', draft, name)))
   }
 
   // ----- Keep: what the engine needs
@@ -410,7 +438,7 @@ export class Store implements Keep {
   }
 
   beginAttempt(): Promise<Attempt> {
-    return this.db.write(async (tx) => {
+    return this.durable(async (tx) => {
       const identity = await tx.get<Identity>('meta', 'identity')
       if (identity === undefined) throw new Error('not enrolled')
       const number = ((await tx.get<number>('meta', 'attempt')) ?? 0) + 1
@@ -497,6 +525,7 @@ export class Store implements Keep {
       await tx.delete('meta', 'timelines')
       await tx.delete('meta', 'visits')
       await tx.delete('meta', 'clips')
+      await dropThumbnails(tx)
       await tx.clear('base')
       await tx.clear('shadow')
     })
@@ -513,16 +542,23 @@ export class Store implements Keep {
         const old = row.answered_at !== '' && Date.parse(row.answered_at) < Date.parse(before)
         if (old && row.place !== undefined) await tx.delete('captures', row.place)
       }
-      const photos = Date.now() - PHOTOS_FOR_MS
-      for (const row of await tx.all<MediaRow>('media', 'stored', 'state')) {
-        if (Date.parse(row.added_at) < Date.parse(before)) await tx.delete('media', row.sha256)
-        if (Date.parse(row.added_at) < photos) await tx.delete('blobs', row.sha256)
+      const photos = (await serverNow(tx)) - PHOTOS_FOR_MS
+      for (const { sha256, stored_at, added_at } of await tx.all<MediaRow>('media', 'stored', 'state')) {
+        const stored = Date.parse(stored_at ?? added_at)
+        const old = stored < Date.parse(before)
+        if (old) await tx.delete('media', sha256)
+        if (old || stored < photos) await tx.delete('blobs', sha256)
       }
     })
   }
 }
 
 const byPlace = (a: { place: number }, b: { place: number }): number => a.place - b.place
+
+/** The server's time as well as it is known, milliseconds since 1970. */
+async function serverNow(tx: Tx): Promise<number> {
+  return Date.now() - ((await tx.get<ClockOffset>('meta', 'offset'))?.offset_ms ?? 0)
+}
 
 /** The next number of a counter. */
 async function next(tx: Tx, name: string): Promise<number> {

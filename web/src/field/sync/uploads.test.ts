@@ -96,3 +96,30 @@ describe('an answer that refuses', () => {
     expect(await answered(404, JSON.stringify({ code: 'not_found' }))).toMatchObject({ t: 'later', forget: true })
   })
 })
+
+describe('a refusal that passes', () => {
+  class Answering {
+    upload = {}
+    onload: (event: unknown) => void = () => undefined
+    constructor(readonly status = 0, readonly responseText = '') {}
+    getResponseHeader = (): null => null
+    open(): void {}
+    setRequestHeader(): void {}
+    abort(): void {}
+    send(): void {
+      queueMicrotask(() => this.onload({}))
+    }
+  }
+
+  afterEach(() => vi.unstubAllGlobals())
+
+  it.each([[413, 'upload_quota_exceeded'], [422, 'idempotency_mismatch'], [412, 'tus_version'], [413, 'upload_too_large']])('ends no photo, as one that does not pass does: %i %s', async (status, code) => {
+    vi.stubGlobal('XMLHttpRequest', class extends Answering {
+      constructor() {
+        super(status, JSON.stringify({ code, title: 'x' }))
+      }
+    })
+    const way = { token: async () => 't', signal: new AbortController().signal, moved: async () => null, progress: () => undefined }
+    expect((await upload(row, new Blob(['abc']), way)).t).toBe(code === 'upload_too_large' ? 'refused' : 'later')
+  })
+})

@@ -2,6 +2,7 @@
 // hash and size; whatever is unclear is asked again. After src/client/upload.
 
 import { DetailedError, Upload } from 'tus-js-client'
+import { sha256 } from '../../lib/capture'
 import { locale } from '../../lib/language'
 import type { Spec } from '../../lib/spec'
 import type { MediaRow } from './store'
@@ -45,6 +46,8 @@ async function send(row: MediaRow, blob: Blob, way: Way): Promise<Failure | null
       void tus.abort()
       resolve(nothing())
     }
+    const { sha256: digest, size, filename, mime, captured_at } = row
+    const key = sha256([digest, size, filename, mime, captured_at].join(' '))
     let silent = setTimeout(giveUp, SILENT_MS)
     const heard = (): void => {
       clearTimeout(silent)
@@ -70,7 +73,7 @@ async function send(row: MediaRow, blob: Blob, way: Way): Promise<Failure | null
         request.setHeader('Accept-Language', locale())
         request.setHeader('Authorization', `Bearer ${await way.token()}`)
         // The same creation gives the same key, so a lost answer makes no second upload.
-        if (request.getMethod() === 'POST') request.setHeader('Idempotency-Key', row.sha256)
+        if (request.getMethod() === 'POST') request.setHeader('Idempotency-Key', await key)
       },
       onUploadUrlAvailable: () => {
         url = tus.url
@@ -126,6 +129,8 @@ function judged({ status, code, why }: Failure): Outcome {
   if (code === '') return { t: 'later', why, forget: false }
   // Gone, or another file: begin anew. The server finds the bytes it has by their hash.
   if (status === 404 || status === 410) return { t: 'later', why, forget: true }
+  // No room today, a key of another file, an older server: that passes.
+  if (['upload_quota_exceeded', 'idempotency_mismatch', 'tus_version'].includes(code)) return { t: 'later', why, forget: false }
   // Also 400: a body that broke off on the way is said so.
   if (status >= 500 || [400, 401, 403, 408, 409, 423, 425, 429].includes(status)) return { t: 'later', why, forget: false }
   return { t: 'refused', why }
