@@ -20,9 +20,11 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers())
 
-it('what was begun is let go of at the second tap only', async () => {
+it('what was begun is let go of at a second tap only, and not by a finger that trembles', async () => {
   expect(await tap()).toContain('再点一次')
+  await tap()
   expect(times).toBe(0)
+  await vi.advanceTimersByTimeAsync(500)
   await tap()
   expect(times).toBe(1)
 })

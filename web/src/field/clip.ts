@@ -67,6 +67,25 @@ export function clipFile({ blob, sha256, taken_at }: Clip) {
   }
 }
 
+/** Films that were being taken when their pages were left: each becomes the clip that is kept, or null. */
+const leftOff = new Map<string, Promise<Clip | null>>()
+/** A page that is opened later than this finds the clip in its draft. */
+const SETTLED_MS = 60_000
+
+export function leaveOff(page: string, ending: Promise<Clip | null>): void {
+  leftOff.set(page, ending)
+  const forget = () => void (leftOff.get(page) === ending && leftOff.delete(page))
+  // What was lost is told whenever somebody comes back.
+  void ending.then((clip) => clip !== null && setTimeout(forget, SETTLED_MS))
+}
+
+/** What becomes of the film that was left off on a page; whoever asks answers for it. */
+export function takeUp(page: string): Promise<Clip | null> | null {
+  const ending = leftOff.get(page) ?? null
+  leftOff.delete(page)
+  return ending
+}
+
 /** How long a film is, seconds; null when the browser can't read it. */
 export function lengthOf(film: Blob): Promise<number | null> {
   const probe = document.createElement('video')

@@ -269,4 +269,10 @@ export function go(page: string): void {
   location.hash = page
 }
 
-addEventListener('hashchange', () => (route.page = location.hash.slice(1) || 'tasks'))
+/** Where a case was chosen from: the list, or the map. */
+export const lastList = shallowRef('tasks')
+
+addEventListener('hashchange', () => {
+  route.page = location.hash.slice(1) || 'tasks'
+  if (/^(tasks|map)\b/.test(route.page)) lastList.value = route.page
+})
